@@ -1,0 +1,120 @@
+/**
+ * What the rest of the project knows of Kafka. kafkajs stays behind this room.
+ * Offsets are numbers: a partition would need 285 years at a million records a second to leave the safe integers.
+ */
+export interface TopicPartition {
+  topic: string;
+  partition: number;
+}
+
+export type Headers = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
+
+export interface KafkaRecord extends TopicPartition {
+  offset: number;
+  /** Append time where the topic uses LogAppendTime, else the producer's. */
+  timestampMs: number;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: Headers;
+}
+
+/** Consecutive records of one partition, and where the next fetch goes on (control records and gaps skipped). */
+export interface RecordBatch extends TopicPartition {
+  records: readonly KafkaRecord[];
+  nextOffset: number;
+  highWatermark: number;
+}
+
+/** Why a partition is not read any more. The reader goes on with all others. */
+export type ReadFault = 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_OR_PARTITION';
+
+export interface RecordSink {
+  /** Called in order, synchronously, as soon as fetched; the position is past the batch when it returns. */
+  onBatch(batch: RecordBatch): void;
+  onFault(fault: ReadFault, at: TopicPartition & { offset: number }): void;
+}
+
+/** Reads just the partitions it is told to, from the offsets it is told; no consumer group. */
+export interface DirectReader {
+  /** From the next fetch on. Assigning a partition again moves it. `offset` is the next one to read. */
+  assign(at: TopicPartition, offset: number, sink: RecordSink): void;
+  unassign(at: TopicPartition): void;
+  /** The next offset that will be handed to the sink, or undefined when not assigned. */
+  position(at: TopicPartition): number | undefined;
+  close(): Promise<void>;
+}
+
+export interface OutgoingRecord {
+  key: string | Buffer | null;
+  value: string | Buffer | null;
+  headers?: Readonly<Record<string, string | Buffer>>;
+}
+
+/** One lane a partition: one request in flight, the next batch fills meanwhile. acks=all. */
+export interface Lanes {
+  /**
+   * Resolves with the offset once the broker's answer names this partition. Waits (backpressure) while more than
+   * the budget is buffered. Retries what may be retried, in order; rejects with `TooLargeError` or `ProduceError`.
+   */
+  send(at: TopicPartition, record: OutgoingRecord): Promise<{ offset: number }>;
+  /** Sends what is buffered, then closes. */
+  close(): Promise<void>;
+}
+
+export interface TopicSpec {
+  name: string;
+  partitions: number;
+  replicationFactor: number;
+  config?: Readonly<Record<string, string>>;
+}
+
+/** Metadata and positions; every number is fresh from the broker. */
+export interface Topics {
+  clusterId(): Promise<string>;
+  /** Undefined when the topic does not exist. */
+  partitionCount(topic: string): Promise<number | undefined>;
+  /** Creates what is missing; throws where an existing topic has another partition count than `partitions`. */
+  ensure(specs: readonly TopicSpec[]): Promise<void>;
+  /** First offset still in the log. */
+  startOffset(at: TopicPartition): Promise<number>;
+  /** Offset of the next record to be written. */
+  endOffset(at: TopicPartition): Promise<number>;
+  /** For many partitions at once, by `topic/partition`. */
+  offsets(topic: string, partitions: readonly number[]): Promise<Map<number, { start: number; end: number }>>;
+  /** First offset whose timestamp is ≥ `timestampMs`; the end offset when there is none. */
+  offsetAt(at: TopicPartition, timestampMs: number): Promise<number>;
+  /** One fetch beginning at `offset`: at least one record when there is one. Rejects with `OffsetOutOfRangeError`. */
+  fetch(at: TopicPartition, offset: number, maxBytes: number): Promise<RecordBatch>;
+}
+
+export interface Assignment {
+  generation: number;
+  memberId: string;
+  partitions: readonly number[];
+  /** address of each member → its partitions, from the group's leader. */
+  routing: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Membership and assignment only; never fetches. */
+export interface ControlGroup {
+  /** Rejects when a heartbeat with the current generation fails: then this member is a zombie. */
+  heartbeat(): Promise<void>;
+  /** Generation-fenced commit, for lag displays only; never trusted as a position. */
+  commit(offsets: readonly (TopicPartition & { offset: number })[]): Promise<void>;
+  /** Leaves the group at once (LeaveGroup). */
+  close(): Promise<void>;
+}
+
+export interface ControlGroupOptions {
+  groupId: string;
+  /** Co-partitioned topics; the partition count is the largest among them. */
+  topics: readonly string[];
+  /** Travels in userData to the leader, comes back in `routing`. */
+  address: string;
+  sessionTimeoutMs: number;
+  heartbeatIntervalMs: number;
+  /** Synchronous: called inside the join, before anything else happens in this member. */
+  onAssigned(assignment: Assignment): void;
+  /** The session is over or the consumer crashed; what was owned is not owned any more. A rejoin follows by itself. */
+  onLost(reason: string): void;
+}

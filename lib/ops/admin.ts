@@ -1,0 +1,67 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+
+/** What keeps a process from being ready: a part's name and its reason, or nothing. */
+export interface Readiness {
+  /** Sets or clears the reason of one part; a process is ready when no part has one. */
+  set(part: string, reason: string | undefined): void;
+  reasons(): Readonly<Record<string, string>>;
+}
+
+export interface AdminPort {
+  url: string;
+  close(): Promise<void>;
+}
+
+export function openReadiness(): Readiness {
+  const reasons = new Map<string, string>();
+  return {
+    set(part, reason) {
+      if (reason === undefined) reasons.delete(part);
+      else reasons.set(part, reason);
+    },
+    reasons: () => Object.fromEntries(reasons),
+  };
+}
+
+/** `/livez`, `/readyz` (200 or 503 with JSON reasons) and `/metrics` (Prometheus text). */
+export async function serveAdmin(
+  address: { host: string; port: number },
+  readiness: Readiness,
+  metrics: Registry,
+): Promise<AdminPort> {
+  const server: Server = createServer((request, response) => {
+    const path = (request.url ?? '/').split('?')[0];
+    if (path === '/livez') return answer(200, { status: 'live' });
+    if (path === '/readyz') {
+      const reasons = readiness.reasons();
+      const ready = Object.keys(reasons).length === 0;
+      return answer(ready ? 200 : 503, ready ? { status: 'ready' } : { status: 'not ready', reasons });
+    }
+    if (path === '/metrics') {
+      metrics.metrics().then(
+        body => response.writeHead(200, { 'content-type': metrics.contentType }).end(body),
+        () => answer(500, { errors: [{ message: 'metrics could not be collected' }] }),
+      );
+      return;
+    }
+    answer(404, { errors: [{ message: 'only /livez, /readyz and /metrics live here' }] });
+
+    function answer(status: number, body: object): void {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${address.host}:${port}`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise<void>(resolve => server.close(() => resolve()));
+    },
+  };
+}

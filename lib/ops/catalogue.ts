@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { type ConfigOf, env, type Variable } from './config.ts';
+
+const v = <T>(schema: z.ZodType<T>, doc: string, more: Partial<Variable<T>> = {}): Variable<T> => ({
+  schema,
+  doc,
+  ...more,
+});
+const integer = (min: number, max: number, byDefault: number) => env.integer(min, max).default(byDefault);
+const flag = (byDefault: boolean) => env.flag().default(byDefault);
+const text = (byDefault: string) => env.text().default(byDefault);
+
+/** Every environment variable of every service. `npm run docs:config` prints it to docs/configuration.md. */
+export const catalogue = {
+  log: {
+    level: v(
+      z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+      'least severe level that is logged',
+    ),
+  },
+  drain: {
+    timeoutMs: v(integer(0, 600_000, 25_000), 'longest time from SIGTERM to exit, ms'),
+  },
+  admin: {
+    host: v(text('127.0.0.1'), 'address of the admin port'),
+    port: v(integer(0, 65_535, 0), 'admin port: /livez, /readyz, /metrics; 0 takes a free one'),
+  },
+  http: {
+    listen: v(
+      env.list().default(['127.0.0.1:0']),
+      'addresses host:port to serve on, comma-separated; several processes may share one on Linux (SO_REUSEPORT)',
+    ),
+  },
+  app: {
+    schema: v(env.text(), "the app's GraphQL schema: a file, or the schema itself", { name: 'PENSTOCK_SCHEMA' }),
+    folder: v(env.text().optional(), 'folder of the app, with commands.ts; the command handler needs it'),
+  },
+  kafka: {
+    brokers: v(env.list(), 'bootstrap brokers host:port, comma-separated'),
+    tlsCaFile: v(env.text().optional(), 'PEM file of the certificate authority; when set, connections use TLS'),
+    tlsCertFile: v(env.text().optional(), 'PEM file of the client certificate, for mutual TLS'),
+    tlsKeyFile: v(env.text().optional(), 'PEM file of the client key, for mutual TLS'),
+    saslMechanism: v(
+      z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
+      'SASL mechanism; none when not set',
+    ),
+    saslUsername: v(env.text().optional(), 'SASL user'),
+    saslPassword: v(env.text().optional(), 'SASL password', { secret: true }),
+    sessionTimeoutMs: v(integer(1_000, 300_000, 6_000), 'group session time-out of the control groups, ms'),
+    heartbeatIntervalMs: v(integer(50, 60_000, 250), 'heartbeat interval of the control groups, ms'),
+    fetchMaxWaitMs: v(integer(1, 30_000, 100), 'longest time a fetch waits at the broker, ms'),
+    fetchPartitionBytes: v(integer(1_024, 104_857_600, 262_144), 'bytes asked for per partition and fetch'),
+    laneBufferBytes: v(integer(65_536, 1_073_741_824, 16_777_216), 'bytes waiting to be produced before callers wait'),
+    createTopics: v(flag(false), "create the topics that the app's schema names when they are missing"),
+    partitions: v(integer(1, 100_000, 24), 'partition count of topics that are created'),
+    replicationFactor: v(integer(1, 15, 1), 'replication factor of topics that are created'),
+  },
+  redis: { url: v(env.url(), 'Redis, redis:// or rediss://', { secret: true }) },
+  postgres: {
+    url: v(env.url(), 'PostgreSQL, postgres://', { secret: true }),
+    poolSize: v(integer(1, 1_000, 10), 'connections of this process'),
+  },
+  auth: {
+    issuer: v(
+      text('penstock'),
+      'iss of access tokens; another issuer than the local one also needs PENSTOCK_AUTH_JWKS_URL',
+    ),
+    audience: v(text('penstock'), 'aud of access tokens'),
+    jwksUrl: v(env.url().optional(), "the issuer's JWKS; when not set, the router issues access tokens itself"),
+    localSignUp: v(flag(false), 'local issuer: create an unknown user at its first login'),
+    localRoles: v(env.json(z.record(z.string(), z.array(z.string()))).default({}), 'local issuer: JSON, user → roles', {
+      example: '{"auditor":["auditor"]}',
+    }),
+    tokenTtlSeconds: v(integer(1, 86_400, 3_600), 'local issuer: life of an access token, s'),
+    keyRotationSeconds: v(integer(60, 31_536_000, 604_800), 'age at which the router replaces a signing key, s'),
+  },
+  route: {
+    jwksUrl: v(env.url(), "the router's JWKS, with which gateways verify route tokens"),
+    tokenTtlSeconds: v(integer(1, 60, 60), 'life of a route token, s'),
+    ownerWaitMs: v(integer(0, 120_000, 10_000), 'how long the router waits for an unowned partition, ms'),
+  },
+  ownership: {
+    group: v(text('penstock-gateway'), 'consumer group of the gateways; also the name space in Redis'),
+    handoverWindowMs: v(
+      integer(0, 60_000, 2_000),
+      'clients of a lost partition are closed with 1012 within this window, ms',
+    ),
+  },
+  gateway: {
+    advertisedUrl: v(
+      env.url().optional(),
+      'URL under which routers reach this gateway; default: the address it listens on',
+    ),
+    pingIntervalMs: v(integer(100, 60_000, 8_000), 'interval of pings that carry cursors, ms'),
+    socketBufferBytes: v(
+      integer(16_384, 1_073_741_824, 1_048_576),
+      'bytes waiting for one socket or subscription before reading for it stops',
+    ),
+    maxSubscriptions: v(integer(1, 100_000, 100), 'operations under way on one connection'),
+    maxDepth: v(integer(1, 1_000, 20), 'deepest selection of an operation'),
+    maxRequestBytes: v(integer(1_024, 104_857_600, 262_144), 'largest request or WebSocket message'),
+  },
+  cursor: {
+    secrets: v(
+      env.text(),
+      'keys that sign cursors, id:base64 comma-separated, 32 bytes or more each; the first signs, all verify',
+      { secret: true, example: 'k2:…,k1:…' },
+    ),
+  },
+  replay: {
+    scanMaxBytes: v(
+      integer(65_536, 1_099_511_627_776, 1_073_741_824),
+      'most bytes of the log that one cold replay reads',
+    ),
+    concurrency: v(integer(1, 10_000, 16), 'cold replays under way at once in a gateway'),
+    ringBytes: v(integer(0, 1_099_511_627_776, 67_108_864), 'bytes of recent records kept in memory per gateway'),
+  },
+  handler: {
+    group: v(text('penstock-command-handler'), 'consumer group of the command handlers'),
+    batchCommands: v(integer(1, 10_000, 500), 'most commands in one transaction'),
+  },
+  projector: {
+    group: v(text('penstock-projector'), 'consumer group of the projectors'),
+    batchRecords: v(integer(1, 100_000, 2_000), 'most records in one transaction'),
+  },
+} as const;
+
+export type PenstockConfig<K extends keyof typeof catalogue> = ConfigOf<typeof catalogue, K>;

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+
+/** One environment variable: how it is read, what it means, whether it may appear in a log. */
+export interface Variable<T = unknown> {
+  schema: z.ZodType<T>;
+  doc: string;
+  /** Shown in the reference instead of the parsed default. */
+  example?: string;
+  secret?: boolean;
+  /** Only for names that predate the PENSTOCK_<SECTION>_<NAME> form. */
+  name?: string;
+}
+
+export type Section = Readonly<Record<string, Variable>>;
+export type Catalogue = Readonly<Record<string, Section>>;
+type Values<S extends Section> = { -readonly [K in keyof S]: S[K] extends Variable<infer T> ? T : never };
+export type ConfigOf<C extends Catalogue, K extends keyof C> = { [S in K]: Values<C[S]> };
+
+/** Bad or unknown variables, all of them at once. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`configuration refused:\n${problems.map(problem => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** `kafka`, `sessionTimeoutMs` → `PENSTOCK_KAFKA_SESSION_TIMEOUT_MS`. */
+export function variableName(section: string, key: string, variable: Variable): string {
+  return variable.name ?? `PENSTOCK_${snake(section)}_${snake(key)}`;
+}
+
+function snake(name: string): string {
+  return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
+}
+
+/**
+ * Reads the named sections from the environment. A variable of the catalogue that this service does not use is
+ * allowed (one environment may serve all services), a `PENSTOCK_*` name outside the catalogue is not.
+ * @throws ConfigError naming every bad and every unknown variable.
+ */
+export function readConfig<C extends Catalogue, K extends keyof C & string>(
+  catalogue: C,
+  sections: readonly K[],
+  env: Readonly<Record<string, string | undefined>>,
+): ConfigOf<C, K> {
+  const problems: string[] = [];
+  const known = new Set(variablesOf(catalogue).map(({ name }) => name));
+  for (const name of Object.keys(env).sort()) {
+    if (name.startsWith('PENSTOCK_') && !known.has(name)) problems.push(`${name}: unknown; see docs/configuration.md`);
+  }
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const section of sections) {
+    const values: Record<string, unknown> = {};
+    for (const [key, variable] of Object.entries(catalogue[section] as Section)) {
+      const name = variableName(section, key, variable);
+      const raw = env[name];
+      const parsed = variable.schema.safeParse(raw === '' ? undefined : raw);
+      if (parsed.success) values[key] = parsed.data;
+      else
+        problems.push(
+          `${name}: ${raw === undefined || raw === '' ? 'required' : parsed.error.issues[0]?.message} (${variable.doc})`,
+        );
+    }
+    config[section] = values;
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config as ConfigOf<C, K>;
+}
+
+export function variablesOf(catalogue: Catalogue): { section: string; name: string; variable: Variable }[] {
+  return Object.entries(catalogue).flatMap(([section, variables]) =>
+    Object.entries(variables).map(([key, variable]) => ({
+      section,
+      name: variableName(section, key, variable),
+      variable,
+    })),
+  );
+}
+
+/** Schemas for the kinds of values that environment variables hold. */
+export const env = {
+  text: () => z.string().min(1),
+  list: () =>
+    z
+      .string()
+      .min(1)
+      .transform(text =>
+        text
+          .split(',')
+          .map(item => item.trim())
+          .filter(item => item !== ''),
+      ),
+  integer: (min: number, max: number) =>
+    z
+      .string()
+      .regex(/^-?\d+$/, 'must be a whole number')
+      .transform(Number)
+      .refine(value => value >= min && value <= max, `must be from ${min} to ${max}`),
+  flag: () => z.enum(['true', 'false'], 'must be true or false').transform(value => value === 'true'),
+  url: () => z.string().refine(text => URL.canParse(text), 'must be a URL'),
+  json: <T>(schema: z.ZodType<T>) =>
+    z.string().transform((text, context): T => {
+      try {
+        const parsed = schema.safeParse(JSON.parse(text));
+        if (parsed.success) return parsed.data;
+        context.addIssue(parsed.error.issues[0]?.message ?? 'does not fit');
+      } catch {
+        context.addIssue('must be JSON');
+      }
+      return z.NEVER;
+    }),
+};

@@ -1,0 +1,42 @@
+import type { Logger } from './log.ts';
+
+/** Every long-lived thing closes: drains what is under way; a second call does no harm. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
+/** Closes from left to right, each even when the one before failed, all within `timeoutMs`. Returns whether all closed in time. */
+export async function drain(parts: readonly Closable[], timeoutMs: number, log: Logger): Promise<boolean> {
+  const closing = (async () => {
+    for (const part of parts) {
+      try {
+        await part.close();
+      } catch (error) {
+        log.error({ error }, 'a part failed to close');
+      }
+    }
+    return true;
+  })();
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>(resolve => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  const closed = await Promise.race([closing, timeout]);
+  clearTimeout(timer);
+  return closed;
+}
+
+/** Waits for SIGTERM or SIGINT, drains, and ends the process: 0 when everything closed in time, else 1. */
+export async function runUntilSignal(
+  ops: { log: Logger; drainTimeoutMs: number; onDraining?: () => void },
+  parts: readonly Closable[],
+): Promise<never> {
+  const signal = await new Promise<string>(resolve => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
+  });
+  ops.log.info({ signal }, 'draining');
+  ops.onDraining?.();
+  const closed = await drain(parts, ops.drainTimeoutMs, ops.log);
+  ops.log.info({ closed }, closed ? 'stopped' : 'stopped before everything had drained');
+  process.exit(closed ? 0 : 1);
+}

@@ -1,0 +1,55 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import packageJson from '../../package.json' with { type: 'json' };
+import { openReadiness, type Readiness, serveAdmin } from './admin.ts';
+import type { PenstockConfig } from './catalogue.ts';
+import { ConfigError } from './config.ts';
+import type { Closable } from './life-cycle.ts';
+import { type Logger, openLog } from './log.ts';
+
+/** What every part of a service is given: where to log, count and say that it is not ready. */
+export interface Ops extends Closable {
+  service: string;
+  log: Logger;
+  metrics: Registry;
+  readiness: Readiness;
+  adminUrl: string;
+  drainTimeoutMs: number;
+  onDraining(): void;
+}
+
+/** Opens the log, the metrics registry and the admin port of a service. */
+export async function openOps(service: string, config: PenstockConfig<'log' | 'drain' | 'admin'>): Promise<Ops> {
+  const log = openLog(service, config.log.level);
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+  new Gauge({
+    name: 'penstock_build_info',
+    help: 'Always 1; the version is the label',
+    labelNames: ['version'],
+    registers: [metrics],
+  }).set({ version: packageJson.version }, 1);
+  const readiness = openReadiness();
+  readiness.set('start', 'starting');
+  const admin = await serveAdmin(config.admin, readiness, metrics);
+  log.info({ admin: admin.url }, 'admin port open');
+  return {
+    service,
+    log,
+    metrics,
+    readiness,
+    adminUrl: admin.url,
+    drainTimeoutMs: config.drain.timeoutMs,
+    onDraining: () => readiness.set('drain', 'draining'),
+    close: () => admin.close(),
+  };
+}
+
+/** Runs a composition root: a refused configuration or a failed start is one line on stderr and exit code 1. */
+export function start(service: string, main: () => Promise<void>): void {
+  main().catch((error: unknown) => {
+    const log = openLog(service, 'info');
+    if (error instanceof ConfigError) log.fatal({ problems: error.problems }, 'configuration refused');
+    else log.fatal({ error }, `could not start: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  });
+}

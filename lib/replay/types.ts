@@ -1,0 +1,83 @@
+import type { KafkaRecord } from '../kafka/types.ts';
+
+/** Where a subscription stands in one partition: it has everything up to and including `offset`. */
+export interface PartitionPosition {
+  topic: string;
+  partition: number;
+  /** Last offset passed; -1 before the first. The next record is the first one after it. */
+  offset: number;
+  /** Timestamp of the record at `offset` as far as known, else -1: tells a topic that was created again. */
+  timestampMs: number;
+}
+
+export interface StreamPosition {
+  partitions: readonly PartitionPosition[];
+  /** Per topic, the last `ce_keysequence` of the caller's key that was passed (OWN streams, views). */
+  sequences: Readonly<Record<string, number>>;
+}
+
+/** A cursor's content. */
+export interface Position extends StreamPosition {
+  /** `stream`: bound to field and arguments. `view`: any stream over its topics accepts it. */
+  kind: 'stream' | 'view';
+  userKey: string;
+  /** Subscription field and hash of its arguments; empty for a view. */
+  binding: string;
+  clusterId: string;
+}
+
+/** Signs and checks cursors. `parse` throws PenstockError CURSOR_INVALID for whatever does not hold. */
+export interface CursorCodec {
+  format(position: Position): string;
+  parse(cursor: string): Position;
+}
+
+export type StreamStart =
+  | { kind: 'now' }
+  | { kind: 'earliest' }
+  | { kind: 'time'; timestampMs: number }
+  | { kind: 'position'; position: StreamPosition };
+
+export interface StreamRequest {
+  topic: string;
+  /** The caller's partition (OWN) or all of them (ALL). */
+  partitions: readonly number[];
+  /** OWN: only records with this key. */
+  key: string | undefined;
+  start: StreamStart;
+  /** Bytes of records waiting for a slow taker; beyond it the stream lets go of live and replays from its position. */
+  bufferBytes: number;
+}
+
+export interface StreamRecord {
+  record: KafkaRecord;
+  /** `ce_keysequence`, where present. */
+  sequence: number | undefined;
+}
+
+/**
+ * A seamless sequence of records: replay, then live, none lost, none twice, in order per partition. Repeats of a
+ * sequence number are dropped.
+ */
+export interface RecordStream {
+  /** The next records; undefined once closed. Throws PenstockError CURSOR_EXPIRED when the position is gone meanwhile. */
+  next(): Promise<readonly StreamRecord[] | undefined>;
+  /** Moves the position past a record that `next` gave, in order, and returns the position behind it. */
+  advance(record: StreamRecord): StreamPosition;
+  /** Behind everything advanced past, and no further than the first record not yet advanced past. For pings. */
+  watermark(): StreamPosition;
+  close(): void;
+}
+
+export interface RecordStreams {
+  /**
+   * Attaches to live first, then replays. Resolves when the start position is fixed (so a watermark exists).
+   * @throws PenstockError CURSOR_EXPIRED with `position: StreamPosition` of the earliest in `extensions`
+   *   (the gateway turns it into a cursor), UNAVAILABLE when Kafka does not answer.
+   */
+  open(request: StreamRequest): Promise<RecordStream>;
+  /** Keeps a partition of a topic being read although nobody is subscribed (owned partitions are warm). */
+  hold(topic: string, partition: number): void;
+  release(topic: string, partition: number): void;
+  close(): Promise<void>;
+}
