@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+
+/** Which rooms a room may enter: `services → lib → nothing of ours`, `apps → lib/app` only, and inside lib only downwards. */
+const root = join(import.meta.dirname, '..');
+const floors: Readonly<Record<string, number>> = {
+  'lib/errors.ts': 0,
+  'lib/ops': 1,
+  'lib/kafka': 2,
+  'lib/auth': 2,
+  'lib/app': 3,
+  'lib/ownership': 4,
+  'lib/replay': 4,
+  'lib/views': 5,
+};
+
+interface Import {
+  from: string;
+  to: string;
+  line: string;
+}
+
+function roomOf(path: string): string {
+  const parts = path.split('/');
+  if (parts[0] === 'lib' && parts.length === 2) return path;
+  return ['lib', 'services', 'apps', 'examples'].includes(parts[0] ?? '')
+    ? parts.slice(0, 2).join('/')
+    : (parts[0] ?? '');
+}
+
+function imports(): Import[] {
+  return globSync(['{lib,services,apps,examples}/**/*.ts'], { cwd: root }).flatMap(from =>
+    [
+      ...readFileSync(join(root, from), 'utf8').matchAll(
+        /^(?:import|export)[^;]*?from '([^']+)'|import\('([^']+)'\)/gms,
+      ),
+    ].map(match => {
+      const target = match[1] ?? match[2] ?? '';
+      const to = target.startsWith('.') ? relative(root, join(root, dirname(from), target)) : target;
+      return { from, to, line: `${from} → ${to}` };
+    }),
+  );
+}
+
+function mayEnter({ from, to }: Import): boolean {
+  const [here, there] = [roomOf(from), roomOf(to)];
+  if (here === there || to === 'package.json') return true;
+  if (from.startsWith('lib/')) return to.startsWith('lib/') && (floors[there] ?? 99) <= (floors[here] ?? -1);
+  if (from.startsWith('services/')) return to.startsWith('lib/');
+  return there === 'lib/app';
+}
+
+const ours = imports();
+const internal = ours.filter(
+  ({ to }) => /^(lib|services|apps|examples|dev|test|bench|docs)\//.test(to) || to === 'package.json',
+);
+
+test('there are imports to check', () => assert.ok(internal.length > 10));
+
+test('imports go one way: services → lib → nothing of ours, apps → lib/app, and downwards inside lib', () => {
+  assert.deepEqual(
+    internal.filter(found => !mayEnter(found)).map(({ line }) => line),
+    [],
+  );
+});
+
+test('nothing but lib/kafka knows kafkajs', () => {
+  assert.deepEqual(
+    ours.filter(({ from, to }) => /^kafkajs(\/|$)/.test(to) && !from.startsWith('lib/kafka/')).map(({ line }) => line),
+    [],
+  );
+});
+
+test('nothing in lib or services knows the bank', () => {
+  const words = /\b(iban|openAccount|transferMoney|balance)\b|apps\/bank/i;
+  const found = globSync(['{lib,services}/**/*.ts'], { cwd: root }).filter(file =>
+    words.test(readFileSync(join(root, file), 'utf8')),
+  );
+  assert.deepEqual(found, []);
+});

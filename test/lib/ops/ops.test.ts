@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Registry } from 'prom-client';
+import { openReadiness, serveAdmin } from '../../../lib/ops/admin.ts';
+import { drain } from '../../../lib/ops/life-cycle.ts';
+import { openLog } from '../../../lib/ops/log.ts';
+import { traceparentOf } from '../../../lib/ops/trace.ts';
+
+const silent = openLog('test', 'fatal');
+
+test('readyz answers 503 with each reason until all are cleared, livez answers 200 all the while', async () => {
+  const readiness = openReadiness();
+  const admin = await serveAdmin({ host: '127.0.0.1', port: 0 }, readiness, new Registry());
+  try {
+    readiness.set('kafka', 'no broker answers');
+    readiness.set('redis', 'connection refused');
+    const notReady = await fetch(`${admin.url}/readyz`);
+    assert.equal(notReady.status, 503);
+    assert.deepEqual(await notReady.json(), {
+      status: 'not ready',
+      reasons: { kafka: 'no broker answers', redis: 'connection refused' },
+    });
+    assert.equal((await fetch(`${admin.url}/livez`)).status, 200);
+    readiness.set('kafka', undefined);
+    assert.equal((await fetch(`${admin.url}/readyz`)).status, 503);
+    readiness.set('redis', undefined);
+    assert.equal((await fetch(`${admin.url}/readyz`)).status, 200);
+    assert.equal((await fetch(`${admin.url}/elsewhere`)).status, 404);
+  } finally {
+    await admin.close();
+  }
+});
+
+test('a drain closes every part in order although one of them throws', async () => {
+  const closed: string[] = [];
+  const part = (name: string, fails = false) => ({
+    async close() {
+      closed.push(name);
+      if (fails) throw new Error(name);
+    },
+  });
+  assert.equal(await drain([part('a'), part('b', true), part('c')], 5_000, silent), true);
+  assert.deepEqual(closed, ['a', 'b', 'c']);
+});
+
+test('a drain that hangs gives up at its time-out and says so', async () => {
+  const hangs = { close: () => new Promise<void>(() => undefined) };
+  assert.equal(await drain([hangs], 20, silent), false);
+});
+
+test('a well-formed traceparent keeps its trace under a new parent, anything else starts a new trace', () => {
+  const incoming = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const handedOn = traceparentOf(incoming);
+  assert.equal(handedOn.slice(0, 36), incoming.slice(0, 36));
+  assert.notEqual(handedOn.slice(36, 52), incoming.slice(36, 52));
+  assert.equal(handedOn.slice(52), '-01');
+  for (const bad of [undefined, '', 'x', `00-${'0'.repeat(32)}-b7ad6b7169203331-01`, `${incoming}-more`, 7]) {
+    assert.match(traceparentOf(bad), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+  }
+});
