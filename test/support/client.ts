@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { type Client, createClient, type ExecutionResult, type SubscribePayload } from 'graphql-ws';
+import { WebSocket } from 'ws';
+
+/**
+ * A tiny reference client: stock graphql-ws, plus the three habits that make it lossless — ask the router where to go
+ * at each connect, keep the newest cursor of every subscription, send it with the next subscribe.
+ */
+export interface User {
+  name: string;
+  /** POST over HTTP. */
+  post(query: string, variables?: Record<string, unknown>, extensions?: Record<string, unknown>): Promise<Answer>;
+  /** A mutation over the WebSocket; the stock client sends it again under the same id after a reconnect. */
+  mutate(query: string, variables?: Record<string, unknown>): Promise<ExecutionResult>;
+  subscribe(payload: SubscribePayload, listener: StreamListener): Stream;
+  accessToken(): string;
+  connections(): number;
+  close(): Promise<void>;
+}
+
+export interface Answer {
+  status: number;
+  data?: Record<string, unknown> | null;
+  errors?: { message: string; extensions?: Record<string, unknown> }[];
+  extensions?: Record<string, unknown>;
+}
+
+export interface StreamListener {
+  next(result: ExecutionResult): void;
+  error?(error: unknown): void;
+  complete?(): void;
+}
+
+export interface Stream {
+  /** Newest cursor seen, from an event or a ping. */
+  cursor(): string | undefined;
+  stop(): void;
+}
+
+export async function logIn(url: string, username: string, password = `${username}-password`): Promise<string> {
+  for (;;) {
+    const response = await fetch(`${url}/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ username, password }),
+    });
+    if (response.status === 200) return ((await response.json()) as { accessToken: string }).accessToken;
+    if (response.status !== 503) throw new Error(`login of ${username}: ${response.status} ${await response.text()}`);
+    await new Promise(resolve => setTimeout(resolve, 200));
+  }
+}
+
+/** Logs in and connects lazily. `resume: false` is the usual client, which forgets its cursors (a mutant of ours). */
+export async function openUser(url: string, name: string, { resume = true } = {}): Promise<User> {
+  let accessToken = await logIn(url, name);
+  let connections = 0;
+  const ids = new Map<object, string>();
+  const streams = new Map<
+    string,
+    { cursor: string | undefined; payload: { extensions?: SubscribePayload['extensions'] } }
+  >();
+  const client: Client = createClient({
+    url: async () => {
+      const response = await fetch(`${url}/route`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${accessToken}` },
+      });
+      if (response.status !== 200) throw new Error(`route: ${response.status} ${await response.text()}`);
+      return ((await response.json()) as { url: string }).url;
+    },
+    connectionParams: () => ({ accessToken }),
+    webSocketImpl: WebSocket,
+    lazy: true,
+    lazyCloseTimeout: 60_000,
+    retryAttempts: Number.POSITIVE_INFINITY,
+    shouldRetry: () => true,
+    retryWait: attempt =>
+      new Promise(resolve => setTimeout(resolve, Math.min(1_000, 50 * attempt) * (0.5 + Math.random()))),
+    generateID: payload => ids.get(payload) ?? randomUUID(),
+    on: {
+      connected: () => {
+        connections++;
+      },
+      ping: (received, payload) => {
+        const cursors = received ? (payload?.cursors as Record<string, string> | undefined) : undefined;
+        for (const [id, cursor] of Object.entries(cursors ?? {})) moved(id, cursor);
+      },
+      closed: event => {
+        if ((event as { code?: number }).code === 4403) void logIn(url, name).then(fresh => (accessToken = fresh));
+      },
+    },
+  });
+
+  function moved(id: string, cursor: string): void {
+    const stream = streams.get(id);
+    if (stream === undefined) return;
+    stream.cursor = cursor;
+    // The stock client sends the same payload object again after a reconnect.
+    if (resume) stream.payload.extensions = { ...stream.payload.extensions, cursor };
+  }
+
+  return {
+    name,
+    accessToken: () => accessToken,
+    connections: () => connections,
+    async post(query, variables, extensions) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${accessToken}` },
+        body: JSON.stringify({ query, variables, extensions }),
+      });
+      return { status: response.status, ...((await response.json()) as Omit<Answer, 'status'>) };
+    },
+    mutate: (query, variables) =>
+      new Promise((resolve, reject) => {
+        let result: ExecutionResult | undefined;
+        client.subscribe(
+          { query, variables: variables ?? null },
+          {
+            next: value => (result = value as ExecutionResult),
+            error: reject,
+            complete: () => (result ? resolve(result) : reject(new Error('completed without a result'))),
+          },
+        );
+      }),
+    subscribe(payload, listener) {
+      const id = randomUUID();
+      const own = { ...payload };
+      const stream = { cursor: undefined as string | undefined, payload: own };
+      ids.set(own, id);
+      streams.set(id, stream);
+      const stop = client.subscribe(own, {
+        next(value) {
+          const result = value as ExecutionResult;
+          listener.next(result);
+          const cursor = result.extensions?.cursor;
+          if (typeof cursor === 'string') moved(id, cursor);
+        },
+        error: error => listener.error?.(error),
+        complete: () => listener.complete?.(),
+      });
+      return {
+        cursor: () => stream.cursor,
+        stop() {
+          streams.delete(id);
+          ids.delete(own);
+          stop();
+        },
+      };
+    },
+    close: async () => {
+      await client.dispose();
+    },
+  };
+}
