@@ -1,0 +1,117 @@
+import type { ExecutionResult } from 'graphql-ws';
+import type { User } from '../support/client.ts';
+import type { SentCommand } from './check.ts';
+import type { Random } from './random.ts';
+
+const open = 'mutation($id: ID) { openAccount(commandId: $id) { commandId success reason iban token } }';
+const transfer = `mutation($id: ID, $token: String!, $amount: Cents!, $from: String!, $to: String!) {
+  transferMoney(commandId: $id, token: $token, amount: $amount, from: $from, to: $to, descr: "proof") { commandId success reason }
+}`;
+
+interface Account {
+  iban: string;
+  token: string;
+}
+
+/** What a user's client does; `freshIdOnRepeat` is a mutant: a caller that forgets its command id when it asks again. */
+export interface Habits {
+  freshIdOnRepeat: boolean;
+}
+
+/** How a verdict reads, in the client's answer and in the log alike. */
+export function verdictText(fields: Record<string, unknown>): string {
+  return ['success', 'reason', 'iban', 'token'].map(name => String(fields[name] ?? '')).join('|');
+}
+
+/**
+ * One user's share of the run: opens an account, then random transfers, sound and unsound, one after the other; some are
+ * sent twice at once, some again later with other arguments under the same id.
+ */
+export async function runUser(
+  user: User,
+  commands: number,
+  random: Random,
+  accounts: Map<string, Account>,
+  sent: SentCommand[],
+  habits: Habits,
+): Promise<void> {
+  const opened = await settle(user, 'openAccount', random.uuid(), open, {}, sent, habits, random);
+  accounts.set(user.name, { iban: String(opened.iban), token: String(opened.token) });
+  let previous: { id: string; variables: Record<string, unknown> } | undefined;
+  for (let count = 1; count < commands; count++) {
+    const dice = random.next();
+    if (dice < 0.02) {
+      await settle(user, 'openAccount', random.uuid(), open, {}, sent, habits, random);
+      continue;
+    }
+    if (dice < 0.06 && previous) {
+      // Other arguments under a used id change nothing: the first verdict stands.
+      await settle(
+        user,
+        'transferMoney',
+        previous.id,
+        transfer,
+        { ...previous.variables, amount: 1 },
+        sent,
+        habits,
+        random,
+      );
+      continue;
+    }
+    const variables = drawTransfer(user.name, random, accounts);
+    const id = random.uuid();
+    const once = () => settle(user, 'transferMoney', id, transfer, variables, sent, habits, random);
+    await (dice < 0.1 ? Promise.all([once(), once()]) : once());
+    previous = { id, variables };
+  }
+}
+
+function drawTransfer(name: string, random: Random, accounts: Map<string, Account>): Record<string, unknown> {
+  const mine = accounts.get(name) ?? { iban: '', token: '' };
+  const other = random.pick([...accounts.values()]).iban;
+  const dice = random.next();
+  if (dice < 0.25) return { from: 'cash', to: mine.iban, amount: random.integer(1, 50_000), token: mine.token };
+  if (dice < 0.3)
+    return { from: mine.iban, to: 'DE02120300000000202051', amount: random.integer(1, 9_000), token: mine.token };
+  if (dice < 0.34) return { from: mine.iban, to: other, amount: random.integer(-5, 0), token: mine.token };
+  if (dice < 0.38) return { from: mine.iban, to: other, amount: 10, token: 'guessed' };
+  if (dice < 0.42) return { from: 'elsewhere', to: 'nowhere', amount: 10, token: mine.token };
+  return { from: mine.iban, to: other, amount: random.integer(1, 30_000), token: mine.token };
+}
+
+/** Sends a command until its verdict is known, always under the same id (but for the mutant). */
+async function settle(
+  user: User,
+  type: string,
+  commandId: string,
+  query: string,
+  variables: Record<string, unknown>,
+  sent: SentCommand[],
+  habits: Habits,
+  random: Random,
+): Promise<Record<string, unknown>> {
+  let id = commandId;
+  for (let attempt = 1; ; attempt++) {
+    const entry: SentCommand = { user: user.name, commandId, type, observed: undefined };
+    try {
+      const result: ExecutionResult = await user.mutate(query, { ...variables, id });
+      const feedback = (result.data as Record<string, Record<string, unknown> | null> | null)?.[type];
+      if (feedback) {
+        sent.push({ ...entry, observed: verdictText(feedback) });
+        if (habits.freshIdOnRepeat && attempt === 1 && random.next() < 0.1) {
+          id = random.uuid();
+          continue;
+        }
+        return feedback;
+      }
+      const code = result.errors?.[0]?.extensions?.code;
+      if (code !== 'COMMAND_PENDING' && code !== 'UNAVAILABLE') throw new Error(JSON.stringify(result.errors));
+    } catch (error) {
+      if (attempt >= 50) {
+        sent.push(entry);
+        throw error;
+      }
+    }
+    await new Promise(resolve => setTimeout(resolve, 100));
+  }
+}
