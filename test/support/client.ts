@@ -50,8 +50,15 @@ export async function logIn(url: string, username: string, password = `${usernam
   }
 }
 
-/** Logs in and connects lazily. `resume: false` is the usual client, which forgets its cursors (a mutant of ours). */
-export async function openUser(url: string, name: string, { resume = true } = {}): Promise<User> {
+/** `always` is right. `never` is the usual client, which forgets its cursors, `stale` one that keeps an old one: mutants. */
+export type Resume = 'always' | 'never' | 'stale';
+
+/** Logs in and connects lazily. */
+export async function openUser(
+  url: string,
+  name: string,
+  { resume = 'always' }: { resume?: Resume } = {},
+): Promise<User> {
   let accessToken = await logIn(url, name);
   let connections = 0;
   const ids = new Map<object, string>();
@@ -94,9 +101,11 @@ export async function openUser(url: string, name: string, { resume = true } = {}
   function moved(id: string, cursor: string): void {
     const stream = streams.get(id);
     if (stream === undefined) return;
+    const isFirst = stream.cursor === undefined;
     stream.cursor = cursor;
     // The stock client sends the same payload object again after a reconnect.
-    if (resume) stream.payload.extensions = { ...stream.payload.extensions, cursor };
+    if (resume === 'never') stream.payload.extensions = {};
+    else if (resume === 'always' || isFirst) stream.payload.extensions = { ...stream.payload.extensions, cursor };
   }
 
   return {

@@ -1,0 +1,192 @@
+import { parseArgs } from 'node:util';
+import { partitionOf } from '../../lib/kafka/index.ts';
+import { openUser, type User } from '../support/client.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+import { check, type Findings, type SentCommand, violations } from './check.ts';
+import { collect, ledgerOf } from './evidence.ts';
+import { type Mutant, mutants } from './mutants.ts';
+import { seeded } from './random.ts';
+import { runUser } from './workload.ts';
+
+/**
+ * The proof: random commands over many users while handlers and gateways are killed, then the counts.
+ * `npm run proof -- [--commands 20000] [--users 200] [--kills 8] [--seed 1] [--mutants]`.
+ * With `--mutants`, short runs follow, each with one thing broken on purpose; each must be caught by its check.
+ */
+export interface ProofOptions {
+  commands: number;
+  users: number;
+  kills: number;
+  seed: number;
+  /** Distinguishes the users of runs that share a stack. */
+  name: string;
+  mutant?: Mutant;
+}
+
+export interface ProofResult {
+  findings: Findings;
+  commands: number;
+  deliveries: number;
+  kills: readonly string[];
+  reconnects: number;
+  seconds: number;
+}
+
+export async function prove(stack: Stack, options: ProofOptions): Promise<ProofResult> {
+  const begin = Date.now();
+  const random = seeded(options.seed);
+  const resume = options.mutant?.resume ?? 'always';
+  const users = new Map<string, User>();
+  const streams = new Map<string, string[]>();
+  for (let index = 0; index < options.users; index++) {
+    const name = `${options.name}-${index}`;
+    const user = await openUser(stack.url, name, { resume });
+    users.set(name, user);
+    const got: string[] = [];
+    streams.set(name, got);
+    user.subscribe(
+      { query: 'subscription { transactions { id } }', extensions: { from: 'earliest' } },
+      {
+        next: result => got.push(String((result.data as { transactions: { id: string } } | null)?.transactions.id)),
+        error: error => process.stderr.write(`stream of ${name} ended: ${JSON.stringify(error)}\n`),
+      },
+    );
+  }
+
+  const sent: SentCommand[] = [];
+  const accounts = new Map<string, { iban: string; token: string }>();
+  const share = Math.ceil(options.commands / options.users);
+  let running = true;
+  const killed: string[] = [];
+  const faults = (async () => {
+    for (let count = 0; running && count < options.kills; count++) {
+      const target = (options.commands * (count + 0.5)) / options.kills;
+      await until('the next kill', () => !running || sent.length >= target, 600_000);
+      if (!running) break;
+      const service = count % 2 === 0 ? 'command-handler' : 'gateway';
+      const victim = random.pick((await stack.processes()).filter(process => process.service === service));
+      killed.push(victim.name);
+      await stack.kill(victim.name, 'SIGKILL');
+    }
+  })();
+  await Promise.all(
+    [...users.values()].map((user, index) =>
+      runUser(user, share, seeded(options.seed * 1_000 + index), accounts, sent, {
+        freshIdOnRepeat: false,
+        ...options.mutant?.habits,
+      }),
+    ),
+  );
+  running = false;
+  await faults;
+
+  const [first] = accounts;
+  if (first && options.mutant?.sabotage) {
+    const [name, { iban }] = first;
+    await options.mutant.sabotage(stack, { name, iban, partition: partitionOf(name, stack.partitions) });
+  }
+  await settled(users, streams, stack.postgres);
+  options.mutant?.tamper?.(streams);
+  const evidence = await collect(stack, users, sent, streams);
+  const result = {
+    findings: check(evidence),
+    commands: sent.length,
+    deliveries: [...streams.values()].reduce((sum, got) => sum + got.length, 0),
+    kills: killed,
+    reconnects: [...users.values()].reduce((sum, user) => sum + Math.max(0, user.connections() - 1), 0),
+    seconds: (Date.now() - begin) / 1_000,
+  };
+  await Promise.all([...users.values()].map(user => user.close()));
+  return result;
+}
+
+/** Streams and views have caught up when nothing has moved for three seconds and each view shows its ledger's balance, or after a minute. */
+async function settled(
+  users: ReadonlyMap<string, User>,
+  streams: ReadonlyMap<string, string[]>,
+  postgres: string,
+): Promise<void> {
+  const total = () => [...streams.values()].reduce((sum, got) => sum + got.length, 0);
+  let [last, since] = [total(), Date.now()];
+  await until(
+    'streams to be quiet',
+    () => {
+      if (total() !== last) [last, since] = [total(), Date.now()];
+      return Date.now() - since > 3_000;
+    },
+    60_000,
+  );
+  const ledger = await ledgerOf(postgres, users);
+  const deadline = Date.now() + 15_000;
+  for (const { owner, balance } of ledger) {
+    for (;;) {
+      const answer = await users.get(owner)?.post('{ account { balance } }');
+      const account = answer?.data?.account as { balance: number } | null | undefined;
+      if (account?.balance === balance || Date.now() > deadline) break;
+      await new Promise(resolve => setTimeout(resolve, 200));
+    }
+  }
+}
+
+async function until(what: string, condition: () => boolean, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
+
+function print(title: string, result: ProofResult): void {
+  const { findings, kills, seconds, ...counts } = result;
+  process.stdout.write(
+    `${title}: ${JSON.stringify({ ...counts, seconds: Math.round(seconds), kills: kills.join(' ') })}\n  ${JSON.stringify(findings)}\n`,
+  );
+}
+
+/** Runs every mutant briefly; returns the names of those that were not caught by their check. */
+export async function runMutants(stack: Stack, seed: number): Promise<string[]> {
+  const missed: string[] = [];
+  for (const [index, [name, mutant]] of Object.entries(mutants).entries()) {
+    const kills = mutant.resume === undefined ? 0 : 4;
+    const result = await prove(stack, {
+      commands: 300,
+      users: 12,
+      kills,
+      seed: seed + index,
+      name: `${name}-${seed}`,
+      mutant,
+    });
+    print(`mutant ${name}`, result);
+    if (result.findings[mutant.caughtBy] === 0) missed.push(name);
+  }
+  return missed;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      commands: { type: 'string', default: '20000' },
+      users: { type: 'string', default: '200' },
+      kills: { type: 'string', default: '8' },
+      seed: { type: 'string', default: '1' },
+      mutants: { type: 'boolean', default: false },
+    },
+  });
+  const seed = Number(values.seed);
+  const stack = await startStack({ gateways: 2, handlers: 2 });
+  try {
+    const result = await prove(stack, {
+      commands: Number(values.commands),
+      users: Number(values.users),
+      kills: Number(values.kills),
+      seed,
+      name: `proof-${seed}`,
+    });
+    print(`seed ${seed}`, result);
+    const missed = values.mutants ? await runMutants(stack, seed) : [];
+    if (values.mutants) process.stdout.write(`mutants missed: ${missed.length === 0 ? 'none' : missed.join(' ')}\n`);
+    process.exitCode = violations(result.findings) === 0 && missed.length === 0 ? 0 : 1;
+  } finally {
+    await stack.stop();
+  }
+}
