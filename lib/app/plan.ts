@@ -5,7 +5,10 @@ import type { GraphQLSchema } from 'graphql';
  * works from this plan and never looks at directives again.
  */
 export interface AppPlan {
-  /** Without resolvers; directives of ours included. */
+  /**
+   * Directives and scalars of ours included. Below the root fields it resolves by name, and checks `@requiresRole`
+   * against `context.caller.roles`; the root fields have no resolvers.
+   */
   schema: GraphQLSchema;
   /** Every topic that the schema names, in order of first mention. They share one partition count. */
   topics: readonly TopicPlan[];
@@ -45,7 +48,7 @@ export interface ShapeField {
   envelope: boolean;
   nonNull: boolean;
   value: ValueKind;
-  /** Roles of `@requiresRole` on the field; empty when anybody may see it. */
+  /** Roles of `@requiresRole` on the field itself; empty when it has none. The schema's resolvers enforce them. */
   anyOf: readonly string[];
 }
 
@@ -70,6 +73,8 @@ export interface StreamPlan {
   filters: readonly ArgumentFilter[];
   /** Any one of these roles is enough; empty: no role needed. */
   anyOf: readonly string[];
+  /** Of each of these lists one role is needed as well: `@requiresRole` on the result's type or on the root type. */
+  alsoAnyOf: readonly (readonly string[])[];
 }
 
 export interface CommandPlan {
@@ -82,6 +87,8 @@ export interface CommandPlan {
   timeoutMs: number;
   shape: Shape;
   anyOf: readonly string[];
+  /** Of each of these lists one role is needed as well: `@requiresRole` on the result's type or on the root type. */
+  alsoAnyOf: readonly (readonly string[])[];
 }
 
 export interface ViewPlan {
@@ -92,6 +99,8 @@ export interface ViewPlan {
   filters: readonly ArgumentFilter[];
   /** Empty: rows whose owner is the caller and no others. Else any of these roles sees every row. */
   anyOf: readonly string[];
+  /** Of each of these lists one role is needed as well: `@requiresRole` on the result's type or on the root type. */
+  alsoAnyOf: readonly (readonly string[])[];
 }
 
 export interface TablePlan {
