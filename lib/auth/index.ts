@@ -1,0 +1,10 @@
+/**
+ * Who is calling. Access tokens and route tokens are verified here (router and gateway); the routers' signing keys and
+ * the local users live here too (router only, in PostgreSQL).
+ */
+export { type AccessTokensOptions, openAccessTokens } from './access-tokens.ts';
+export { type AuthDatabase, openAuthDatabase } from './database.ts';
+export { type KeyStore, openKeyStore, type SignedToken } from './key-store.ts';
+export { openRouteTokens, type RouteTokensOptions } from './route-tokens.ts';
+export { faultOf, type TokenFault } from './token-errors.ts';
+export type { AccessTokenVerifier, Caller, RouteClaims, RouteTokenVerifier } from './types.ts';

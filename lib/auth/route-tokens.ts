@@ -1,0 +1,67 @@
+import { jwtVerify } from 'jose';
+import type { Closable, Ops } from '../ops/index.ts';
+import {
+  clockToleranceSeconds,
+  maxRouteTokenSeconds,
+  maxTokenLength,
+  routeAudience,
+  routeClaimsSchema,
+  routeIssuer,
+  routeTokenType,
+  signingAlgorithm,
+} from './claims.ts';
+import { onlyKeysFor } from './key-ids.ts';
+import { openRemoteKeys, type RemoteKeysTiming, type VerificationKeys } from './remote-keys.ts';
+import { refusalOf, tokenRefused } from './token-errors.ts';
+import type { RouteTokenVerifier } from './types.ts';
+
+export interface RouteTokensOptions {
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  jwks?: Partial<RemoteKeysTiming>;
+}
+
+/**
+ * Verifies route tokens. What they say holds only together with the access token that they are bound to: compare
+ * `accessTokenHash` and `userKey` with the caller's.
+ * @param source the routers' JWKS address (PENSTOCK_ROUTE_JWKS_URL), or the keys themselves (in the router).
+ */
+export function openRouteTokens(
+  source: { jwksUrl: string } | { localKeys: VerificationKeys },
+  ops: Pick<Ops, 'log' | 'readiness'>,
+  options: RouteTokensOptions = {},
+): RouteTokenVerifier & Closable {
+  const { now = Date.now, jwks = {} } = options;
+  const keys = 'localKeys' in source ? source.localKeys : openRemoteKeys(source.jwksUrl, 'route', ops, jwks);
+  const getKey = onlyKeysFor('route', keys.getKey);
+  return {
+    async verify(token) {
+      if (token === '') throw tokenRefused('route', 'missing');
+      if (token.length > maxTokenLength) throw tokenRefused('route', 'invalid');
+      try {
+        const { payload } = await jwtVerify(token, getKey, {
+          algorithms: [signingAlgorithm],
+          typ: routeTokenType,
+          issuer: routeIssuer,
+          audience: routeAudience,
+          requiredClaims: ['sub', 'exp', 'iat', 'jti'],
+          clockTolerance: clockToleranceSeconds,
+          currentDate: new Date(now()),
+        });
+        const claims = routeClaimsSchema.parse(payload);
+        if (claims.exp - claims.iat > maxRouteTokenSeconds) throw new Error('lives too long');
+        if (claims.iat * 1_000 > now() + clockToleranceSeconds * 1_000) throw new Error('issued in the future');
+        return {
+          userKey: claims.sub,
+          accessTokenHash: claims.ath,
+          partition: claims.partition,
+          epoch: claims.epoch,
+          expiresAtMs: claims.exp * 1_000,
+        };
+      } catch (error) {
+        throw refusalOf('route', error);
+      }
+    },
+    close: () => keys.close(),
+  };
+}

@@ -1,0 +1,40 @@
+import { errors } from 'jose';
+import { PenstockError } from '../errors.ts';
+
+/** Why a token was refused: `expired` asks the client to refresh it, `invalid` and `missing` are final. */
+export type TokenFault = 'expired' | 'invalid' | 'missing';
+
+/** No verification key can be had; says nothing about the token. */
+export class KeysUnavailableError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'KeysUnavailableError';
+  }
+}
+
+const messages: Readonly<Record<TokenFault, (what: string) => string>> = {
+  expired: what => `the ${what} token has expired`,
+  invalid: what => `the ${what} token does not hold`,
+  missing: what => `no ${what} token`,
+};
+
+/** UNAUTHENTICATED with `extensions.reason`. `what`: `access` or `route`. The cause goes to the log, never to a client. */
+export function tokenRefused(what: string, reason: TokenFault, cause?: unknown): PenstockError {
+  return new PenstockError('UNAUTHENTICATED', messages[reason](what), { reason }, cause);
+}
+
+/** What the caller of a verifier gets for whatever jose, a key source or a claims check threw. */
+export function refusalOf(what: string, thrown: unknown): PenstockError {
+  if (thrown instanceof PenstockError) return thrown;
+  if (thrown instanceof KeysUnavailableError) {
+    return new PenstockError('UNAVAILABLE', `keys to verify ${what} tokens cannot be had now`, {}, thrown);
+  }
+  return tokenRefused(what, thrown instanceof errors.JWTExpired ? 'expired' : 'invalid', thrown);
+}
+
+/** The token fault of an error that a verifier threw; undefined when it is not about the token. */
+export function faultOf(thrown: unknown): TokenFault | undefined {
+  if (!(thrown instanceof PenstockError) || thrown.code !== 'UNAUTHENTICATED') return undefined;
+  const { reason } = thrown.extensions;
+  return reason === 'expired' || reason === 'missing' ? reason : 'invalid';
+}
