@@ -45,8 +45,9 @@ export function envelopeReader(name: EnvelopeField, kind: ValueKind['kind']): (r
 
 function sequenceIn(headers: Headers): number | undefined {
   const header = headers.ce_keysequence;
-  const text = textOf(Array.isArray(header) ? header[0] : header);
-  if (text === undefined || !/^\d{1,16}$/.test(text)) return undefined;
+  // Of a repeated header the last one counts, as everywhere (Java's lastHeader).
+  const text = textOf(Array.isArray(header) ? header.at(-1) : header);
+  if (text === undefined || !/^(?:0|[1-9]\d{0,15})$/.test(text)) return undefined;
   const sequence = Number(text);
   return Number.isSafeInteger(sequence) ? sequence : undefined;
 }

@@ -1,0 +1,37 @@
+import type { KafkaRecord } from '../kafka/types.ts';
+import { compileShape } from './fill.ts';
+import { decodeJsonObject, faultOfText, type JsonObject } from './json.ts';
+import { Misfit } from './misfit.ts';
+import type { TablePlan } from './plan.ts';
+
+/**
+ * What a record says about a row of a table. `fields` are the ones that are there, by GraphQL name; `hasId`: whether all
+ * of the id's fields are among them (else it feeds nothing); `owner`: undefined where the record does not tell.
+ */
+export type RowReading =
+  | { ok: true; fields: Record<string, unknown>; hasId: boolean; owner: string | undefined }
+  | { ok: false; reason: string };
+
+/** Reads a record for a table. A tombstone is a misfit here: it says something else and is told apart before. */
+export function readRow(table: TablePlan, record: KafkaRecord): RowReading {
+  const value = decodeJsonObject(record.value);
+  if (value instanceof Misfit) return { ok: false, reason: value.toString() };
+  const fields = compileShape(table.shape).read(value, record);
+  if (fields instanceof Misfit) return { ok: false, reason: fields.toString() };
+  const owner = ownerOf(table, value, record);
+  if (owner instanceof Misfit) return { ok: false, reason: owner.toString() };
+  return { ok: true, fields, hasId: table.id.every(name => Object.hasOwn(fields, name)), owner };
+}
+
+function ownerOf(table: TablePlan, value: JsonObject, record: KafkaRecord): string | undefined | Misfit {
+  const raw = table.owner === '_key' ? (record.key?.toString('utf8') ?? undefined) : own(value, table.owner);
+  if (raw === undefined || raw === null) return undefined;
+  const text = Number.isSafeInteger(raw) ? String(raw) : raw;
+  if (typeof text !== 'string') return new Misfit('names the owner and must be a string or an integer', table.owner);
+  const fault = faultOfText(text);
+  return fault === undefined ? text : new Misfit(fault, table.owner);
+}
+
+function own(value: JsonObject, name: string): unknown {
+  return Object.hasOwn(value, name) ? value[name] : undefined;
+}
