@@ -1,0 +1,83 @@
+import pg from 'pg';
+import { messageOf, PenstockError } from '../errors.ts';
+import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
+
+const probeIntervalMs = 2_000;
+const retryIntervalMs = 500;
+/** Longest time to connect, and to wait for one of the pool's connections. */
+const poolWaitMs = 3_000;
+
+/** Connections to PostgreSQL, which may be away at start and go away at any time; readiness `postgres` tells. */
+export interface ViewPool extends Closable {
+  /** @throws PenstockError UNAVAILABLE when none is to be had in time. */
+  connect(): Promise<pg.PoolClient>;
+}
+
+export function openViewPool(
+  config: PenstockConfig<'postgres'>['postgres'],
+  ops: Pick<Ops, 'log' | 'readiness' | 'service'>,
+): ViewPool {
+  const pool = new pg.Pool({
+    connectionString: config.url,
+    max: config.poolSize,
+    application_name: `penstock-${ops.service}-views`,
+    connectionTimeoutMillis: poolWaitMs,
+    keepAlive: true,
+    types: { getTypeParser: (oid: number, format?: 'text' | 'binary') => parserOf(oid, format) },
+  });
+  pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  let down: string | undefined = 'not connected yet';
+  ops.readiness.set('postgres', down);
+  const probe = async (): Promise<void> => {
+    const wasDown = down;
+    down = await pool.query('SELECT 1').then(
+      () => undefined,
+      // A pool whose connections are all at work says nothing about PostgreSQL.
+      error => (pool.idleCount === 0 && pool.totalCount >= config.poolSize ? wasDown : messageOf(error)),
+    );
+    if (closed) return;
+    ops.readiness.set('postgres', down);
+    if (down !== undefined && down !== wasDown) ops.log.warn({ reason: down }, 'PostgreSQL is away');
+    if (down === undefined && wasDown !== undefined) ops.log.info('PostgreSQL is available');
+    timer = setTimeout(() => (probing = probe()), down === undefined ? probeIntervalMs : retryIntervalMs);
+    timer.unref();
+  };
+  let probing = probe();
+
+  return {
+    async connect() {
+      try {
+        return await pool.connect();
+      } catch (error) {
+        throw new PenstockError('UNAVAILABLE', 'views are not available now', {}, error);
+      }
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      clearTimeout(timer);
+      await probing;
+      await pool.end();
+    },
+  };
+}
+
+const int8 = 20;
+const timestamptz = 1184;
+
+/** Values as GraphQL wants them: bigint as number (all of ours are safe), instants as canonical text. */
+function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
+  if (format === 'binary') return pg.types.getTypeParser(oid, format);
+  if (oid === int8) return Number;
+  return oid === timestamptz ? canonicalInstant : pg.types.getTypeParser(oid, 'text');
+}
+
+/** `2026-07-31 10:00:00.12+00`, as PostgreSQL writes it in time zone UTC → `2026-07-31T10:00:00.120Z`. */
+export function canonicalInstant(text: string): string {
+  const [day = '', time = ''] = text.replace(/\+00$/, '').split(' ');
+  const [whole = '', fraction = ''] = time.split('.');
+  return `${day}T${whole}.${fraction.padEnd(3, '0')}Z`;
+}
