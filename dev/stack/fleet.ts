@@ -1,0 +1,128 @@
+import { type Counts, type Service, services } from './options.ts';
+import type { Ports } from './ports.ts';
+import {
+  drainTimeoutMs,
+  hasCommands,
+  type ServiceContext,
+  type ServicePorts,
+  servesHttp,
+  serviceSpec,
+} from './services.ts';
+import type { StackProcess } from './stack-file.ts';
+import type { Supervisor, Work } from './supervisor.ts';
+
+/** The service processes of a stack. */
+export interface Fleet {
+  /** Starts the first ones and waits until all are ready. */
+  startFirst(signal: AbortSignal): Promise<void>;
+  /** Starts and drains until there are so many; those with the highest numbers go first. */
+  scale(service: Service, count: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface FleetParts {
+  counts: Counts;
+  context: ServiceContext;
+  ports: Ports;
+  supervisor: Supervisor;
+  /** The processes that are up have changed. */
+  onChange(up: readonly StackProcess[]): void;
+}
+
+const readyWithinMs = 120_000;
+/** More than a service's own time-out, so that it is the one that cuts its drain short. */
+const graceMs = (service: Service) => drainTimeoutMs[service] + 1_000;
+
+export function openFleet({ counts, context, ports, supervisor, onChange }: FleetParts): Fleet {
+  const up = new Map<string, StackProcess>();
+  const present = Object.fromEntries(services.map(service => [service, 0])) as Record<Service, number>;
+
+  const changed = () =>
+    onChange([...up.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })));
+
+  function workOf(service: Service, index: number): Work {
+    const name = `${service}-${index}`;
+    let assigned: ServicePorts | undefined;
+    let current: number | undefined;
+    return {
+      name,
+      stopSignal: 'SIGTERM',
+      async spec() {
+        assigned = {
+          admin: await ports.take(`${name}-admin`),
+          http: servesHttp(service) ? await ports.take(name) : undefined,
+        };
+        return serviceSpec(service, assigned, context);
+      },
+      async probe() {
+        if (assigned === undefined) throw new Error('it has not been started yet');
+        await ready(`http://127.0.0.1:${assigned.admin}`);
+      },
+      onStart(pid) {
+        current = pid;
+        const { admin, http } = assigned ?? { admin: 0, http: undefined };
+        const adminUrl = `http://127.0.0.1:${admin}`;
+        const url = http === undefined ? adminUrl : `http://127.0.0.1:${http}`;
+        void live(adminUrl, () => current === pid).then(answers => {
+          if (!answers) return;
+          up.set(name, { name, service, pid, url, admin: adminUrl });
+          changed();
+        });
+      },
+      onGone() {
+        current = undefined;
+        if (up.delete(name)) changed();
+      },
+    };
+  }
+
+  async function stopAll(group: readonly Service[]): Promise<void> {
+    const stopping = group.flatMap(service =>
+      Array.from({ length: present[service] }, (_, index) => supervisor.stop(`${service}-${index}`, graceMs(service))),
+    );
+    await Promise.all(stopping);
+  }
+
+  return {
+    async startFirst(signal) {
+      const starting = services
+        .filter(service => service !== 'command-handler' || hasCommands(context.app))
+        .flatMap(service =>
+          Array.from({ length: (present[service] = counts[service]) }, (_, index) => workOf(service, index)),
+        );
+      const failed = new AbortController();
+      const either = AbortSignal.any([signal, failed.signal]);
+      const ready = starting.map(work => supervisor.startFirst(work, readyWithinMs, either));
+      for (const one of ready) one.catch(error => failed.abort(error));
+      await Promise.allSettled(ready);
+      if (failed.signal.aborted) throw failed.signal.reason;
+    },
+    async scale(service, count) {
+      while (present[service] < count) supervisor.start(workOf(service, present[service]++));
+      while (present[service] > count) await supervisor.stop(`${service}-${--present[service]}`, graceMs(service));
+    },
+    async stop() {
+      // those that wait for verdicts go before those that give them
+      await stopAll(['router', 'gateway']);
+      await stopAll(['command-handler', 'projector']);
+    },
+  };
+}
+
+/** @throws with the reasons that a process gives for not being ready. */
+async function ready(adminUrl: string): Promise<void> {
+  const response = await fetch(`${adminUrl}/readyz`, { signal: AbortSignal.timeout(5_000) });
+  const body = await response.text();
+  if (response.status !== 200) throw new Error(body.trim());
+}
+
+/** Waits until a process answers on its admin port; false when it has gone before. */
+async function live(adminUrl: string, stillThere: () => boolean): Promise<boolean> {
+  while (stillThere()) {
+    const response = await fetch(`${adminUrl}/livez`, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+    await response?.body?.cancel();
+    if (response?.ok) return stillThere();
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+  return false;
+}

@@ -1,0 +1,25 @@
+import { messageOf } from '../../lib/errors.ts';
+import { Trouble } from './trouble.ts';
+
+/**
+ * Runs a command of the stack: SIGINT, SIGTERM and SIGHUP, or the end of the process that started it, ask it to stop
+ * (again is not more), and then the exit code is 0. A trouble is one line on stderr and exit code 1.
+ */
+export async function main(run: (signal: AbortSignal) => Promise<void>): Promise<never> {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort());
+  if (process.connected) process.once('disconnect', () => stop.abort());
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined); // the reader has gone
+  try {
+    await run(stop.signal);
+  } catch (error) {
+    if (error instanceof Trouble) fail(error.message);
+    if (!stop.signal.aborted) fail(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+  }
+  process.exit(0);
+}
+
+function fail(line: string): never {
+  process.stderr.write(`${line}\n`);
+  process.exit(1);
+}

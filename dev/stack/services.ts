@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { ProcessSpec } from '../processes/kept-process.ts';
+import { readIfThere, replaceJson } from './files.ts';
+import { root, type Service } from './options.ts';
+import type { ServerAddresses } from './servers.ts';
+import { Trouble } from './trouble.ts';
+
+/** What every service of a stack is told, besides its own ports. */
+export interface ServiceContext {
+  addresses: ServerAddresses;
+  brokers: number;
+  partitions: number;
+  publicPort: number;
+  /** The app's folder. */
+  app: string;
+  /** `id:base64`, signs cursors. */
+  cursorSecrets: string;
+  /** PENSTOCK_* of the caller; these win. */
+  given: Readonly<Record<string, string>>;
+  /** Everything else of the environment. */
+  env: NodeJS.ProcessEnv;
+}
+
+/** Loopback ports of one process; `http` only for those that serve HTTP. */
+export interface ServicePorts {
+  admin: number;
+  http: number | undefined;
+}
+
+const perProcess = ['PENSTOCK_HTTP_LISTEN', 'PENSTOCK_ADMIN_PORT', 'PENSTOCK_GATEWAY_ADVERTISED_URL'];
+
+/** @throws Trouble for variables that the stack gives out itself, differently to each process. */
+export function refusePerProcess(given: Readonly<Record<string, string>>): void {
+  const clash = perProcess.filter(name => given[name] !== undefined);
+  if (clash.length > 0) throw new Trouble(`${clash.join(', ')}: given out by the local stack, one a process; unset it`);
+}
+
+export function servesHttp(service: Service): boolean {
+  return service === 'router' || service === 'gateway';
+}
+
+/** Whether an app has decisions of its own, so that a command handler makes sense. */
+export function hasCommands(app: string): boolean {
+  return existsSync(join(app, 'commands.ts'));
+}
+
+/** How long a service may take to drain: all of them and the servers fit in 30 s. */
+export const drainTimeoutMs: Readonly<Record<Service, number>> = {
+  router: 10_000,
+  gateway: 10_000,
+  'command-handler': 5_000,
+  projector: 5_000,
+};
+
+export function serviceSpec(service: Service, ports: ServicePorts, context: ServiceContext): ProcessSpec {
+  return {
+    command: process.execPath,
+    args: [join(root, 'services', service, 'main.ts')],
+    env: { ...context.env, ...serviceVariables(service, ports, context) },
+    cwd: root,
+  };
+}
+
+/** The PENSTOCK_* variables of one process. */
+export function serviceVariables(
+  service: Service,
+  ports: ServicePorts,
+  context: ServiceContext,
+): Record<string, string> {
+  const { addresses, publicPort, app } = context;
+  const variables: Record<string, string> = {
+    PENSTOCK_DRAIN_TIMEOUT_MS: String(drainTimeoutMs[service]),
+    PENSTOCK_SCHEMA: join(app, 'schema.graphql'),
+    PENSTOCK_KAFKA_BROKERS: addresses.kafka.join(','),
+    PENSTOCK_KAFKA_CREATE_TOPICS: 'true',
+    PENSTOCK_KAFKA_PARTITIONS: String(context.partitions),
+    PENSTOCK_KAFKA_REPLICATION_FACTOR: String(context.brokers),
+    PENSTOCK_REDIS_URL: addresses.redis,
+    PENSTOCK_POSTGRES_URL: addresses.postgres,
+    PENSTOCK_AUTH_LOCAL_SIGN_UP: 'true',
+    PENSTOCK_AUTH_LOCAL_ROLES: '{"auditor":["auditor"],"operator":["operator","auditor"]}',
+    PENSTOCK_ROUTE_JWKS_URL: `http://127.0.0.1:${publicPort}/.well-known/jwks.json`,
+    PENSTOCK_CURSOR_SECRETS: context.cursorSecrets,
+  };
+  if (addresses.kafkaCaFile !== undefined) variables.PENSTOCK_KAFKA_TLS_CA_FILE = addresses.kafkaCaFile;
+  if (hasCommands(app)) variables.PENSTOCK_APP_FOLDER = app;
+  Object.assign(variables, context.given, { PENSTOCK_ADMIN_PORT: String(ports.admin) });
+  if (ports.http !== undefined) {
+    const own = `127.0.0.1:${ports.http}`;
+    variables.PENSTOCK_HTTP_LISTEN = service === 'router' ? `${own},127.0.0.1:${publicPort}` : own;
+  }
+  return variables;
+}
+
+/** The key that signs this folder's cursors, made once: cursors survive a restart as the data does. */
+export function cursorSecrets(file: string): string {
+  const kept = readIfThere(file);
+  if (kept !== undefined) return z.object({ cursor: z.string() }).parse(JSON.parse(kept)).cursor;
+  const cursor = `k1:${randomBytes(32).toString('base64')}`;
+  replaceJson(file, { cursor }, 0o600);
+  return cursor;
+}
