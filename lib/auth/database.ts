@@ -140,10 +140,11 @@ function unavailable(cause: unknown): PenstockError {
 
 /**
  * Whether an error means that PostgreSQL is away or overloaded, as against a statement that is wrong: no SQLSTATE at
- * all, or one of the classes connection (08), rollback (40), resources (53), intervention (57).
+ * all, or one of the classes connection (08), login (28), no such database (3D), rollback (40), resources (53) and
+ * intervention (57).
  */
 function isAway(error: unknown): boolean {
   if (error instanceof PenstockError) return false;
   if (!(error instanceof pg.DatabaseError)) return error instanceof Error;
-  return ['08', '40', '53', '57'].includes((error.code ?? '08').slice(0, 2));
+  return ['08', '28', '3D', '40', '53', '57'].includes((error.code ?? '08').slice(0, 2));
 }

@@ -5,6 +5,8 @@
 export { type AccessTokensOptions, openAccessTokens } from './access-tokens.ts';
 export { type AuthDatabase, openAuthDatabase } from './database.ts';
 export { type KeyStore, openKeyStore, type SignedToken } from './key-store.ts';
+export { type LocalUser, type LocalUsers, openLocalUsers } from './local-users.ts';
+export type { VerificationKeys } from './remote-keys.ts';
 export { openRouteTokens, type RouteTokensOptions } from './route-tokens.ts';
 export { faultOf, type TokenFault } from './token-errors.ts';
 export type { AccessTokenVerifier, Caller, RouteClaims, RouteTokenVerifier } from './types.ts';

@@ -56,7 +56,9 @@ export function successorSignsFrom(
   if (newestFromMs > nowMs) return undefined;
   if (signingKeyAt(keys, schedule, nowMs) === undefined) return nowMs;
   if (nowMs < newestFromMs + schedule.rotationMs - schedule.publishAheadMs) return undefined;
-  return Math.max(nowMs + schedule.publishAheadMs, newestFromMs + schedule.rotationMs);
+  // Less ahead than wanted is better than a time in which nothing can sign.
+  const lastMs = newestFromMs + schedule.rotationMs + schedule.graceMs;
+  return Math.min(lastMs, Math.max(nowMs + schedule.publishAheadMs, newestFromMs + schedule.rotationMs));
 }
 
 /** Keys whose last token has expired. The last one to sign with a key is a router that was cut off from PostgreSQL. */

@@ -1,0 +1,63 @@
+import { PenstockError } from '../errors.ts';
+
+export interface WorkQueueOptions {
+  /** Pieces of work under way at once. */
+  slots: number;
+  /** Pieces of work that may wait. */
+  maxWaiting: number;
+  /** Longest wait for a slot, ms. */
+  maxWaitMs: number;
+}
+
+/** Runs costly work a few at a time, in order of arrival. */
+export interface WorkQueue {
+  /** @throws PenstockError UNAVAILABLE with `extensions.retryAfterSeconds` when too much waits already, or for too long. */
+  run<Result>(work: () => Promise<Result>): Promise<Result>;
+}
+
+export function openWorkQueue({ slots, maxWaiting, maxWaitMs }: WorkQueueOptions): WorkQueue {
+  const waiting: Set<() => void> = new Set();
+  let free = slots;
+
+  const slot = (): Promise<void> => {
+    if (free > 0) {
+      free--;
+      return Promise.resolve();
+    }
+    if (waiting.size >= maxWaiting) return Promise.reject(overloaded());
+    return new Promise((resolve, reject) => {
+      const take = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        waiting.delete(take);
+        reject(overloaded());
+      }, maxWaitMs);
+      waiting.add(take);
+    });
+  };
+  const pass = (): void => {
+    const next = waiting.values().next();
+    if (next.done === true) free++;
+    else {
+      waiting.delete(next.value);
+      next.value();
+    }
+  };
+
+  return {
+    async run(work) {
+      await slot();
+      try {
+        return await work();
+      } finally {
+        pass();
+      }
+    },
+  };
+}
+
+function overloaded(): PenstockError {
+  return new PenstockError('UNAVAILABLE', 'too many logins at once', { retryAfterSeconds: 2 });
+}
