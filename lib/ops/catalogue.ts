@@ -113,6 +113,10 @@ export const catalogue = {
       'most bytes of the log that one cold replay reads',
     ),
     concurrency: v(integer(1, 10_000, 16), 'cold replays under way at once in a gateway'),
+    openTimeoutMs: v(
+      integer(100, 600_000, 5_000),
+      'how long a subscription waits for Kafka before it is UNAVAILABLE, ms',
+    ),
     ringBytes: v(integer(0, 1_099_511_627_776, 67_108_864), 'bytes of recent records kept in memory per gateway'),
   },
   handler: {

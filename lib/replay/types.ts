@@ -16,7 +16,10 @@ export interface StreamPosition {
   sequences: Readonly<Record<string, number>>;
 }
 
-/** A cursor's content. */
+/**
+ * A cursor's content. `format` takes texts; `parse` gives the fingerprints of user key, binding and cluster id in
+ * their places, so they are compared by `checkCursor` and never by `===`.
+ */
 export interface Position extends StreamPosition {
   /** `stream`: bound to field and arguments. `view`: any stream over its topics accepts it. */
   kind: 'stream' | 'view';
@@ -76,8 +79,20 @@ export interface RecordStreams {
    *   (the gateway turns it into a cursor), UNAVAILABLE when Kafka does not answer.
    */
   open(request: StreamRequest): Promise<RecordStream>;
+  /**
+   * Where a stream can go on whose cursor expired before `open` was called (of another cluster).
+   * @throws PenstockError UNAVAILABLE when Kafka does not answer.
+   */
+  earliest(topic: string, partitions: readonly number[]): Promise<StreamPosition>;
   /** Keeps a partition of a topic being read although nobody is subscribed (owned partitions are warm). */
   hold(topic: string, partition: number): void;
   release(topic: string, partition: number): void;
+  /**
+   * Shows every live record of a partition, repeats of a sequence number too (a repeated verdict is published again
+   * under its first one): how the gateway waits for feedback. Keeps reading whatever happens to ownership, and by
+   * itself goes on after a fault. Resolves once it listens: what is appended after that is shown, synchronously and in
+   * order. The returned function ends it. Rejects only when the streams are closed.
+   */
+  tap(topic: string, partition: number, listener: (record: KafkaRecord) => void): Promise<() => void>;
   close(): Promise<void>;
 }

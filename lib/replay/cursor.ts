@@ -1,0 +1,197 @@
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { PenstockError } from '../errors.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import { fingerprintLength, openFingerprints } from './fingerprint.ts';
+import type { CursorCodec, PartitionPosition, Position } from './types.ts';
+
+const version = 1;
+/** HMAC-SHA-256 truncated to 128 bits (RFC 2104, section 5: at least half of the hash). */
+const tagBytes = 16;
+/** A view's cursor over 10 topics of 1,000 partitions has about 100 KB. */
+const maxCursorLength = 1_048_576;
+const kinds = ['stream', 'view'] as const;
+
+/**
+ * Cursors, signed. Wire format, all numbers as varints:
+ * ```
+ * version(1) keyId(text) kind(1: 0 stream, 1 view) user(12) binding(12, stream only) cluster(12)
+ * newestTimestamp+1 topics { name(text) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 } }
+ * tag(16) = HMAC-SHA-256(everything before it)
+ * ```
+ * as base64url. Partitions are in ascending order and delta-coded; `age` is how much older than the cursor's newest
+ * timestamp the one of this partition is, 0 where it is not known. About 100 characters for an OWN stream.
+ *
+ * User key, binding and cluster id go in as fingerprints: a parsed position has the fingerprints, not the texts.
+ * Compare by `checkCursor`, never by `===`.
+ *
+ * @param secrets `id:base64` comma-separated, 32 bytes or more each; the first signs, all verify.
+ * @throws Error naming what is wrong with `secrets`.
+ */
+export function openCursorCodec(secrets: string): CursorCodec {
+  const keys = readKeys(secrets);
+  const [signing] = keys.values();
+  if (signing === undefined) throw new Error('cursor secrets: none given');
+  const fingerprints = openFingerprints();
+  const topicNames = new Map<string, Buffer>();
+  const writer = new ByteWriter();
+  return { format, parse };
+
+  function format(position: Position): string {
+    writer.reset();
+    writer.byte(version);
+    writer.bytes(signing?.header ?? Buffer.alloc(0));
+    writer.byte(position.kind === 'stream' ? 0 : 1);
+    writer.bytes(fingerprints('user', position.userKey));
+    if (position.kind === 'stream') writer.bytes(fingerprints('binding', position.binding));
+    writer.bytes(fingerprints('cluster', position.clusterId));
+    writePartitions(position);
+    if (signing !== undefined) writer.bytes(tagOf(signing.key, writer.written()));
+    return writer.toBase64url();
+  }
+
+  function writePartitions({ partitions: given, sequences }: Position): void {
+    const partitions = inOrder(given);
+    let newest = -1;
+    for (const { timestampMs } of partitions) if (timestampMs > newest) newest = timestampMs;
+    writer.varint(newest + 1);
+    const topics = topicsOf(partitions, sequences);
+    writer.varint(topics.length);
+    let at = 0;
+    for (const topic of topics) {
+      const first = at;
+      while (partitions[at]?.topic === topic) at += 1;
+      const name = topicName(topic);
+      writer.varint(name.length);
+      writer.bytes(name);
+      writer.varint((sequences[topic] ?? -1) + 1);
+      writer.varint(at - first);
+      let previous = -1;
+      for (let index = first; index < at; index += 1) {
+        const item = partitions[index];
+        if (item === undefined) break;
+        writer.varint(item.partition - previous - 1);
+        writer.varint(item.offset + 1);
+        writer.varint(item.timestampMs < 0 ? 0 : newest - item.timestampMs + 1);
+        previous = item.partition;
+      }
+    }
+  }
+
+  function topicName(topic: string): Buffer {
+    let name = topicNames.get(topic);
+    if (name === undefined) {
+      if (topicNames.size >= 1_000) topicNames.clear();
+      name = Buffer.from(topic, 'utf8');
+      topicNames.set(topic, name);
+    }
+    return name;
+  }
+
+  function parse(cursor: string): Position {
+    if (cursor.length === 0 || cursor.length > maxCursorLength) throw invalid('has no sensible length');
+    const bytes = Buffer.from(cursor, 'base64url');
+    // Node skips what is not base64url, and the last character has bits to spare: only the one spelling counts.
+    if (bytes.toString('base64url') !== cursor) throw invalid('is not base64url');
+    try {
+      return read(bytes);
+    } catch (error) {
+      throw error instanceof PenstockError ? error : invalid('is malformed', error);
+    }
+  }
+
+  function read(bytes: Buffer): Position {
+    const reader = new ByteReader(bytes);
+    if (reader.byte() !== version) throw invalid('has an unknown version');
+    const key = keys.get(reader.text());
+    if (key === undefined) throw invalid('is signed with an unknown key');
+    const signed = bytes.length - tagBytes;
+    if (signed <= 0 || !timingSafeEqual(tagOf(key.key, bytes.subarray(0, signed)), bytes.subarray(signed)))
+      throw invalid('has a signature that does not hold');
+    const kind = kinds[reader.byte()];
+    if (kind === undefined) throw invalid('has an unknown kind');
+    const userKey = reader.bytes(fingerprintLength).toString('base64url');
+    const binding = kind === 'stream' ? reader.bytes(fingerprintLength).toString('base64url') : '';
+    const clusterId = reader.bytes(fingerprintLength).toString('base64url');
+    const { partitions, sequences } = readPartitions(reader);
+    if (reader.remaining !== tagBytes) throw invalid('has a wrong length');
+    return { kind, userKey, binding, clusterId, partitions, sequences };
+  }
+}
+
+function readPartitions(reader: ByteReader): Pick<Position, 'partitions' | 'sequences'> {
+  const newest = reader.varint() - 1;
+  const partitions: PartitionPosition[] = [];
+  const sequences: Record<string, number> = {};
+  for (let topics = reader.varint(); topics > 0; topics -= 1) {
+    const topic = reader.text();
+    const sequence = reader.varint() - 1;
+    if (sequence >= 0) sequences[topic] = sequence;
+    let partition = -1;
+    for (let count = reader.varint(); count > 0; count -= 1) {
+      partition += reader.varint() + 1;
+      const offset = reader.varint() - 1;
+      const age = reader.varint();
+      partitions.push({ topic, partition, offset, timestampMs: age === 0 ? -1 : newest - age + 1 });
+    }
+  }
+  return { partitions, sequences };
+}
+
+interface SigningKey {
+  /** The key's id as it stands in a cursor: length and text. */
+  header: Buffer;
+  key: KeyObject;
+}
+
+function readKeys(secrets: string): ReadonlyMap<string, SigningKey> {
+  const keys = new Map<string, SigningKey>();
+  for (const item of secrets.split(',').map(text => text.trim())) {
+    if (item === '') continue;
+    const colon = item.indexOf(':');
+    const id = item.slice(0, colon);
+    if (colon < 1) throw new Error('cursor secrets: each must be id:base64');
+    const secret = Buffer.from(item.slice(colon + 1), 'base64');
+    if (secret.length < 32) throw new Error(`cursor secrets: ${id} has ${secret.length} bytes, 32 are needed`);
+    if (keys.has(id)) throw new Error(`cursor secrets: ${id} is given twice`);
+    const header = new ByteWriter();
+    header.text(id);
+    keys.set(id, { header: Buffer.from(header.written()), key: createSecretKey(secret) });
+  }
+  return keys;
+}
+
+function tagOf(key: KeyObject, bytes: Uint8Array): Buffer {
+  return createHmac('sha256', key).update(bytes).digest().subarray(0, tagBytes);
+}
+
+function inOrder(partitions: readonly PartitionPosition[]): readonly PartitionPosition[] {
+  for (let index = 1; index < partitions.length; index += 1) {
+    const [before, here] = [partitions[index - 1], partitions[index]];
+    if (before !== undefined && here !== undefined && compare(before, here) >= 0) {
+      return [...partitions].sort(compare);
+    }
+  }
+  return partitions;
+}
+
+function compare(a: PartitionPosition, b: PartitionPosition): number {
+  if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
+  return a.partition - b.partition;
+}
+
+function topicsOf(partitions: readonly PartitionPosition[], sequences: Readonly<Record<string, number>>): string[] {
+  const topics: string[] = [];
+  for (const { topic } of partitions) if (topics[topics.length - 1] !== topic) topics.push(topic);
+  let added = false;
+  for (const topic in sequences) {
+    if (!topics.includes(topic)) {
+      topics.push(topic);
+      added = true;
+    }
+  }
+  return added ? topics.sort() : topics;
+}
+
+function invalid(what: string, cause?: unknown): PenstockError {
+  return new PenstockError('CURSOR_INVALID', `the cursor ${what}`, {}, cause);
+}

@@ -1,0 +1,215 @@
+/** One partition of one stream: does what the seam decides. */
+import type { ReadFault, TopicPartition } from '../kafka/types.ts';
+import type { LogRecord, Point } from './log-record.ts';
+import type { ReplayMetrics } from './metrics.ts';
+import type { ScanFault, Scans } from './scan.ts';
+import { Seam } from './seam.ts';
+import type { SequenceMemory } from './sequence-filter.ts';
+import type { Tail, TailListener } from './tail.ts';
+
+/** What a flow needs of its stream. */
+export interface FlowStream {
+  key: string | undefined;
+  scans: Scans;
+  metrics: ReplayMetrics;
+  hasRoom(bytes: number): boolean;
+  /** Records that wait for a replay take (or, negative, give back) this much of the budget. */
+  keep(bytes: number): void;
+  queue(record: LogRecord): void;
+  /** This much of the log was read for the stream; false: it was too much, and the stream has ended. */
+  replayed(bytes: number): boolean;
+  /** It has caught up. */
+  wentLive(): void;
+  faulted(flow: Flow, fault: ScanFault): void;
+}
+
+export class Flow implements TailListener {
+  readonly at: TopicPartition;
+  readonly #tail: Tail;
+  readonly #stream: FlowStream;
+  readonly #seam: Seam;
+  /** The record at the seam's `passed` must be seen once more, with its timestamp. */
+  #check = false;
+  /** A replay that waits for the taker. */
+  #paused = false;
+  #leaveScan: (() => void) | undefined;
+  #attaching = false;
+  #closed = false;
+  /** Not yet counted as resumed. */
+  #resuming = false;
+
+  constructor(at: TopicPartition, tail: Tail, start: Point, sequences: SequenceMemory, stream: FlowStream) {
+    this.at = at;
+    this.#tail = tail;
+    this.#stream = stream;
+    this.#seam = new Seam(start, sequences);
+  }
+
+  mustCheck(): void {
+    this.#check = true;
+  }
+
+  get isLive(): boolean {
+    return this.#seam.state.phase === 'live';
+  }
+
+  begin(resuming: boolean): void {
+    this.#resuming = resuming;
+    this.#attach();
+  }
+
+  /** The taker has room again. */
+  taken(): void {
+    if (this.#closed) return;
+    if (this.#seam.state.phase === 'waiting') this.#attach();
+    else if (this.#paused) this.#replay();
+  }
+
+  advance(at: Point): void {
+    this.#seam.advance(at);
+  }
+
+  watermark(): Point {
+    return this.#seam.watermark(this.#tail.reached());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    const reached = this.#tail.reached();
+    this.#closed = true;
+    this.#tail.detach(this.#stream.key, this);
+    this.#seam.detached(reached);
+    this.#leaveScan?.();
+    this.#tail.release();
+  }
+
+  live(record: LogRecord, before: Point): void {
+    const waited = this.#seam.bufferBytes;
+    switch (this.#seam.live(record, before, this.#stream.hasRoom(record.sizeBytes))) {
+      case 'queue':
+        this.#stream.queue(record);
+        return;
+      case 'buffered':
+        this.#stream.keep(record.sizeBytes);
+        return;
+      case 'let-go':
+        this.#stream.keep(-waited);
+        this.#tail.detach(this.#stream.key, this);
+        return;
+      case 'skip':
+        return;
+    }
+  }
+
+  stopped(_fault: ReadFault, reached: Point): void {
+    this.#stream.keep(-this.#seam.bufferBytes);
+    this.#seam.detached(reached);
+    this.#leaveScan?.();
+    this.#leaveScan = undefined;
+    // The same records at the same offsets, or a log that is not the old one: the next replay begins with a look.
+    this.#check = true;
+    this.#attach();
+  }
+
+  /** Attaches to live as soon as the tail reads, and replays what lies between. */
+  #attach(): void {
+    if (this.#closed || this.#attaching) return;
+    const next = this.#tail.attach(this.#stream.key, this);
+    if (next === undefined) {
+      this.#attaching = true;
+      const again = () => {
+        this.#attaching = false;
+        this.#attach();
+      };
+      this.#tail.ready().then(again, () => {
+        this.#attaching = false;
+      });
+      return;
+    }
+    if (this.#check) this.#lookAtPassed();
+    if (this.#closed) return;
+    if (this.#seam.attach(next, !this.#check)) this.#replay();
+    else this.#wentLive('memory');
+  }
+
+  /** Often the tail still has the record at the position: that saves reading it. */
+  #lookAtPassed(): void {
+    const { offset, timestampMs } = this.#seam.passed;
+    const reached = this.#tail.reached();
+    const seen =
+      reached.offset === offset && reached.timestampMs >= 0 ? reached.timestampMs : this.#tail.ring.timestampAt(offset);
+    if (offset < 0 || seen === timestampMs) this.#check = false;
+    else if (seen !== undefined && timestampMs >= 0) this.#fail('TIMESTAMP_DIFFERS');
+  }
+
+  #replay(): void {
+    const state = this.#seam.state;
+    if (this.#closed || state.phase !== 'replaying' || this.#leaveScan !== undefined) return;
+    this.#paused = false;
+    const { offset, timestampMs } = this.#seam.passed;
+    if (!this.#check && this.#tail.ring.reaches(offset)) this.#replayFromRing(offset, state.until);
+    else {
+      this.#leaveScan = this.#stream.scans.join(this.at, {
+        from: this.#check && offset >= 0 ? offset : offset + 1,
+        until: state.until,
+        key: this.#stream.key,
+        expected: this.#check && timestampMs >= 0 ? { offset, timestampMs } : undefined,
+        scanned: (records, through, readBytes) => this.#scanned(records, through, readBytes),
+        failed: fault => this.#fail(fault),
+      });
+    }
+  }
+
+  #replayFromRing(after: number, until: number): void {
+    const { key } = this.#stream;
+    for (const record of this.#tail.ring.after(after, until)) {
+      if (key !== undefined && record.key !== key) continue;
+      if (!this.#stream.hasRoom(record.sizeBytes)) {
+        this.#paused = true;
+        return;
+      }
+      if (this.#seam.replay(record)) this.#stream.queue(record);
+    }
+    this.#through({ offset: until - 1, timestampMs: -1 }, 'memory');
+  }
+
+  #scanned(records: readonly LogRecord[], through: Point, readBytes: number): boolean {
+    if (this.#closed) return false;
+    this.#check = false;
+    if (!this.#stream.replayed(readBytes)) return false;
+    for (const record of records) {
+      if (!this.#stream.hasRoom(record.sizeBytes)) {
+        this.#leaveScan = undefined;
+        this.#paused = true;
+        return false;
+      }
+      if (this.#seam.replay(record)) this.#stream.queue(record);
+    }
+    return this.#through(through, 'kafka');
+  }
+
+  /** @returns whether the replay goes on. */
+  #through(through: Point, tier: 'memory' | 'kafka'): boolean {
+    const waited = this.#seam.bufferBytes;
+    const released = this.#seam.replayedThrough(through);
+    if (released === undefined) return true;
+    this.#leaveScan?.();
+    this.#leaveScan = undefined;
+    this.#stream.keep(-waited);
+    for (const record of released) this.#stream.queue(record);
+    if (this.#seam.state.phase === 'waiting') this.#attach();
+    else this.#wentLive(tier);
+    return false;
+  }
+
+  #wentLive(tier: 'memory' | 'kafka'): void {
+    if (this.#resuming) this.#stream.metrics.resumed(tier);
+    this.#resuming = false;
+    this.#stream.wentLive();
+  }
+
+  #fail(fault: ScanFault): void {
+    this.#leaveScan = undefined;
+    this.#stream.faulted(this, fault);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Topics } from '../kafka/types.ts';
+
+export interface Bounds {
+  /** First offset still in the log. */
+  start: number;
+  /** Offset of the next record to be written. */
+  end: number;
+}
+
+export interface FreshOffsets {
+  /**
+   * Asked of the brokers after this call was made: what a cursor is refused by must not be old. A partition that does
+   * not exist is missing in the answer. Rejects when Kafka does not answer.
+   */
+  bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>>;
+}
+
+interface Round {
+  partitions: Set<number>;
+  answer: Promise<ReadonlyMap<number, Bounds>>;
+}
+
+/**
+ * While one request for a topic is under way, the calls that come meanwhile wait for one common request after it: a
+ * herd of reconnecting clients costs two, and each still gets an answer that is younger than its question.
+ */
+export function openFreshOffsets(topics: Topics): FreshOffsets {
+  const underWay = new Map<string, Promise<unknown>>();
+  const next = new Map<string, Round>();
+  return {
+    async bounds(topic, partitions) {
+      let round = next.get(topic);
+      if (round === undefined) {
+        const wanted = new Set<number>();
+        const before = underWay.get(topic) ?? Promise.resolve();
+        const answer = before.then(() => {
+          next.delete(topic);
+          const asked = ask(topic, [...wanted]);
+          const settled = asked.then(
+            () => undefined,
+            () => undefined,
+          );
+          underWay.set(topic, settled);
+          return asked;
+        });
+        round = { partitions: wanted, answer };
+        next.set(topic, round);
+      }
+      for (const partition of partitions) round.partitions.add(partition);
+      return round.answer;
+    },
+  };
+
+  async function ask(topic: string, wanted: number[]): Promise<ReadonlyMap<number, Bounds>> {
+    const count = (await topics.partitionCount(topic)) ?? 0;
+    const existing = wanted.filter(partition => partition < count);
+    return existing.length === 0 ? new Map() : topics.offsets(topic, existing);
+  }
+}

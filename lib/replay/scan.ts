@@ -1,0 +1,188 @@
+/**
+ * The Kafka tier: cold reads of the log. One scan of a partition serves every stream that waits for a stretch near it;
+ * a bounded number of scans runs at once, the others wait in order.
+ */
+
+import { messageOf } from '../errors.ts';
+import type { ReadFault, RecordBatch, TopicPartition, Topics } from '../kafka/types.ts';
+import type { Logger } from '../ops/index.ts';
+import { type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
+import type { ReplayMetrics } from './metrics.ts';
+import { openBackOff, openPlaces } from './waiting.ts';
+
+export interface ScanClient {
+  /** First offset that it needs. Only read when it joins. */
+  from: number;
+  /** It is done when everything before this is passed. */
+  until: number;
+  /** OWN: only records with this key. */
+  key: string | undefined;
+  /**
+   * Synchronous, in order, at least once a fetch: the records from `from` on that it wants, and how far the scan has
+   * passed. `readBytes`: what was read for it since the last call. Answers false to leave (no room, closed).
+   */
+  scanned(records: readonly LogRecord[], through: Point, readBytes: number): boolean;
+  /** The record at this offset, where there is one, must have this timestamp. */
+  expected: Point | undefined;
+  /** The stretch is not in the log any more; or this is not the log that it was. */
+  failed(fault: ScanFault): void;
+}
+
+export type ScanFault = ReadFault | 'TIMESTAMP_DIFFERS';
+
+export interface Scans {
+  /** @returns leaves the scan; a client that is done or failed has left by itself. */
+  join(at: TopicPartition, client: ScanClient): () => void;
+  close(): void;
+}
+
+interface Scan {
+  at: TopicPartition;
+  /** Next offset to fetch; undefined while it waits for its place. */
+  next: number | undefined;
+  clients: Set<Rider>;
+}
+
+/** A client on a scan. */
+interface Rider {
+  client: ScanClient;
+  /** Next offset that it needs. */
+  next: number;
+}
+
+/** A stream joins a scan that is at most this many records before what it needs; else it gets one of its own. */
+const joinWithin = 20_000;
+const fetchBytes = 524_288;
+/** Fetches without progress before the bounds of the log are asked for. */
+const patience = 3;
+
+export function openScans(parts: { topics: Topics; concurrency: number; metrics: ReplayMetrics; log: Logger }): Scans {
+  const { topics, metrics, log } = parts;
+  const places = openPlaces(parts.concurrency);
+  const scans = new Map<string, Set<Scan>>();
+  const closing = new AbortController();
+  return {
+    join(at, client) {
+      const name = `${at.topic}/${at.partition}`;
+      const running = scans.get(name) ?? new Set();
+      scans.set(name, running);
+      const rider = { client, next: client.from };
+      let scan = [...running].find(candidate => reachable(candidate, client.from));
+      if (scan === undefined) {
+        scan = { at, next: undefined, clients: new Set() };
+        running.add(scan);
+        scan.clients.add(rider);
+        void run(scan, () => {
+          if (scan !== undefined) running.delete(scan);
+          if (running.size === 0) scans.delete(name);
+        });
+      } else scan.clients.add(rider);
+      const { clients } = scan;
+      return () => clients.delete(rider);
+    },
+    close: () => closing.abort(),
+  };
+
+  /** Never rejects: what goes wrong is told to the clients or tried again. */
+  async function run(scan: Scan, ended: () => void): Promise<void> {
+    const backOff = openBackOff(closing.signal);
+    const leave = await places.take();
+    metrics.scansUnderWay(1);
+    try {
+      let stuck = 0;
+      while (scan.clients.size > 0 && !closing.signal.aborted) {
+        const from = Math.min(...[...scan.clients].map(({ next }) => next));
+        scan.next = from;
+        try {
+          const batch = await topics.fetch(scan.at, from, fetchBytes);
+          if (batch.nextOffset > from) {
+            stuck = 0;
+            backOff.reset();
+            hand(scan, batch);
+            continue;
+          }
+        } catch (error) {
+          log.warn({ ...scan.at, offset: from, reason: messageOf(error) }, 'a replay cannot read on');
+        }
+        if ((stuck += 1) % patience === 0 || stuck === 1) await judge(scan, from);
+        await backOff.wait();
+      }
+    } finally {
+      ended(); // in the same tick as the last look at its clients: nobody joins a scan that is over
+      metrics.scansUnderWay(-1);
+      leave();
+    }
+  }
+
+  function hand(scan: Scan, batch: RecordBatch): void {
+    const byKey = new Map<string, LogRecord[]>();
+    for (const { client } of scan.clients) if (client.key !== undefined) byKey.set(client.key, []);
+    const all: LogRecord[] = [];
+    let readBytes = 0;
+    let last: Point = { offset: batch.nextOffset - 1, timestampMs: -1 };
+    for (const item of batch.records) {
+      const record = logRecord(item);
+      readBytes += record.sizeBytes;
+      all.push(record);
+      if (record.key !== undefined) byKey.get(record.key)?.push(record);
+    }
+    const newest = all[all.length - 1];
+    if (newest !== undefined && newest.record.offset === last.offset) last = pointOf(newest);
+    metrics.scanned(readBytes);
+    for (const rider of [...scan.clients]) {
+      const { client } = rider;
+      if (rider.next > last.offset) continue; // its stretch comes later
+      const records = client.key === undefined ? all : (byKey.get(client.key) ?? []);
+      const first = rider.next;
+      rider.next = batch.nextOffset;
+      if (differs(all, client.expected)) {
+        scan.clients.delete(rider);
+        client.failed('TIMESTAMP_DIFFERS');
+        continue;
+      }
+      const older = records[0] !== undefined && records[0].record.offset < first;
+      const fresh = older ? records.filter(({ record }) => record.offset >= first) : records;
+      const stays = client.scanned(fresh, last, readBytes);
+      if (!stays || batch.nextOffset >= client.until) scan.clients.delete(rider);
+    }
+    scan.next = batch.nextOffset;
+  }
+
+  /** Nothing came: is the stretch gone, or is only Kafka away? */
+  async function judge(scan: Scan, from: number): Promise<void> {
+    try {
+      const { topic, partition } = scan.at;
+      const count = await topics.partitionCount(topic);
+      const gone = count === undefined || partition >= count;
+      const bounds = gone ? undefined : (await topics.offsets(topic, [partition])).get(partition);
+      if (!gone && bounds === undefined) return;
+      for (const rider of [...scan.clients]) {
+        const lost = bounds === undefined || rider.next < bounds.start || rider.client.until > bounds.end;
+        if (!lost || rider.next > from) continue;
+        scan.clients.delete(rider);
+        rider.client.failed(gone ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'OFFSET_OUT_OF_RANGE');
+      }
+    } catch (error) {
+      log.debug({ ...scan.at, reason: messageOf(error) }, 'the bounds of the log cannot be had');
+    }
+  }
+}
+
+function differs(records: readonly LogRecord[], expected: Point | undefined): boolean {
+  const first = records[0]?.record.offset;
+  if (expected === undefined || first === undefined || expected.offset < first) return false;
+  // Where no offset is missing, it is right there; where compaction left gaps, before that.
+  for (let index = Math.min(expected.offset - first, records.length - 1); index >= 0; index -= 1) {
+    const found = records[index]?.record;
+    if (found === undefined || found.offset < expected.offset) return false;
+    if (found.offset === expected.offset) return found.timestampMs !== expected.timestampMs;
+  }
+  return false;
+}
+
+/** Whether a scan will soon come by this offset. One that has not begun starts at its smallest. */
+function reachable(scan: Scan, from: number): boolean {
+  const at = scan.next ?? Math.min(...[...scan.clients].map(({ next }) => next));
+  const distance = from - at;
+  return scan.next === undefined ? Math.abs(distance) <= joinWithin : distance >= 0 && distance <= joinWithin;
+}

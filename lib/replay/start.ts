@@ -1,0 +1,23 @@
+import type { Bounds } from './fresh-offsets.ts';
+import type { Point } from './log-record.ts';
+
+/** What a start position is, measured against the log as it is now. */
+export type StartVerdict =
+  | { verdict: 'good' }
+  /** Good, if the record at the position still has its timestamp: a topic made anew has offsets like the old one. */
+  | { verdict: 'check' }
+  | { verdict: 'expired'; reason: string };
+
+/** @param bounds fresh; undefined where the partition does not exist. */
+export function judgeStart(position: Point, bounds: Bounds | undefined): StartVerdict {
+  const { offset, timestampMs } = position;
+  if (bounds === undefined) return { verdict: 'expired', reason: 'the partition does not exist' };
+  if (offset + 1 < bounds.start) return { verdict: 'expired', reason: 'the log begins after it' };
+  if (offset >= bounds.end) return { verdict: 'expired', reason: 'the log ends before it' };
+  return { verdict: timestampMs >= 0 && offset >= bounds.start ? 'check' : 'good' };
+}
+
+/** Where a stream can go on when its position is gone: at the log's beginning. */
+export function earliestPoint(bounds: Bounds | undefined): Point {
+  return { offset: (bounds?.start ?? 0) - 1, timestampMs: -1 };
+}

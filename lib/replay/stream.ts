@@ -1,0 +1,231 @@
+/**
+ * One stream: a flow for each of its partitions, and the queue from which the taker is served. The queue and what
+ * waits for replays share one byte budget; over it, a flow lets go of live and goes on by replay when the taker has
+ * taken what was there.
+ */
+import { PenstockError } from '../errors.ts';
+import type { TopicPartition } from '../kafka/types.ts';
+import { Flow, type FlowStream } from './flow.ts';
+import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
+import { type LogRecord, type Point, pointOf } from './log-record.ts';
+import type { ReplayMetrics } from './metrics.ts';
+import type { ScanFault, Scans } from './scan.ts';
+import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
+import { earliestPoint } from './start.ts';
+import type { Tail } from './tail.ts';
+import type { PartitionPosition, RecordStream, StreamPosition, StreamRecord, StreamRequest } from './types.ts';
+import { openBackOff } from './waiting.ts';
+
+export interface StreamParts {
+  scans: Scans;
+  offsets: FreshOffsets;
+  metrics: ReplayMetrics;
+  scanMaxBytes: number;
+}
+
+/** Where a flow begins. */
+export interface FlowStart {
+  tail: Tail;
+  /** Undefined: now, wherever the tail is. */
+  point: Point | undefined;
+  /** The record at `point` still has to be read, and have its timestamp. */
+  check: boolean;
+}
+
+/** Keys whose last sequence an ALL stream remembers. */
+const rememberedKeys = 10_000;
+
+/** Begins at once; `gone` is called when it is closed. */
+export function beginStream(
+  request: StreamRequest,
+  starts: ReadonlyMap<number, FlowStart>,
+  parts: StreamParts,
+  gone: (stream: RecordStream) => void,
+): RecordStream {
+  return new Stream(request, starts, parts, gone);
+}
+
+class Stream implements RecordStream, FlowStream {
+  readonly topic: string;
+  readonly key: string | undefined;
+  readonly scans: Scans;
+  readonly metrics: ReplayMetrics;
+  readonly #request: StreamRequest;
+  readonly #parts: StreamParts;
+  readonly #gone: (stream: RecordStream) => void;
+  readonly #flows: Flow[] = [];
+  readonly #flowOf = new Map<number, { flow: Flow; index: number }>();
+  #positions: PartitionPosition[] = [];
+  #sequences: Readonly<Record<string, number>>;
+  #ready: LogRecord[] = [];
+  /** Of the budget: what is ready, and what waits for replays. */
+  #usedBytes = 0;
+  #readyBytes = 0;
+  #replayBytes = 0;
+  #firstServed = 0;
+  #wake: (() => void) | undefined;
+  #expired: { reason: string; earliest: ReadonlyMap<number, Point> } | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(
+    request: StreamRequest,
+    starts: ReadonlyMap<number, FlowStart>,
+    parts: StreamParts,
+    gone: (stream: RecordStream) => void,
+  ) {
+    this.#request = request;
+    this.#parts = parts;
+    this.#gone = gone;
+    this.topic = request.topic;
+    this.key = request.key;
+    this.scans = parts.scans;
+    this.metrics = parts.metrics;
+    const last = firstSequence(request, starts);
+    this.#sequences = last === undefined ? {} : { [request.topic]: last };
+    const memory = this.key === undefined ? openSequenceMemory(rememberedKeys) : openSingleSequence(last);
+    for (const [partition, { tail, point, check }] of starts) {
+      const at: TopicPartition = { topic: request.topic, partition };
+      const flow = new Flow(at, tail, point ?? tail.reached(), memory, this);
+      if (check) flow.mustCheck();
+      this.#flowOf.set(partition, { flow, index: this.#flows.length });
+      this.#flows.push(flow);
+    }
+    for (const flow of this.#flows) flow.begin(request.start.kind === 'position');
+    this.#readPositions();
+  }
+
+  async next(): Promise<readonly StreamRecord[] | undefined> {
+    for (;;) {
+      if (this.#ready.length > 0) return this.#take();
+      if (this.#expired !== undefined) throw this.#expiredError(this.#expired.reason, this.#expired.earliest);
+      if (this.#closing.signal.aborted) return undefined;
+      if (this.#wake !== undefined) throw new Error('next() is already waiting');
+      await new Promise<void>(resolve => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  advance(record: StreamRecord): StreamPosition {
+    const found = this.#flowOf.get(record.record.partition);
+    if (found === undefined) throw new Error('a record of another stream');
+    const point = pointOf(record);
+    found.flow.advance(point);
+    this.#positions[found.index] = { ...found.flow.at, ...point };
+    if (this.key !== undefined && record.sequence !== undefined) this.#sequences = { [this.topic]: record.sequence };
+    return { partitions: this.#positions.slice(), sequences: this.#sequences };
+  }
+
+  watermark(): StreamPosition {
+    this.#readPositions();
+    return { partitions: this.#positions.slice(), sequences: this.#sequences };
+  }
+
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    for (const flow of this.#flows) flow.close();
+    this.#ready = [];
+    this.#wakeUp();
+    this.#gone(this);
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#usedBytes === 0 || this.#usedBytes + bytes <= this.#request.bufferBytes;
+  }
+
+  keep(bytes: number): void {
+    this.#usedBytes += bytes;
+  }
+
+  queue(record: LogRecord): void {
+    this.#ready.push(record);
+    this.#usedBytes += record.sizeBytes;
+    this.#readyBytes += record.sizeBytes;
+    this.#wakeUp();
+  }
+
+  replayed(bytes: number): boolean {
+    this.#replayBytes += bytes;
+    if (this.#replayBytes <= this.#parts.scanMaxBytes) return true;
+    this.#expire(`more than ${this.#parts.scanMaxBytes} bytes of the log lie behind it`, new Map());
+    return false;
+  }
+
+  /** All flows live: the next cold replay may read as much again. */
+  wentLive(): void {
+    if (this.#flows.every(({ isLive }) => isLive)) this.#replayBytes = 0;
+  }
+
+  faulted(flow: Flow, fault: ScanFault): void {
+    // A topic made anew invalidates the positions in all of its partitions, whichever shows it.
+    const lost = fault === 'TIMESTAMP_DIFFERS' ? this.#flows : [flow];
+    const partitions = lost.map(({ at }) => at.partition);
+    void this.#bounds(partitions).then(bounds => {
+      const earliest = new Map(partitions.map(partition => [partition, earliestPoint(bounds.get(partition))]));
+      this.#expire(`the log does not have it any more (${fault})`, earliest, fault === 'TIMESTAMP_DIFFERS');
+    });
+  }
+
+  #take(): readonly StreamRecord[] {
+    const taken = this.#ready;
+    this.#ready = [];
+    this.#usedBytes -= this.#readyBytes;
+    this.#readyBytes = 0;
+    // Not always the same flow first: one with a long way to go would keep all the room to itself.
+    this.#firstServed += 1;
+    const flows = this.#flows.length;
+    for (let index = 0; index < flows; index += 1) this.#flows[(index + this.#firstServed) % flows]?.taken();
+    return taken;
+  }
+
+  #expire(reason: string, earliest: ReadonlyMap<number, Point>, anew = false): void {
+    if (this.#expired !== undefined || this.#closing.signal.aborted) return;
+    this.#expired = { reason, earliest };
+    if (anew) this.#sequences = {};
+    this.#parts.metrics.expired();
+    for (const flow of this.#flows) flow.close();
+    this.#wakeUp();
+  }
+
+  #expiredError(reason: string, earliest: ReadonlyMap<number, Point>): PenstockError {
+    const { partitions, sequences } = this.watermark();
+    const position: StreamPosition = {
+      sequences,
+      partitions: partitions.map(item => ({ ...item, ...earliest.get(item.partition) })),
+    };
+    return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reason}`, { position });
+  }
+
+  /** Asks until Kafka answers or the stream is closed. */
+  async #bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
+    const backOff = openBackOff(this.#closing.signal);
+    while (!this.#closing.signal.aborted) {
+      try {
+        return await this.#parts.offsets.bounds(this.topic, partitions);
+      } catch {
+        await backOff.wait();
+      }
+    }
+    return new Map();
+  }
+
+  #readPositions(): void {
+    this.#positions = this.#flows.map(flow => ({ ...flow.at, ...flow.watermark() }));
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
+
+/** The caller's last sequence: from the cursor; for `now`, what the tail has seen of the key. */
+function firstSequence(request: StreamRequest, starts: ReadonlyMap<number, FlowStart>): number | undefined {
+  if (request.key === undefined) return undefined;
+  if (request.start.kind === 'position') return request.start.position.sequences[request.topic];
+  if (request.start.kind !== 'now') return undefined;
+  for (const { tail } of starts.values()) return tail.lastSequence(request.key);
+  return undefined;
+}

@@ -1,0 +1,183 @@
+import { PenstockError } from '../errors.ts';
+import type { DirectReader, KafkaRecord, Topics } from '../kafka/types.ts';
+import type { Ops, PenstockConfig } from '../ops/index.ts';
+import { type Bounds, openFreshOffsets } from './fresh-offsets.ts';
+import type { Point } from './log-record.ts';
+import { replayMetrics } from './metrics.ts';
+import { openRings } from './ring.ts';
+import { openScans } from './scan.ts';
+import { earliestPoint, judgeStart } from './start.ts';
+import { beginStream, type FlowStart } from './stream.ts';
+import { openTails, type Tail } from './tail.ts';
+import { beginTap } from './tap.ts';
+import type { PartitionPosition, RecordStream, RecordStreams, StreamPosition, StreamRequest } from './types.ts';
+import { within } from './waiting.ts';
+
+export interface RecordStreamsParts {
+  /** Of its own: this room assigns and unassigns as it needs. */
+  reader: DirectReader;
+  topics: Topics;
+  config: PenstockConfig<'replay'>['replay'];
+  ops: Pick<Ops, 'log' | 'metrics'>;
+}
+
+/** Streams of records over shared live tails, resumable at any position within the log's retention. */
+export function openRecordStreams({ reader, topics, config, ops }: RecordStreamsParts): RecordStreams {
+  const offsets = openFreshOffsets(topics);
+  const rings = openRings(config.ringBytes);
+  const metrics = replayMetrics(ops.metrics, rings.bytes);
+  const tails = openTails({ reader, offsets, rings, log: ops.log });
+  const scans = openScans({ topics, concurrency: config.concurrency, metrics, log: ops.log });
+  const held = new Map<string, Tail>();
+  const open_ = new Set<RecordStream>();
+  let closed = false;
+
+  return { open, earliest, hold, release, tap, close };
+
+  async function open(request: StreamRequest): Promise<RecordStream> {
+    if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
+    const acquired = new Map(
+      request.partitions.map(partition => [partition, tails.acquire({ topic: request.topic, partition }, false)]),
+    );
+    try {
+      const starts = await within(config.openTimeoutMs, 'finding the start of the stream', startsOf(request, acquired));
+      if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
+      const parts = { scans, offsets, metrics, scanMaxBytes: config.scanMaxBytes };
+      const stream = beginStream(request, starts, parts, gone => open_.delete(gone));
+      open_.add(stream);
+      return stream;
+    } catch (error) {
+      for (const tail of acquired.values()) tail.release();
+      if (error instanceof PenstockError) throw error;
+      throw new PenstockError('UNAVAILABLE', 'Kafka does not answer', {}, error);
+    }
+  }
+
+  async function startsOf(
+    request: StreamRequest,
+    acquired: ReadonlyMap<number, Tail>,
+  ): Promise<ReadonlyMap<number, FlowStart>> {
+    const { start } = request;
+    if (start.kind === 'position') return resumeAt(request, start.position, acquired);
+    await Promise.all([...acquired.values()].map(tail => tail.ready()));
+    const starts = new Map<number, FlowStart>();
+    const bounds = start.kind === 'earliest' ? await offsets.bounds(request.topic, request.partitions) : undefined;
+    for (const [partition, tail] of acquired) {
+      const at = { topic: request.topic, partition };
+      let point: Point | undefined;
+      if (start.kind === 'earliest') point = earliestPoint(bounds?.get(partition));
+      if (start.kind === 'time') {
+        point = { offset: (await topics.offsetAt(at, start.timestampMs)) - 1, timestampMs: -1 };
+      }
+      starts.set(partition, { tail, point, check: false });
+    }
+    return starts;
+  }
+
+  async function resumeAt(
+    request: StreamRequest,
+    position: StreamPosition,
+    acquired: ReadonlyMap<number, Tail>,
+  ): Promise<ReadonlyMap<number, FlowStart>> {
+    const { topic } = request;
+    const points = new Map<number, PartitionPosition>();
+    for (const item of position.partitions) if (item.topic === topic) points.set(item.partition, item);
+    const starts = new Map<number, FlowStart>();
+    const unproved: number[] = [];
+    for (const [partition, tail] of acquired) {
+      const point = points.get(partition);
+      if (point !== undefined && provedBy(tail, point)) starts.set(partition, { tail, point, check: false });
+      else unproved.push(partition);
+    }
+    if (unproved.length === 0) return starts;
+
+    const bounds = await offsets.bounds(topic, unproved);
+    const expired = new Map<number, string>();
+    for (const partition of unproved) {
+      const tail = acquired.get(partition);
+      if (tail === undefined) continue;
+      // A partition that the position does not know was added since: it starts at its beginning.
+      const point = points.get(partition) ?? earliestPoint(bounds.get(partition));
+      const verdict = judgeStart(point, bounds.get(partition));
+      if (verdict.verdict === 'expired') expired.set(partition, verdict.reason);
+      else starts.set(partition, { tail, point, check: verdict.verdict === 'check' });
+    }
+    if (expired.size > 0) throw expiredError(request, points, expired, bounds);
+    await Promise.all([...acquired.values()].map(tail => tail.ready()));
+    return starts;
+  }
+
+  /** The partitions that are still good keep their positions, the others go on at the log's beginning. */
+  function expiredError(
+    { topic, partitions, start }: StreamRequest,
+    points: ReadonlyMap<number, PartitionPosition>,
+    expired: ReadonlyMap<number, string>,
+    bounds: ReadonlyMap<number, Bounds>,
+  ): PenstockError {
+    metrics.expired();
+    const position: StreamPosition = {
+      partitions: partitions.map(partition => ({
+        topic,
+        partition,
+        ...earliestPoint(bounds.get(partition)),
+        ...(expired.has(partition) ? {} : points.get(partition)),
+      })),
+      sequences: start.kind === 'position' ? start.position.sequences : {},
+    };
+    const reasons = [...expired].map(([partition, reason]) => `partition ${partition}: ${reason}`);
+    return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reasons.join('; ')}`, { position });
+  }
+
+  async function earliest(topic: string, partitions: readonly number[]): Promise<StreamPosition> {
+    metrics.expired();
+    try {
+      const bounds = await within(
+        config.openTimeoutMs,
+        'asking for the bounds of the log',
+        offsets.bounds(topic, partitions),
+      );
+      return {
+        partitions: partitions.map(partition => ({ topic, partition, ...earliestPoint(bounds.get(partition)) })),
+        sequences: {},
+      };
+    } catch (error) {
+      if (error instanceof PenstockError) throw error;
+      throw new PenstockError('UNAVAILABLE', 'Kafka does not answer', {}, error);
+    }
+  }
+
+  function hold(topic: string, partition: number): void {
+    const name = `${topic}/${partition}`;
+    if (!closed && !held.has(name)) held.set(name, tails.acquire({ topic, partition }, true));
+  }
+
+  function release(topic: string, partition: number): void {
+    const name = `${topic}/${partition}`;
+    held.get(name)?.release();
+    held.delete(name);
+  }
+
+  async function tap(topic: string, partition: number, listener: (record: KafkaRecord) => void): Promise<() => void> {
+    if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
+    return beginTap({ topic, partition }, listener, { tails, scans, metrics });
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    for (const stream of [...open_]) stream.close();
+    for (const tail of held.values()) tail.release();
+    held.clear();
+    scans.close();
+    tails.close();
+  }
+}
+
+/**
+ * Whether a tail has the record at this point, with this timestamp: then the point is in the log, and no broker need
+ * be asked. Only ever says yes for sure; a tail that is behind says nothing.
+ */
+function provedBy(tail: Tail, { offset, timestampMs }: Point): boolean {
+  const reached = tail.reached();
+  if (timestampMs < 0 || offset > reached.offset) return false;
+  return (reached.offset === offset ? reached.timestampMs : tail.ring.timestampAt(offset)) === timestampMs;
+}

@@ -1,0 +1,56 @@
+import type { KafkaRecord, TopicPartition } from '../kafka/types.ts';
+import { Flow, type FlowStream } from './flow.ts';
+import type { ReplayMetrics } from './metrics.ts';
+import type { Scans } from './scan.ts';
+import type { SequenceMemory } from './sequence-filter.ts';
+import type { Tails } from './tail.ts';
+
+/** Repeats pass: whoever waits for a verdict wants the repeated one too. */
+const noMemory: SequenceMemory = { last: () => undefined, pass: () => undefined };
+
+/**
+ * A stream without a taker: every record from now on goes to the listener as it comes, at once. After a fault of the
+ * tail it goes on behind the last one; where that is gone, at the log's end.
+ */
+export async function beginTap(
+  at: TopicPartition,
+  listener: (record: KafkaRecord) => void,
+  parts: { tails: Tails; scans: Scans; metrics: ReplayMetrics },
+): Promise<() => void> {
+  let ended = false;
+  const stream: FlowStream = {
+    key: undefined,
+    scans: parts.scans,
+    metrics: parts.metrics,
+    hasRoom: () => true,
+    keep: () => undefined,
+    queue: ({ record }) => listener(record),
+    replayed: () => true,
+    wentLive: () => undefined,
+    faulted: again,
+  };
+  let flow = await begin();
+  return () => {
+    ended = true;
+    flow.close();
+  };
+
+  async function begin(): Promise<Flow> {
+    const tail = parts.tails.acquire(at, false);
+    await tail.ready();
+    const begun = new Flow(at, tail, tail.reached(), noMemory, stream);
+    begun.begin(false);
+    if (ended) begun.close();
+    return begun;
+  }
+
+  function again(): void {
+    flow.close();
+    begin().then(
+      begun => {
+        flow = begun;
+      },
+      () => undefined, // the streams are closed: nothing will come any more
+    );
+  }
+}
