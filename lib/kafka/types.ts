@@ -26,7 +26,7 @@ export interface RecordBatch extends TopicPartition {
 }
 
 /** Why a partition is not read any more. The reader goes on with all others. */
-export type ReadFault = 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_OR_PARTITION';
+export type ReadFault = 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_OR_PARTITION' | 'UNREADABLE';
 
 export interface RecordSink {
   /** Called in order, synchronously, as soon as fetched; the position is past the batch when it returns. */

@@ -1,0 +1,86 @@
+import type { TopicPartition } from './types.ts';
+
+/** No broker answered in time. Trying again later helps. */
+export class KafkaUnavailableError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'KafkaUnavailableError';
+  }
+}
+
+/** The topic, or a partition of it, does not exist. */
+export class UnknownTopicError extends Error {
+  readonly topic: string;
+  constructor(topic: string, partition?: number) {
+    super(`topic ${topic}${partition === undefined ? '' : ` partition ${partition}`} does not exist`);
+    this.name = 'UnknownTopicError';
+    this.topic = topic;
+  }
+}
+
+/** The offset is before the partition's first record or past its end. */
+export class OffsetOutOfRangeError extends Error {
+  readonly at: TopicPartition & { offset: number };
+  constructor(at: TopicPartition & { offset: number }) {
+    super(`offset ${at.offset} of ${at.topic}/${at.partition} is not in the log`);
+    this.name = 'OffsetOutOfRangeError';
+    this.at = at;
+  }
+}
+
+/** A batch that cannot be decoded: corrupt, or of a format that this client does not speak. */
+export class UnreadableBatchError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'UnreadableBatchError';
+  }
+}
+
+/** A topic exists with another partition count than the one asked for. */
+export class PartitionCountError extends Error {
+  constructor(topic: string, actual: number, wanted: number) {
+    super(`topic ${topic} has ${actual} partitions, but ${wanted} are required of it and its co-partitioned topics`);
+    this.name = 'PartitionCountError';
+  }
+}
+
+/** The record alone is larger than a batch may be; it was not written, and never will be. */
+export class TooLargeError extends Error {
+  readonly sizeBytes: number;
+  constructor(at: TopicPartition, sizeBytes: number, limitBytes: number | undefined) {
+    const limit = limitBytes === undefined ? "the topic's max.message.bytes" : `${limitBytes} bytes`;
+    super(`a record of ${sizeBytes} bytes for ${at.topic}/${at.partition} exceeds ${limit}`);
+    this.name = 'TooLargeError';
+    this.sizeBytes = sizeBytes;
+  }
+}
+
+/** A record was given up. `unknown`: an attempt may have written it, the answer never came. */
+export class ProduceError extends Error {
+  readonly outcome: 'not-written' | 'unknown';
+  constructor(message: string, outcome: 'not-written' | 'unknown', cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'ProduceError';
+    this.outcome = outcome;
+  }
+}
+
+/** The group does not know this member with this generation any more: whoever holds it is a zombie. */
+export class FencedMemberError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'FencedMemberError';
+  }
+}
+
+/** An answer of a broker that carries an error code. `code` is Kafka's number, `type` its name where we know it. */
+export class BrokerError extends Error {
+  readonly type: string;
+  readonly code: number;
+  constructor(code: number, type: string, doing: string) {
+    super(`${doing}: ${type} (${code})`);
+    this.name = 'BrokerError';
+    this.type = type;
+    this.code = code;
+  }
+}

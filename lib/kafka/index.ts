@@ -1,0 +1,24 @@
+/**
+ * Kafka, as the rest of the project sees it: lanes to produce, a direct reader to consume, a control group to agree on
+ * owners, and metadata. Everything about kafkajs ends here.
+ */
+export { connectKafka, type KafkaConnection, type KafkaOps } from './connection.ts';
+export { describeAssignment, evictMember, type GroupAssignment, joinControlGroup } from './control-group.ts';
+export {
+  BrokerError,
+  FencedMemberError,
+  KafkaUnavailableError,
+  OffsetOutOfRangeError,
+  PartitionCountError,
+  ProduceError,
+  TooLargeError,
+  UnknownTopicError,
+  UnreadableBatchError,
+} from './errors.ts';
+export { type LaneOptions, openLanes } from './lanes.ts';
+export { murmur2, partitionOf } from './murmur2.ts';
+export { openReader, type ReaderOptions } from './reader.ts';
+export { headerText, keyText, sequenceOf } from './records.ts';
+export { type Claimant, planSticky } from './sticky-plan.ts';
+export { openTopics } from './topics.ts';
+export type * from './types.ts';

@@ -1,0 +1,134 @@
+import type { TopicPartition } from './types.ts';
+import { batchOverheadBytes, encodeBatch, type ProducerStamp, type SizedRecord } from './wire/record-batch.ts';
+
+/** A record on its way, with its caller's promise. */
+export interface Passenger extends SizedRecord {
+  /** When it is given up, ms since the epoch. */
+  deadline: number;
+  resolve(result: { offset: number }): void;
+  reject(error: Error): void;
+}
+
+export interface Producer {
+  producerId: bigint;
+  producerEpoch: number;
+}
+
+/** Consecutive records of a lane that go, and go again, as one. */
+export interface Batch {
+  passengers: readonly Passenger[];
+  sizeBytes: number;
+  stamp: ProducerStamp;
+  bytes: Buffer;
+  /** Whether an attempt may have been written without our hearing of it. */
+  unsure: boolean;
+}
+
+/**
+ * One partition's queue: what is on its way, and what waits behind it. Everything about order and sequence numbers is
+ * here and touches no clock and no socket; `lanes.ts` drives it.
+ */
+export class Lane {
+  readonly at: TopicPartition;
+  /** In flight, or waiting to be sent again. */
+  batch: Batch | undefined;
+  /** Not to be sent before, ms since the epoch. */
+  notBefore = 0;
+  failures = 0;
+  #queue: Passenger[] = [];
+  #producerId: bigint | undefined;
+  #nextSequence = 0;
+  #limitBytes: number;
+  readonly #maxLimitBytes: number;
+
+  constructor(at: TopicPartition, batchBytes: number) {
+    this.at = at;
+    this.#limitBytes = batchBytes;
+    this.#maxLimitBytes = batchBytes;
+  }
+
+  get idle(): boolean {
+    return this.batch === undefined && this.#queue.length === 0;
+  }
+
+  push(passenger: Passenger): void {
+    this.#queue.push(passenger);
+  }
+
+  /** The batch to send now: the one that failed before, else the next of what waits. */
+  load(producer: Producer): Batch | undefined {
+    if (this.batch !== undefined) return this.batch;
+    let count = 0;
+    let sizeBytes = batchOverheadBytes;
+    for (const { sizeBytes: more } of this.#queue) {
+      if (count > 0 && sizeBytes + more > this.#limitBytes) break;
+      sizeBytes += more;
+      count++;
+    }
+    if (count === 0) return undefined;
+    if (this.#producerId !== producer.producerId) {
+      this.#producerId = producer.producerId;
+      this.#nextSequence = 0;
+    }
+    const passengers = this.#queue.splice(0, count);
+    const stamp: ProducerStamp = { ...producer, baseSequence: this.#nextSequence };
+    this.batch = { passengers, sizeBytes, stamp, bytes: encodeBatch(passengers, stamp), unsure: false };
+    return this.batch;
+  }
+
+  /** The batch is in the log: the next one counts on from it. */
+  written(): void {
+    const { batch } = this;
+    if (batch === undefined) return;
+    if (batch.stamp.producerId === this.#producerId) {
+      this.#nextSequence = (batch.stamp.baseSequence + batch.passengers.length) % 0x8000_0000;
+    }
+    this.#limitBytes = Math.min(this.#maxLimitBytes, Math.ceil(this.#limitBytes * 1.1));
+    this.#settled();
+  }
+
+  /** The batch goes again as smaller ones. False when it is a single record: there is nothing to split. */
+  split(): boolean {
+    const { batch } = this;
+    if (batch === undefined || batch.passengers.length === 1) return false;
+    this.#limitBytes = Math.ceil(batch.sizeBytes / 2);
+    this.#unload();
+    return true;
+  }
+
+  /** The batch goes again, under whichever producer is current then. */
+  restamp(): void {
+    this.#producerId = undefined;
+    this.#unload();
+  }
+
+  /**
+   * The batch is given up. A sequence that may have been used must not be used again for other records: then the lane
+   * needs another producer id than the batch's (`restart`).
+   */
+  giveUp(): { passengers: readonly Passenger[]; restart: boolean } {
+    const { batch } = this;
+    const restart = batch?.unsure === true;
+    if (restart) this.#producerId = undefined;
+    this.#settled();
+    return { passengers: batch?.passengers ?? [], restart };
+  }
+
+  /** Takes out what waits and fits, in order. */
+  remove(fits: (passenger: Passenger) => boolean): Passenger[] {
+    const removed = this.#queue.filter(fits);
+    if (removed.length > 0) this.#queue = this.#queue.filter(passenger => !fits(passenger));
+    return removed;
+  }
+
+  #unload(): void {
+    if (this.batch !== undefined) this.#queue.unshift(...this.batch.passengers);
+    this.batch = undefined;
+  }
+
+  #settled(): void {
+    this.batch = undefined;
+    this.failures = 0;
+    this.notBefore = 0;
+  }
+}

@@ -1,0 +1,230 @@
+import type { Cluster } from './cluster.ts';
+import type { KafkaConnection } from './connection.ts';
+import {
+  BrokerError,
+  KafkaUnavailableError,
+  OffsetOutOfRangeError,
+  PartitionCountError,
+  UnknownTopicError,
+} from './errors.ts';
+import { isProtocolError } from './link.ts';
+import type { RecordBatch, TopicPartition, TopicSpec, Topics } from './types.ts';
+import { codes, nameOfCode } from './wire/error-codes.ts';
+import { decodeRecords } from './wire/record-batch.ts';
+import {
+  earliestTimestamp,
+  fetchRequest,
+  type ListedOffset,
+  latestTimestamp,
+  listOffsetsRequest,
+} from './wire/requests.ts';
+
+/** Longest time that one call tries, ms. */
+const patienceMs = 5_000;
+const retryMs = 50;
+const createTimeoutMs = 30_000;
+
+/** The leader may have moved. An unknown topic too: only metadata can tell whether it is gone. */
+const staleLeader: readonly number[] = [
+  codes.UNKNOWN_TOPIC_OR_PARTITION,
+  codes.LEADER_NOT_AVAILABLE,
+  codes.NOT_LEADER_OR_FOLLOWER,
+  codes.NETWORK_EXCEPTION,
+  codes.KAFKA_STORAGE_ERROR,
+  codes.FENCED_LEADER_EPOCH,
+  codes.UNKNOWN_LEADER_EPOCH,
+  codes.OFFSET_NOT_AVAILABLE,
+];
+
+/**
+ * Metadata and positions. Each call retries for about 5 s while leaders move, then rejects with
+ * `KafkaUnavailableError`; what does not exist is an `UnknownTopicError`.
+ */
+export function openTopics(connection: KafkaConnection): Topics & { close(): Promise<void> } {
+  const cluster = connection.openCluster('topics');
+
+  /** Runs until it succeeds, for as long as it fails for want of Kafka; leaders are asked for anew each time. */
+  async function withPatience<T>(topic: string | undefined, run: () => Promise<T>): Promise<T> {
+    const deadline = Date.now() + patienceMs;
+    for (;;) {
+      try {
+        return await run();
+      } catch (error) {
+        if (!(error instanceof KafkaUnavailableError) || cluster.closed || Date.now() >= deadline) throw error;
+        if (topic !== undefined) cluster.forget(topic);
+        await delay(retryMs);
+      }
+    }
+  }
+
+  async function partitionCount(topic: string): Promise<number | undefined> {
+    try {
+      return (await withPatience(topic, () => cluster.freshTopic(topic))).partitions.length;
+    } catch (error) {
+      if (error instanceof UnknownTopicError) return undefined;
+      throw error;
+    }
+  }
+
+  async function listOffsets(
+    topic: string,
+    partitions: readonly number[],
+    timestampMs: number,
+  ): Promise<Map<number, number>> {
+    const found = new Map<number, number>();
+    await withPatience(topic, async () => {
+      const missing = partitions.filter(partition => !found.has(partition));
+      const byLeader = await leaders(cluster, topic, missing);
+      const answers = await Promise.all(
+        [...byLeader].map(async ([nodeId, group]) => {
+          const link = await cluster.link(nodeId);
+          return link.send(listOffsetsRequest(group.map(partition => ({ topic, partition, timestampMs }))));
+        }),
+      );
+      let failed: ListedOffset | undefined;
+      for (const answer of answers.flat()) {
+        if (answer.errorCode === codes.NONE) found.set(answer.partition, answer.offset);
+        else failed = answer;
+      }
+      if (failed !== undefined) throw errorOf(failed, 'ListOffsets');
+      const silent = missing.find(partition => !found.has(partition));
+      if (silent !== undefined) throw new KafkaUnavailableError(`ListOffsets did not name ${topic}/${silent}`);
+    });
+    return found;
+  }
+
+  async function offsetOf(at: TopicPartition, timestampMs: number): Promise<number> {
+    const offsets = await listOffsets(at.topic, [at.partition], timestampMs);
+    return offsets.get(at.partition) ?? -1;
+  }
+
+  async function fetchOnce(at: TopicPartition, offset: number, maxBytes: number): Promise<RecordBatch> {
+    const nodeId = await leader(cluster, at);
+    const link = await cluster.link(nodeId, 1);
+    const answer = await link.send(
+      fetchRequest([{ ...at, offset, maxBytes }], { maxWaitMs: 0, minBytes: 0, maxBytes }),
+    );
+    const fetched = answer.partitions[0];
+    if (fetched === undefined) throw new KafkaUnavailableError(`Fetch did not name ${at.topic}/${at.partition}`);
+    if (fetched.errorCode === codes.OFFSET_OUT_OF_RANGE) throw new OffsetOutOfRangeError({ ...at, offset });
+    if (fetched.errorCode !== codes.NONE) throw errorOf({ ...at, errorCode: fetched.errorCode }, 'Fetch');
+    const { records, nextOffset } = decodeRecords(at, offset, fetched.records);
+    return { ...at, records, nextOffset, highWatermark: fetched.highWatermark };
+  }
+
+  async function waitForTopic({ name, partitions }: TopicSpec): Promise<void> {
+    const deadline = Date.now() + createTimeoutMs;
+    for (;;) {
+      const topic = await cluster.freshTopic(name).catch(error => {
+        if (error instanceof UnknownTopicError || error instanceof KafkaUnavailableError) return undefined;
+        throw error;
+      });
+      const found = topic?.partitions ?? [];
+      if (found.length > 0 && found.length !== partitions)
+        throw new PartitionCountError(name, found.length, partitions);
+      if (found.length > 0 && found.every(({ leader }) => leader >= 0)) return;
+      if (Date.now() > deadline) throw new KafkaUnavailableError(`topic ${name} was created, but has no leaders yet`);
+      await delay(retryMs);
+    }
+  }
+
+  async function create({ name, partitions, replicationFactor, config }: TopicSpec): Promise<void> {
+    const { controllerId } = await cluster.refresh([]);
+    const link = await cluster.link(controllerId);
+    const configEntries = Object.entries(config ?? {}).map(([key, value]) => ({ name: key, value }));
+    const topics = [{ topic: name, numPartitions: partitions, replicationFactor, configEntries }];
+    try {
+      await link.call(broker => broker.createTopics({ topics, timeout: patienceMs }));
+    } catch (error) {
+      // kafkajs wraps the answers of several topics; we send one topic a request.
+      const cause = error instanceof Error && 'errors' in error ? (error.errors as unknown[])[0] : error;
+      if (!isProtocolError(cause)) throw error;
+      if (cause.code === codes.TOPIC_ALREADY_EXISTS) return; // another service was faster
+      if (cause.code === codes.NOT_CONTROLLER || cause.code === codes.REQUEST_TIMED_OUT) {
+        throw new KafkaUnavailableError(`create topic ${name}: ${cause.type}`, cause);
+      }
+      throw new Error(`topic ${name} cannot be created: ${cause.type}: ${cause.message}`, { cause });
+    }
+  }
+
+  return {
+    async clusterId() {
+      const { clusterId } = await withPatience(undefined, () => cluster.refresh([]));
+      return clusterId ?? '';
+    },
+    partitionCount,
+    async ensure(specs) {
+      for (const spec of specs) {
+        const actual = await partitionCount(spec.name);
+        if (actual !== undefined && actual !== spec.partitions) {
+          throw new PartitionCountError(spec.name, actual, spec.partitions);
+        }
+        if (actual === undefined) await withPatience(spec.name, () => create(spec));
+      }
+      for (const spec of specs) await waitForTopic(spec);
+    },
+    startOffset: at => offsetOf(at, earliestTimestamp),
+    endOffset: at => offsetOf(at, latestTimestamp),
+    async offsets(topic, partitions) {
+      const [starts, ends] = await Promise.all([
+        listOffsets(topic, partitions, earliestTimestamp),
+        listOffsets(topic, partitions, latestTimestamp),
+      ]);
+      return new Map(
+        partitions.map(partition => [partition, { start: starts.get(partition) ?? 0, end: ends.get(partition) ?? 0 }]),
+      );
+    },
+    async offsetAt(at, timestampMs) {
+      const offset = await offsetOf(at, Math.max(0, timestampMs));
+      return offset >= 0 ? offset : offsetOf(at, latestTimestamp);
+    },
+    async fetch(at, offset, maxBytes) {
+      let from = offset;
+      for (;;) {
+        const start = from;
+        const batch = await withPatience(at.topic, () => fetchOnce(at, start, maxBytes));
+        // Only control records, or what compaction left of a batch: there may be records behind them.
+        if (batch.records.length > 0 || batch.nextOffset >= batch.highWatermark || batch.nextOffset === from) {
+          return batch;
+        }
+        from = batch.nextOffset;
+      }
+    },
+    async close() {
+      cluster.close();
+    },
+  };
+}
+
+async function leader(cluster: Cluster, at: TopicPartition): Promise<number> {
+  const known = cluster.leaderOf(at.topic, at.partition);
+  if (known !== undefined) return known;
+  const byLeader = await leaders(cluster, at.topic, [at.partition]);
+  const [nodeId] = byLeader.keys();
+  if (nodeId === undefined) throw new KafkaUnavailableError(`${at.topic}/${at.partition} has no leader`);
+  return nodeId;
+}
+
+async function leaders(cluster: Cluster, topic: string, partitions: readonly number[]): Promise<Map<number, number[]>> {
+  const known = partitions.every(partition => cluster.leaderOf(topic, partition) !== undefined);
+  const metadata = known ? cluster.topic(topic) : await cluster.freshTopic(topic);
+  const byLeader = new Map<number, number[]>();
+  for (const partition of partitions) {
+    const found = metadata?.partitions.find(candidate => candidate.partition === partition);
+    if (found === undefined) throw new UnknownTopicError(topic, partition);
+    if (found.leader < 0) throw new KafkaUnavailableError(`${topic}/${partition} has no leader`);
+    byLeader.set(found.leader, [...(byLeader.get(found.leader) ?? []), partition]);
+  }
+  return byLeader;
+}
+
+function errorOf(answer: TopicPartition & { errorCode: number }, doing: string): Error {
+  const { topic, partition, errorCode } = answer;
+  const name = nameOfCode(errorCode);
+  if (staleLeader.includes(errorCode)) return new KafkaUnavailableError(`${doing} ${topic}/${partition}: ${name}`);
+  return new BrokerError(errorCode, name, `${doing} ${topic}/${partition}`);
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}

@@ -1,0 +1,191 @@
+/**
+ * Record batches of magic 2, the only format that Kafka 4 keeps.
+ * Source: kafka.apache.org/documentation/#recordbatch; KIP-98.
+ */
+import { UnreadableBatchError } from '../errors.ts';
+import type { KafkaRecord, OutgoingRecord, TopicPartition } from '../types.ts';
+import { ByteReader, ByteWriter, varintSize } from './bytes.ts';
+import { decompress } from './compression.ts';
+import { crc32c } from './crc32c.ts';
+
+/** baseOffset and length, which the length does not count. */
+const prefixBytes = 12;
+/** From baseOffset up to and including the record count. */
+const headerBytes = 61;
+const compressionMask = 0x07;
+const logAppendTimeFlag = 0x08;
+const controlFlag = 0x20;
+
+/** The records of a fetched record set, and the offset behind its last complete batch. */
+export interface DecodedRecords {
+  records: KafkaRecord[];
+  nextOffset: number;
+}
+
+/**
+ * Decodes what a fetch from `fetchOffset` returned: drops records before that offset (the broker sends whole batches),
+ * control records, and the cut-off tail. Keys and values are views of a copy of their batch, so that a record that is
+ * kept does not keep the whole response. With nothing decodable `nextOffset` is `fetchOffset`.
+ * @throws UnreadableBatchError when the first batch cannot be decoded; a later one ends the result before it.
+ */
+export function decodeRecords(at: TopicPartition, fetchOffset: number, bytes: Buffer): DecodedRecords {
+  const result: DecodedRecords = { records: [], nextOffset: fetchOffset };
+  let position = 0;
+  while (bytes.length - position >= headerBytes) {
+    const size = prefixBytes + bytes.readInt32BE(position + 8);
+    if (size > bytes.length - position) break;
+    const batch = bytes.subarray(position, position + size);
+    position += size;
+    try {
+      decodeBatch(at, fetchOffset, batch, result);
+    } catch (error) {
+      if (result.nextOffset > fetchOffset) return result;
+      throw error instanceof UnreadableBatchError
+        ? error
+        : new UnreadableBatchError(`batch at offset ${batch.readBigInt64BE(0)} of ${at.topic}/${at.partition}`, error);
+    }
+  }
+  return result;
+}
+
+function decodeBatch(at: TopicPartition, fetchOffset: number, bytes: Buffer, result: DecodedRecords): void {
+  const header = new ByteReader(bytes);
+  const baseOffset = header.int64();
+  header.position += 8; // batch length, partition leader epoch
+  const magic = header.int8();
+  if (magic !== 2) throw new UnreadableBatchError(`message format ${magic} at offset ${baseOffset}`);
+  header.position += 4; // the broker has checked the CRC, TCP the way here
+  const attributes = header.int16();
+  const nextOffset = baseOffset + header.int32() + 1;
+  const baseTimestamp = header.int64();
+  const maxTimestamp = header.int64();
+  header.position += 14; // producer id, epoch, base sequence
+  const count = header.int32();
+  if (nextOffset <= fetchOffset) return;
+  if ((attributes & controlFlag) === 0) {
+    const body = bytes.subarray(headerBytes);
+    const codec = attributes & compressionMask;
+    const reader = new ByteReader(codec === 0 ? Buffer.from(body) : decompress(codec, body));
+    // With LogAppendTime only the batch has the time: the deltas are still the producer's.
+    const appendTimestamp = (attributes & logAppendTimeFlag) === 0 ? undefined : maxTimestamp;
+    for (let i = 0; i < count; i++) {
+      const record = decodeRecord(at, reader, baseOffset, baseTimestamp, appendTimestamp);
+      if (record.offset >= fetchOffset) result.records.push(record);
+    }
+  }
+  result.nextOffset = nextOffset;
+}
+
+function decodeRecord(
+  at: TopicPartition,
+  reader: ByteReader,
+  baseOffset: number,
+  baseTimestamp: number,
+  appendTimestamp: number | undefined,
+): KafkaRecord {
+  const length = reader.varint();
+  const end = reader.position + length;
+  reader.position += 1; // attributes, unused
+  const timestampMs = baseTimestamp + reader.varlong();
+  const offset = baseOffset + reader.varint();
+  const key = reader.varBytes();
+  const value = reader.varBytes();
+  const headers = decodeHeaders(reader);
+  if (reader.position !== end) throw new RangeError('a record is longer or shorter than it says');
+  return {
+    topic: at.topic,
+    partition: at.partition,
+    offset,
+    timestampMs: appendTimestamp ?? timestampMs,
+    key,
+    value,
+    headers,
+  };
+}
+
+type DecodedHeaders = Record<string, Buffer | (Buffer | string)[] | undefined>;
+
+function decodeHeaders(reader: ByteReader): DecodedHeaders {
+  const headers: DecodedHeaders = {};
+  const count = reader.varint();
+  for (let i = 0; i < count; i++) {
+    const name = reader.varBytes()?.toString('utf8') ?? '';
+    const value = reader.varBytes() ?? undefined;
+    if (name === '__proto__') continue; // a plain assignment would change the object instead
+    const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    if (before === undefined || value === undefined) headers[name] = value ?? before;
+    else headers[name] = Array.isArray(before) ? [...before, value] : [before, value];
+  }
+  return headers;
+}
+
+/** A record as it waits in a lane: `sizeBytes` is what it takes in a batch, at most. */
+export interface SizedRecord {
+  record: OutgoingRecord;
+  timestampMs: number;
+  sizeBytes: number;
+}
+
+/** Size of an empty batch; a batch is this plus the sizes of its records. */
+export const batchOverheadBytes = headerBytes;
+
+/** Upper bound of what the record takes in a batch (deltas counted at their longest). */
+export function sizeOf(record: OutgoingRecord): number {
+  let size = 1 + 10 + 5 + sizeOfBytes(record.key) + sizeOfBytes(record.value);
+  let count = 0;
+  for (const name in record.headers) {
+    size += sizeOfBytes(name) + sizeOfBytes(record.headers[name] ?? null);
+    count++;
+  }
+  return size + varintSize(count) + 5;
+}
+
+function sizeOfBytes(value: string | Buffer | null): number {
+  if (value === null) return 1;
+  const size = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+  return varintSize(size) + size;
+}
+
+/** What makes a repeated batch recognisable to the broker (KIP-98). */
+export interface ProducerStamp {
+  producerId: bigint;
+  producerEpoch: number;
+  baseSequence: number;
+}
+
+/** One uncompressed batch; the order of the records is kept. */
+export function encodeBatch(records: readonly SizedRecord[], stamp: ProducerStamp): Buffer {
+  const sizeHint = records.reduce((sum, { sizeBytes }) => sum + sizeBytes, batchOverheadBytes);
+  const baseTimestamp = records[0]?.timestampMs ?? 0;
+  const maxTimestamp = records.reduce((max, { timestampMs }) => Math.max(max, timestampMs), baseTimestamp);
+  const writer = new ByteWriter(sizeHint);
+  writer.int64(0).int32(0).int32(-1).int8(2).uint32(0);
+  const checked = writer.length;
+  writer
+    .int16(0)
+    .int32(records.length - 1)
+    .int64(baseTimestamp)
+    .int64(maxTimestamp)
+    .bigInt64(stamp.producerId)
+    .int16(stamp.producerEpoch)
+    .int32(stamp.baseSequence)
+    .int32(records.length);
+  records.forEach(({ record, timestampMs }, index) => {
+    encodeRecord(writer, record, timestampMs - baseTimestamp, index);
+  });
+  const bytes = writer.buffer;
+  writer.patchUint32(8, bytes.length - prefixBytes);
+  writer.patchUint32(17, crc32c(bytes, checked));
+  return bytes;
+}
+
+function encodeRecord(writer: ByteWriter, record: OutgoingRecord, timestampDelta: number, offsetDelta: number): void {
+  const headers = Object.entries(record.headers ?? {});
+  let size = 1 + varintSize(timestampDelta) + varintSize(offsetDelta);
+  size += sizeOfBytes(record.key) + sizeOfBytes(record.value) + varintSize(headers.length);
+  for (const [name, value] of headers) size += sizeOfBytes(name) + sizeOfBytes(value);
+  // Deltas within one batch fit 32 bits: records wait for seconds, not for 24 days.
+  writer.varint(size).int8(0).varint(timestampDelta).varint(offsetDelta);
+  writer.varBytes(record.key).varBytes(record.value).varint(headers.length);
+  for (const [name, value] of headers) writer.varBytes(name).varBytes(value);
+}
