@@ -1,12 +1,5 @@
-import {
-  type ConstDirectiveNode,
-  type GraphQLField,
-  getNullableType,
-  isNonNullType,
-  isObjectType,
-  print,
-} from 'graphql';
-import type { Compilation } from './compilation.ts';
+import { type ConstDirectiveNode, type GraphQLField, getNullableType, print } from 'graphql';
+import { type Compilation, objectTypeOf } from './compilation.ts';
 import { argumentPlace, directivesOn, readDirective } from './directives.ts';
 import type { CommandPlan } from './plan.ts';
 import { rolesOf } from './roles.ts';
@@ -30,23 +23,11 @@ export function compileCommand(
       `${field.name}: a command needs a type, by which its handler knows it`,
     );
   }
-  if (read.feedback === read.topic) {
-    problems.add(
-      argumentPlace(directive, 'feedback'),
-      `${field.name}: feedback can't go to the topic "${read.topic}" that carries the commands: name another`,
-    );
-  }
   if (read.timeoutMs <= 0) {
     problems.add(argumentPlace(directive, 'timeoutMs'), `${field.name}: timeoutMs must be greater than 0`);
   }
-  const type = isNonNullType(field.type) ? field.type.ofType : field.type;
-  if (!isObjectType(type) || compilation.isRoot(type)) {
-    problems.addUnlessKnown(
-      field.astNode?.type,
-      `${field.name}: feedback becomes one object, so the type must be an object type, not ${String(field.type)}`,
-    );
-    return undefined;
-  }
+  const type = objectTypeOf(field, 'feedback becomes one object', compilation);
+  if (!type) return undefined;
   const plan: CommandPlan = {
     parent,
     field: field.name,
@@ -71,6 +52,12 @@ function checkArguments(field: GraphQLField<unknown, unknown>, { problems }: Com
       problems.add(
         argument.astNode?.type,
         `${field.name}: commandId is the id that makes a command idempotent, so its type must be ID, not ${String(argument.type)}`,
+      );
+    }
+    if (argument.name === 'commandId' && argument.astNode?.defaultValue) {
+      problems.add(
+        argument.astNode.defaultValue,
+        `${field.name}: with a default, all commands of a user would be one and the same: remove it`,
       );
     }
   }

@@ -7,6 +7,7 @@ import {
   isObjectType,
   isScalarType,
 } from 'graphql';
+import { isUndefined } from './compilation.ts';
 import { directivesOn } from './directives.ts';
 import type { Problems } from './problems.ts';
 import type { ScalarKind } from './scalars.ts';
@@ -14,12 +15,13 @@ import type { ScalarKind } from './scalars.ts';
 /** Relay's arguments (GraphQL Cursor Connections Specification): they page, and filter nothing. */
 export const pagingArguments: ReadonlySet<string> = new Set(['first', 'after', 'last', 'before']);
 
-const pageInfoFields: Readonly<Record<string, ScalarKind>> = {
-  hasNextPage: 'Boolean',
-  hasPreviousPage: 'Boolean',
-  startCursor: 'String',
-  endCursor: 'String',
-};
+/** Each part of PageInfo: its kind, and the argument that makes it necessary. */
+const pageInfoFields: readonly { name: string; kind: 'Boolean' | 'String'; for: 'first' | 'last' }[] = [
+  { name: 'hasNextPage', kind: 'Boolean', for: 'first' },
+  { name: 'endCursor', kind: 'String', for: 'first' },
+  { name: 'hasPreviousPage', kind: 'Boolean', for: 'last' },
+  { name: 'startCursor', kind: 'String', for: 'last' },
+];
 
 /** A type that no record fills but that has a connection's name or its parts. */
 export function looksLikeConnection(type: GraphQLObjectType): boolean {
@@ -47,7 +49,9 @@ export function checkConnection(
   const list = nullable(edges.type);
   const edge = isListType(list) ? nullable(list.ofType) : undefined;
   if (!isObjectType(edge)) {
-    problems.add(edges.astNode?.type, `${connection.name}.edges must be a list of objects with cursor and node`);
+    if (!isUndefined(edges.type, scalars)) {
+      problems.add(edges.astNode?.type, `${connection.name}.edges must be a list of objects with cursor and node`);
+    }
     return undefined;
   }
   return nodeOf(edge);
@@ -59,6 +63,7 @@ export function checkConnection(
     else if (!isText(cursor.type)) problems.add(cursor.astNode?.type, `${edge.name}.cursor must be a String`);
     const row = node && nullable(node.type);
     if (isObjectType(row)) return row;
+    if (row && isUndefined(row, scalars)) return undefined;
     problems.add(node?.astNode?.type ?? edge.astNode?.name, `${edge.name} needs node: the type of the table's rows`);
     return undefined;
   }
@@ -66,19 +71,29 @@ export function checkConnection(
   function checkPageInfo(at: GraphQLField<unknown, unknown>): void {
     const type = nullable(at.type);
     if (!isObjectType(type)) {
-      problems.add(at.astNode?.type, `${connection.name}.pageInfo must be an object type, PageInfo`);
+      if (!isUndefined(type, scalars)) {
+        problems.add(at.astNode?.type, `${connection.name}.pageInfo must be an object type, PageInfo`);
+      }
       return;
     }
-    onlyThese(type, Object.keys(pageInfoFields));
-    for (const [name, kind] of Object.entries(pageInfoFields)) {
+    onlyThese(
+      type,
+      pageInfoFields.map(({ name }) => name),
+    );
+    for (const { name, kind, for: argument } of pageInfoFields) {
       const part = type.getFields()[name];
-      if (!part)
-        problems.add(type.astNode?.name, `${type.name} needs ${name}: ${kind}${kind === 'Boolean' ? '!' : ''}`);
-      else if (kind === 'Boolean' ? kindOf(part.type) !== 'Boolean' : !isText(part.type) || isNonNullType(part.type)) {
-        problems.add(
-          part.astNode?.type,
-          `${type.name}.${name} must be ${kind === 'Boolean' ? 'Boolean!' : 'String, nullable'}`,
-        );
+      const wanted = kind === 'Boolean' ? 'Boolean!' : 'String';
+      if (!part) {
+        if (field.args.some(arg => arg.name === argument)) {
+          problems.add(
+            type.astNode?.name,
+            `${type.name} needs ${name}: ${wanted}, since ${field.name} has ${argument}`,
+          );
+        }
+      } else if (
+        kind === 'Boolean' ? kindOf(part.type) !== 'Boolean' : !isText(part.type) || isNonNullType(part.type)
+      ) {
+        problems.add(part.astNode?.type, `${type.name}.${name} must be ${wanted}`);
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '../kafka/types.ts';
 import { envelopeReader, isEnvelopeField } from './envelope.ts';
-import { decodeJsonObject, faultOfText, type JsonObject } from './json.ts';
+import { decodeJsonObject, type JsonObject } from './json.ts';
 import { Misfit } from './misfit.ts';
 import type { Shape, ShapeField } from './plan.ts';
 import { type ObjectReader, type ValueReader, valueReader } from './value-readers.ts';
@@ -37,8 +37,8 @@ export function fillShape(shape: Shape, record: KafkaRecord): Filled {
 }
 
 /**
- * What a record says about a table's row: the fields that are there. A field that is there must fit, and be one that a
- * text column can hold (no U+0000); null fits a nullable field only.
+ * What a record says about a table's row: the fields that are there. A field that is there must fit; null fits a
+ * nullable field only.
  */
 export function readFields(shape: Shape, record: KafkaRecord): Filled {
   const value = decodeJsonObject(record.value);
@@ -75,8 +75,6 @@ function rootPicker(shape: Shape): CompiledShape['read'] {
       }
       const fitted = field.read(raw, 1);
       if (fitted instanceof Misfit) return fitted.under(field.name);
-      const fault = typeof fitted === 'string' ? faultOfText(fitted) : undefined;
-      if (fault !== undefined) return new Misfit(fault, field.name);
       row[field.name] = fitted;
     }
     return row;

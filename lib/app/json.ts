@@ -34,9 +34,3 @@ export function faultOfJson(value: unknown, depth = 0): string | undefined {
   }
   return undefined;
 }
-
-/** Why a text column can't hold a text: PostgreSQL has neither U+0000 nor half of a surrogate pair. */
-export function faultOfText(text: string): string | undefined {
-  if (text.includes('\u0000')) return 'holds U+0000, which no table can store';
-  return text.isWellFormed() ? undefined : 'holds half of a surrogate pair, which no table can store';
-}

@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '../kafka/types.ts';
 import { compileShape } from './fill.ts';
-import { decodeJsonObject, faultOfText, type JsonObject } from './json.ts';
+import { decodeJsonObject, type JsonObject } from './json.ts';
 import { Misfit } from './misfit.ts';
 import type { TablePlan } from './plan.ts';
 
@@ -27,9 +27,7 @@ function ownerOf(table: TablePlan, value: JsonObject, record: KafkaRecord): stri
   const raw = table.owner === '_key' ? (record.key?.toString('utf8') ?? undefined) : own(value, table.owner);
   if (raw === undefined || raw === null) return undefined;
   const text = Number.isSafeInteger(raw) ? String(raw) : raw;
-  if (typeof text !== 'string') return new Misfit('names the owner and must be a string or an integer', table.owner);
-  const fault = faultOfText(text);
-  return fault === undefined ? text : new Misfit(fault, table.owner);
+  return typeof text === 'string' ? text : new Misfit('is the owner and must be a string or an integer', table.owner);
 }
 
 function own(value: JsonObject, name: string): unknown {

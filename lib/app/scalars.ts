@@ -12,6 +12,7 @@ import {
 } from 'graphql';
 import { canonicalDateTime, dateTimeOf } from './date-time.ts';
 import { argumentPlace, directivesOn, readDirective } from './directives.ts';
+import { faultOfJson } from './json.ts';
 import type { Problems } from './problems.ts';
 
 export type ScalarKind = 'String' | 'ID' | 'Boolean' | 'Int' | 'Float' | 'SafeInt' | 'DateTime' | 'JSON';
@@ -21,16 +22,19 @@ const ours = ['SafeInt', 'DateTime', 'JSON'] as const;
 type OurKind = (typeof ours)[number];
 
 /**
- * Finds out what each scalar of the schema is, and gives those of ours their coercion. Scalars that a problem is
- * reported for count as JSON, so that the rest of the schema can still be judged.
+ * Finds out what each scalar of the schema is, and gives those of ours their coercion. One that a problem is reported
+ * for counts as JSON; `unknown` ones (names that nothing defines) are left out of the answer.
  */
-export function installScalars(schema: GraphQLSchema, problems: Problems, unknown: ReadonlySet<string>) {
+export function installScalars(
+  schema: GraphQLSchema,
+  problems: Problems,
+  unknown: ReadonlySet<string>,
+): ReadonlyMap<string, ScalarKind> {
   const kinds = new Map<string, ScalarKind>();
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isScalarType(type)) continue;
     if (isSpecifiedScalarType(type)) kinds.set(type.name, type.name as ScalarKind);
-    else if (unknown.has(type.name)) kinds.set(type.name, 'JSON');
-    else {
+    else if (!unknown.has(type.name)) {
       const kind = kindOf(type, problems);
       kinds.set(type.name, kind);
       install(type, kind);
@@ -111,11 +115,14 @@ const coercions: Readonly<Record<OurKind, (name: string) => Coercion>> = {
         (node.kind === Kind.STRING ? canonicalDateTime(node.value) : undefined) ?? refuse(print(node), node),
     };
   },
-  JSON: () => ({
-    output: value => value,
-    input: value => value,
-    literal: node => valueFromASTUntyped(node),
-  }),
+  JSON: name => {
+    const check = (value: unknown): unknown => {
+      const fault = faultOfJson(value);
+      if (fault === undefined) return value;
+      throw new GraphQLError(`${name} ${fault}`);
+    };
+    return { output: check, input: check, literal: node => check(valueFromASTUntyped(node)) };
+  },
 };
 
 /** Short, and safe to show to the caller who sent it. */

@@ -86,7 +86,11 @@ export function openShapes(
       const of = kindOf(inner.ofType, at, field);
       return of && { kind: 'list', of, nonNull: isNonNullType(inner.ofType) };
     }
-    if (isScalarType(inner)) return { kind: scalars.get(inner.name) ?? 'JSON' };
+    if (isScalarType(inner)) {
+      const kind = scalars.get(inner.name);
+      // A name that nothing defines: reported already, so that the field is simply left out.
+      return kind && { kind };
+    }
     if (isEnumType(inner)) return { kind: 'enum', values: inner.getValues().map(({ name }) => name) };
     if (isObjectType(inner) && !isRoot(inner)) return { kind: 'object', shape: shapeOf(inner).shape };
     const what = isObjectType(inner) ? 'an operation type' : 'an interface or union';

@@ -54,7 +54,7 @@ export function compileTables(
       if (read.topics.indexOf(topic) < index) problems.add(place, `topic "${topic}" is named twice`);
       topics.mention(topic, 'table', place);
     }
-    checkId(directive, read.name, read.id, shape, problems);
+    checkId(directive, read, shape, type, problems);
     if (read.owner === '' || (isEnvelopeField(read.owner) && read.owner !== '_key')) {
       problems.add(
         argumentPlace(directive, 'owner'),
@@ -67,9 +67,9 @@ export function compileTables(
 
 function checkId(
   directive: ConstDirectiveNode,
-  table: string,
-  id: readonly string[],
+  { name: table, id }: { name: string; id: readonly string[] },
   shape: Shape,
+  type: GraphQLObjectType,
   problems: Problems,
 ): void {
   if (id.length === 0) {
@@ -79,8 +79,12 @@ function checkId(
     const place = itemPlace(directive, 'id', index);
     const field = shape.fields.find(candidate => candidate.name === name);
     if (id.indexOf(name) < index) problems.add(place, `id field "${name}" is named twice`);
-    else if (!field) problems.add(place, `${shape.typeName} has no field "${name}" to be an id${namesOf(shape)}`);
-    else if (!field.nonNull)
+    else if (!field) {
+      // One that the type has was refused for a reason of its own.
+      if (!type.getFields()[name]) {
+        problems.add(place, `${shape.typeName} has no field "${name}" to be an id${namesOf(type)}`);
+      }
+    } else if (!field.nonNull)
       problems.add(place, `id field ${shape.typeName}.${name} must be non-null: add ! to its type`);
     else if (['JSON', 'list', 'object'].includes(field.value.kind)) {
       problems.add(place, `id field ${shape.typeName}.${name} must be a scalar or an enum`);
@@ -89,6 +93,6 @@ function checkId(
 }
 
 /** For messages: what there is to choose from. */
-export function namesOf(shape: Shape): string {
-  return ` (it has ${shape.fields.map(({ name }) => name).join(', ')})`;
+export function namesOf(type: GraphQLObjectType): string {
+  return ` (it has ${Object.keys(type.getFields()).join(', ')})`;
 }

@@ -6,7 +6,7 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
-import type { Compilation } from './compilation.ts';
+import { type Compilation, isUndefined } from './compilation.ts';
 import { checkConnection, looksLikeConnection, pagingArguments } from './connections.ts';
 import { argumentPlace, readDirective } from './directives.ts';
 import { compileFilters } from './filters.ts';
@@ -20,7 +20,7 @@ export function compileView(
   tables: ReadonlyMap<string, TablePlan>,
   compilation: Compilation,
 ): ViewPlan | undefined {
-  const { problems, scalars } = compilation;
+  const { problems } = compilation;
   const read = readDirective('view', directive, problems);
   const anyOf = rolesOf(field, problems);
   const target = targetOf(field, compilation);
@@ -48,9 +48,9 @@ export function compileView(
     );
   }
   const alsoAnyOf = compilation.alsoAnyOf(target.row);
-  const except = target.kind === 'connection' ? pagingArguments : new Set<string>();
+  const paging = target.kind === 'connection' ? pagingArguments : new Set<string>();
   const required = [anyOf, ...alsoAnyOf];
-  const filters = compileFilters(field, table.shape, target.row, { scalars, problems, except, required });
+  const filters = compileFilters(field, { shape: table.shape, type: target.row, paging, required }, compilation);
   return { field: field.name, table, kind: target.kind, shape: table.shape, filters, anyOf, alsoAnyOf };
 }
 
@@ -68,7 +68,8 @@ function targetOf(
     const row = checkConnection(field, type, compilation.problems, compilation.scalars);
     return row && { kind: 'connection', row };
   }
-  compilation.problems.addUnlessKnown(
+  if (isUndefined(type, compilation.scalars)) return undefined;
+  compilation.problems.add(
     field.astNode?.type,
     `${field.name}: a view gives a row (an object type), a list of rows, or a connection, not ${String(field.type)}`,
   );
