@@ -1,0 +1,8 @@
+import type { CommandApp } from '../../lib/app/commands.ts';
+import { decide, failure } from './decide.ts';
+import { type Change, type Ledger, load, migrations, save } from './ledger.ts';
+
+/** The bank: accounts that are opened, and money that moves between them. */
+const bank: CommandApp<Ledger, Change> = { migrations, load, decide, save, reject: failure };
+
+export default bank;

@@ -1,0 +1,101 @@
+import { isUtf8 } from 'node:buffer';
+import { type AppPlan, type CommandPlan, commandTypes, validateArguments } from '../../lib/app/index.ts';
+import { headerText, type KafkaRecord } from '../../lib/kafka/index.ts';
+import type { CommandIntake, DeadIntake, Intake } from './types.ts';
+import { uuidV5 } from './uuid-v5.ts';
+
+/** Names a command that came without an id by its place in the log, so that a repeated read means the same command. */
+const namespace = '2d1f6f3e-6f0c-5c3a-9a51-4a8f0f0b7c11';
+/** Longest user key and command id that are taken, UTF-16 units: both are columns of an index. */
+const maxKeyLength = 1_000;
+const maxIdLength = 200;
+
+export type Sort = (record: KafkaRecord) => Intake;
+
+/** Sorts records of an app's command topics: what may be decided, what is refused, what nobody can be told about. */
+export function openSorting(plan: AppPlan): Sort {
+  const types = commandTypes(plan);
+  return record => {
+    const typeName = headerText(record.headers, 'ce_type');
+    const type = typeName === undefined ? undefined : types.get(record.topic)?.get(typeName);
+    const userKey = userKeyOf(record);
+    if (userKey === undefined) return dead(record, 'UnusableKey', 'the record has no key that can be a user key');
+    if (type === undefined) return dead(record, 'UnknownCommandType', 'ce_type names no command of this topic');
+    return commandOf(plan, type, record, userKey);
+  };
+}
+
+function commandOf(plan: AppPlan, type: CommandPlan, record: KafkaRecord, userKey: string): CommandIntake {
+  const json = jsonOf(record.value);
+  const checked = validateArguments(plan, type, json);
+  const raw = isObject(json) ? json : {};
+  return {
+    ...placeOf(record),
+    kind: 'command',
+    command: {
+      id: commandIdOf(record),
+      type: type.type,
+      userKey,
+      arguments: checked.ok ? checked.arguments : raw,
+      timeMs: record.timestampMs,
+    },
+    feedbackTopic: type.feedback,
+    traceparent: headerText(record.headers, 'traceparent'),
+    refusal: checked.ok ? undefined : checked.reason,
+  };
+}
+
+function dead(record: KafkaRecord, exception: string, message: string): DeadIntake {
+  const headers: Record<string, string | Buffer> = {};
+  for (const [name, value] of Object.entries(record.headers)) {
+    const last = Array.isArray(value) ? value.at(-1) : value;
+    if (last !== undefined) headers[name] = last;
+  }
+  return {
+    ...placeOf(record),
+    kind: 'dead',
+    exception,
+    message,
+    record: { key: record.key, value: record.value, headers },
+  };
+}
+
+function placeOf(record: KafkaRecord) {
+  const { topic, partition, offset, timestampMs } = record;
+  return { at: { topic, partition, offset }, timestampMs, sizeBytes: sizeOf(record) };
+}
+
+/** Roughly what a record holds of memory, bytes. */
+export function sizeOf(record: KafkaRecord): number {
+  return (record.key?.length ?? 0) + (record.value?.length ?? 0) + 512;
+}
+
+/** A key that is text as PostgreSQL can hold it; anything else would stop its partition. */
+function userKeyOf({ key }: KafkaRecord): string | undefined {
+  if (key === null || key.length === 0 || !isUtf8(key)) return undefined;
+  const text = key.toString('utf8');
+  return isStorable(text, maxKeyLength) ? text : undefined;
+}
+
+function commandIdOf(record: KafkaRecord): string {
+  const id = headerText(record.headers, 'ce_id');
+  if (id !== undefined && isStorable(id, maxIdLength)) return id;
+  return uuidV5(namespace, `${record.topic}/${record.partition}/${record.offset}`);
+}
+
+function isStorable(text: string, maxLength: number): boolean {
+  return text.length > 0 && text.length <= maxLength && !text.includes('\u0000') && text.isWellFormed();
+}
+
+function jsonOf(value: Buffer | null): unknown {
+  if (value === null || !isUtf8(value)) return undefined;
+  try {
+    return JSON.parse(value.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(json: unknown): json is Record<string, unknown> {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}

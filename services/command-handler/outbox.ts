@@ -1,0 +1,102 @@
+import type { OutboxRow, RowId } from './types.ts';
+
+/**
+ * What a handler remembers of the outbox: which rows of its own partitions it has handed to the producer, and which
+ * of those are in the log and may be deleted. Pure. The rule that it keeps:
+ *
+ * - Only rows of owned partitions are handed out, each once in a tenure.
+ * - `learn` is given a key's rows from the smallest that remains in the database upwards, without a gap. Then all
+ *   that precedes a row of the same key was handed out before it or is in the log already.
+ * - A row may be deleted only once its append is acknowledged.
+ */
+export interface Outbox {
+  /** Begins a new tenure, with no memory, also where the partition was owned before. */
+  gain(partition: number): void;
+  /** Forgets. What was handed out already may still reach the log, which does no harm. */
+  lose(partition: number): void;
+  /** A number that no other tenure has; undefined for a partition that is not owned. */
+  tenure(partition: number): number | undefined;
+  /** The rows that were not known, in order: hand them to the producer in just this order. */
+  learn(rows: readonly OutboxRow[]): OutboxRow[];
+  /** All that is remembered of these keys, so that the database need not send it again. */
+  known(keys: Iterable<KeyPlace>): RowId[];
+  /** The row is in the log. */
+  acknowledge(row: OutboxRow): void;
+  /** The row will not be sent any more: its tenure has ended, or is about to. */
+  abandon(row: OutboxRow): void;
+  /** Rows that may be deleted, at most `limit`, and not offered again unless `keep` gives them back. */
+  takeAcknowledged(limit: number): OutboxRow[];
+  /** The rows are deleted: forget them. */
+  deleted(rows: readonly OutboxRow[]): void;
+  /** Whether they were deleted is not known: offer them again. */
+  keep(rows: readonly OutboxRow[]): void;
+  /** Rows handed out and neither acknowledged nor abandoned. */
+  unacknowledged(): number;
+}
+
+export interface KeyPlace {
+  key: string;
+  partition: number;
+}
+
+interface Tenure {
+  number: number;
+  /** By key, then by {@link idOf}. */
+  rows: Map<string, Map<string, OutboxRow>>;
+}
+
+export function openOutbox(): Outbox {
+  const tenures = new Map<number, Tenure>();
+  const pending = new Set<OutboxRow>();
+  let acknowledged: OutboxRow[] = [];
+  let gained = 0;
+
+  return {
+    gain: partition => void tenures.set(partition, { number: ++gained, rows: new Map() }),
+    lose: partition => void tenures.delete(partition),
+    tenure: partition => tenures.get(partition)?.number,
+    learn: rows => rows.filter(row => remember(row)),
+    known: keys =>
+      [...keys].flatMap(({ key, partition }) => [...(tenures.get(partition)?.rows.get(key)?.values() ?? [])]),
+    acknowledge(row) {
+      if (pending.delete(row)) acknowledged.push(row);
+    },
+    abandon: row => void pending.delete(row),
+    takeAcknowledged(limit) {
+      const taken = acknowledged.slice(0, limit);
+      acknowledged = acknowledged.slice(limit);
+      return taken;
+    },
+    deleted(rows) {
+      for (const row of rows) forget(row);
+    },
+    keep(rows) {
+      acknowledged = [...rows, ...acknowledged];
+    },
+    unacknowledged: () => pending.size,
+  };
+
+  /** Whether the row is new to its tenure. */
+  function remember(row: OutboxRow): boolean {
+    const tenure = tenures.get(row.partition);
+    if (tenure === undefined) return false;
+    let ofKey = tenure.rows.get(row.key);
+    if (ofKey === undefined) tenure.rows.set(row.key, (ofKey = new Map()));
+    if (ofKey.has(idOf(row))) return false;
+    ofKey.set(idOf(row), row);
+    pending.add(row);
+    return true;
+  }
+
+  function forget(row: OutboxRow): void {
+    const rows = tenures.get(row.partition)?.rows;
+    const ofKey = rows?.get(row.key);
+    if (ofKey?.get(idOf(row)) !== row) return;
+    ofKey.delete(idOf(row));
+    if (ofKey.size === 0) rows?.delete(row.key);
+  }
+}
+
+function idOf(row: RowId): string {
+  return `${row.sequence}/${row.repetition}`;
+}

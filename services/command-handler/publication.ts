@@ -1,0 +1,48 @@
+import type { Outbox } from './outbox.ts';
+import type { OutboxRow } from './types.ts';
+
+/** The tenure of each partition that a transaction writes for, fixed before it looks for lower rows. */
+export type Tenures = ReadonlyMap<number, number | undefined>;
+
+/** What a committed transaction tells about the outbox. */
+export interface Written {
+  /** The rows that it wrote itself, repeated verdicts among them. */
+  own: readonly OutboxRow[];
+  /** Rows of the same keys, of owned partitions, that were still there below a key's last own row and not known. */
+  lower: readonly OutboxRow[];
+  /** False when there were more of them than the transaction read. */
+  lowerComplete: boolean;
+  tenures: Tenures;
+}
+
+export interface Publication {
+  /** To be handed to the producer in this order. */
+  rows: OutboxRow[];
+  /** Owned partitions whose remaining rows must be selected, because memory can't vouch for what precedes. */
+  behind: Set<number>;
+  /** Partitions that somebody else owns by now and that nobody has been notified of. */
+  foreign: Set<number>;
+}
+
+export function tenuresOf(outbox: Pick<Outbox, 'tenure'>, partitions: Iterable<number>): Tenures {
+  return new Map([...partitions].map(partition => [partition, outbox.tenure(partition)]));
+}
+
+/**
+ * After a commit: each key's lower rows and its own, in order of sequence. A partition that was gained, lost or begun
+ * anew since `tenures` was fixed is left to a select, because its lower rows were never looked for.
+ */
+export function publicationOf(outbox: Outbox, written: Written): Publication {
+  const publication: Publication = { rows: [], behind: new Set(), foreign: new Set() };
+  const vouched: OutboxRow[] = [];
+  for (const row of [...written.lower, ...written.own]) {
+    const before = written.tenures.get(row.partition);
+    const now = outbox.tenure(row.partition);
+    if (now !== undefined && now === before && written.lowerComplete) vouched.push(row);
+    else if (now !== undefined) publication.behind.add(row.partition);
+    else if (before !== undefined) publication.foreign.add(row.partition);
+  }
+  vouched.sort((a, b) => a.sequence - b.sequence || a.repetition - b.repetition);
+  publication.rows = outbox.learn(vouched);
+  return publication;
+}
