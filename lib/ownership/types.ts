@@ -19,9 +19,16 @@ export interface Ownership {
   tenure(partition: number): Tenure;
   /** Partition count of the co-partitioned topics. */
   partitionCount: number;
-  /** Called after each transition. */
-  onTransition(listener: (partition: number, tenure: Tenure) => void): void;
-  /** Leaves the group; partitions go through `handing-over`. */
+  /**
+   * Whether a new client of the partition belongs here: it is owned, or handed over to a successor whose claim is not
+   * visible yet. While it is being claimed: not yet, wait for the transition.
+   */
+  admits(partition: number): boolean;
+  /** Called after each transition, synchronously, with what caused it (`lost`: clients have to go at once). */
+  onTransition(listener: (partition: number, tenure: Tenure, cause: { event: string }) => void): void;
+  /** The last client of a partition that is handed over has gone: it becomes foreign before its window ends. */
+  released(partition: number): void;
+  /** Leaves the group; partitions go through `handing-over`. Resolves when the last window has ended. */
   leave(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,77 @@
+/** One gateway's tenures: carries out what the transition function asks for, and tells who listens. */
+import type { Logger } from '../ops/index.ts';
+import { type TenureEffect, type TenureEvent, transition } from './tenure.ts';
+import type { Tenure } from './types.ts';
+
+export interface TenureKeeperParts {
+  partitionCount: number;
+  log: Logger;
+  claim(partition: number, generation: number): void;
+  release(partition: number): void;
+}
+
+export type TransitionListener = (partition: number, tenure: Tenure, event: TenureEvent) => void;
+
+export interface TenureKeeper {
+  tenure(partition: number): Tenure;
+  /** Partitions in this state. */
+  in(state: Tenure['state']): number[];
+  apply(partition: number, event: TenureEvent): void;
+  onTransition(listener: TransitionListener): void;
+  close(): void;
+}
+
+const foreign: Tenure = { state: 'foreign' };
+
+export function openTenureKeeper(parts: TenureKeeperParts): TenureKeeper {
+  const tenures = new Map<number, Tenure>();
+  const windows = new Map<number, NodeJS.Timeout>();
+  const listeners: TransitionListener[] = [];
+  return {
+    tenure: partition => tenures.get(partition) ?? foreign,
+    in: state => [...tenures].filter(([, tenure]) => tenure.state === state).map(([partition]) => partition),
+    apply,
+    onTransition: listener => listeners.push(listener),
+    close() {
+      for (const timer of windows.values()) clearTimeout(timer);
+      windows.clear();
+    },
+  };
+
+  function apply(partition: number, event: TenureEvent): void {
+    const before = tenures.get(partition) ?? foreign;
+    const [after, effects] = transition(before, event);
+    tenures.set(partition, after);
+    parts.log.debug({ partition, from: before.state, to: after.state, event: event.event }, 'tenure');
+    for (const effect of effects) carryOut(partition, after, effect);
+    for (const listener of listeners) {
+      try {
+        listener(partition, after, event);
+      } catch (error) {
+        parts.log.error({ error, partition }, 'a listener for tenures failed');
+      }
+    }
+  }
+
+  function carryOut(partition: number, tenure: Tenure, effect: TenureEffect): void {
+    switch (effect) {
+      case 'claim':
+        if (tenure.state === 'claiming') parts.claim(partition, tenure.generation);
+        return;
+      case 'release':
+        parts.release(partition);
+        return;
+      case 'open-window':
+        if (tenure.state !== 'handing-over') return;
+        windows.set(
+          partition,
+          setTimeout(() => apply(partition, { event: 'window-ended' }), Math.max(0, tenure.untilMs - Date.now())),
+        );
+        return;
+      case 'close-window':
+        clearTimeout(windows.get(partition));
+        windows.delete(partition);
+        return;
+    }
+  }
+}

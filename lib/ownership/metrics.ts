@@ -1,0 +1,53 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+/** What a gateway's side of ownership counts. */
+export interface OwnershipMetrics {
+  rebalanced(): void;
+  fenced(): void;
+  /** From the assignment that gave the partition to the claim being visible to routers. */
+  handedOff(seconds: number): void;
+}
+
+export function ownershipMetrics(
+  registry: Registry,
+  current: { owned(): number; unclaimed(): number },
+): OwnershipMetrics {
+  const registers = [registry];
+  new Gauge({
+    name: 'penstock_gateway_partitions_owned',
+    help: 'Partition numbers that this gateway owns; those it hands over count at their new owner',
+    registers,
+    collect() {
+      this.set(current.owned());
+    },
+  });
+  new Gauge({
+    name: 'penstock_ownership_unclaimed_partitions',
+    help: 'Owned by the group generation alone because Redis is away; routers learn of them from Kafka',
+    registers,
+    collect() {
+      this.set(current.unclaimed());
+    },
+  });
+  const rebalances = new Counter({
+    name: 'penstock_ownership_rebalances_total',
+    help: 'Assignments that this gateway was given by its group',
+    registers,
+  });
+  const fenced = new Counter({
+    name: 'penstock_replay_fenced_total',
+    help: 'Claims and appends that were answered STALE: somebody newer was there',
+    registers,
+  });
+  const handoff = new Histogram({
+    name: 'penstock_ownership_handoff_seconds',
+    help: 'From the assignment that gives a partition to this gateway to its claim being visible to routers',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  return {
+    rebalanced: () => rebalances.inc(),
+    fenced: () => fenced.inc(),
+    handedOff: seconds => handoff.observe(seconds),
+  };
+}
