@@ -45,8 +45,11 @@ export interface CommandApp<State, Change> {
   /** Pure: mutates nothing but `state` (so that later commands of the batch see it), reads no clock, no randomness. */
   decide(state: State, command: Command, context: DecisionContext): Decision<Change>;
   save(queries: LedgerQueries, changes: readonly Change[]): Promise<void>;
-  /** Feedback for a command that cannot be decided: not JSON, unknown type, arguments that do not fit. */
-  reject(commandId: string, reason: string): Readonly<Record<string, unknown>>;
+  /**
+   * Feedback for a command that cannot be decided: not JSON, arguments that do not fit, too large. The command comes
+   * along, its arguments unchecked, for an app that has a reason of its own.
+   */
+  reject(commandId: string, reason: string, command?: Command): Readonly<Record<string, unknown>>;
 }
 
 /** Time and ids come in from outside, so that a decision can be replayed in a test. */

@@ -84,7 +84,9 @@ function theOne(
   problems: Problems,
 ): ConstDirectiveNode | undefined {
   const found = resolving.flatMap(name => directivesOn(field, name).map(node => ({ name, node })));
-  const fitting = found.filter(({ name }) => allowed.includes(name));
+  const fitting = found
+    .filter(({ name }) => allowed.includes(name))
+    .sort((a, b) => (a.node.loc?.start ?? 0) - (b.node.loc?.start ?? 0));
   const choice = allowed.map(name => `@${name}`).join(' or ');
   for (const { name, node } of found) {
     if (!allowed.includes(name)) problems.add(node, `${field.name}: @${name} has no place here, only ${choice}`);

@@ -101,10 +101,7 @@ export function checkConnection(
   function onlyThese(type: GraphQLObjectType, names: readonly string[]): void {
     for (const extra of Object.values(type.getFields())) {
       if (!names.includes(extra.name)) {
-        problems.add(
-          extra.astNode?.name,
-          `${type.name}.${extra.name}: nothing fills it; a ${type.name} has ${names.join(', ')}`,
-        );
+        problems.add(extra.astNode?.name, `${type.name}.${extra.name}: nothing fills it, only ${names.join(', ')}`);
       }
     }
   }
