@@ -3,10 +3,9 @@ import type { KafkaConnection } from './connection.ts';
 import { FencedMemberError, KafkaUnavailableError } from './errors.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, decodeState, encodeState, protocolName, shareOut } from './member-protocol.ts';
+import { backOffMs } from './pulse.ts';
 import type { ControlGroup, ControlGroupOptions, TopicPartition } from './types.ts';
 import { codes } from './wire/error-codes.ts';
-
-const backOffMs = { first: 50, most: 1_000 };
 
 /** Codes that say: the group does not know this member, or not with this generation. */
 const fencing: readonly number[] = [codes.UNKNOWN_MEMBER_ID, codes.ILLEGAL_GENERATION];
@@ -68,8 +67,7 @@ export async function joinControlGroup(
           log.warn({ error }, 'not in the group for now');
         }
         dropCoordinator(error);
-        const most = Math.min(backOffMs.most, backOffMs.first * 2 ** Math.min(10, failures++));
-        await pause(most * (0.5 + Math.random() / 2));
+        await pause(backOffMs(failures++, 50, 1_000));
       }
     }
   }

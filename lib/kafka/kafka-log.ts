@@ -25,7 +25,9 @@ export function kafkajsLogCreator(log: Logger, now: () => number = Date.now): ()
     if (lines.size >= maxLines) lines.clear();
     lines.set(key, { until: at + quietMs, held: 0 });
     const fields = { kafkajs: namespace, broker: content.broker, error: content.error, repeated: line?.held };
-    if (level <= kafkajs.logLevel.WARN) log.warn(fields, content.message);
+    // An answer with an error code is somebody's to handle, and most are everyday: a rebalance, a moved leader.
+    const everyday = content.message.startsWith('Response ');
+    if (level <= kafkajs.logLevel.WARN && !everyday) log.warn(fields, content.message);
     else log.debug(fields, content.message);
   };
 }

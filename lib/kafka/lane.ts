@@ -3,6 +3,7 @@ import { batchOverheadBytes, encodeBatch, type ProducerStamp, type SizedRecord }
 
 /** A record on its way, with its caller's promise. */
 export interface Passenger extends SizedRecord {
+  lane: Lane;
   /** When it is given up, ms since the epoch. */
   deadline: number;
   resolve(result: { offset: number }): void;
@@ -49,6 +50,11 @@ export class Lane {
 
   get idle(): boolean {
     return this.batch === undefined && this.#queue.length === 0;
+  }
+
+  /** Of the oldest record here; infinite when there is none. */
+  get deadline(): number {
+    return (this.batch?.passengers[0] ?? this.#queue[0])?.deadline ?? Number.POSITIVE_INFINITY;
   }
 
   push(passenger: Passenger): void {
@@ -102,16 +108,17 @@ export class Lane {
     this.#unload();
   }
 
-  /**
-   * The batch is given up. A sequence that may have been used must not be used again for other records: then the lane
-   * needs another producer id than the batch's (`restart`).
-   */
-  giveUp(): { passengers: readonly Passenger[]; restart: boolean } {
-    const { batch } = this;
-    const restart = batch?.unsure === true;
-    if (restart) this.#producerId = undefined;
+  /** The attempt just made may have been written. */
+  doubt(): void {
+    if (this.batch !== undefined) this.batch.unsure = true;
+  }
+
+  /** The batch is given up. When it is `unsure`, its sequence may have been used: the lane goes on with another producer. */
+  giveUp(): { passengers: readonly Passenger[]; stamp: ProducerStamp | undefined; unsure: boolean } {
+    const { passengers = [], stamp, unsure = false } = this.batch ?? {};
+    if (unsure) this.#producerId = undefined;
     this.#settled();
-    return { passengers: batch?.passengers ?? [], restart };
+    return { passengers, stamp, unsure };
   }
 
   /** Takes out what waits and fits, in order. */

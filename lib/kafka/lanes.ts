@@ -1,11 +1,13 @@
+import { Budget } from './budget.ts';
 import type { KafkaConnection } from './connection.ts';
 import { ProduceError, TooLargeError } from './errors.ts';
 import { type Batch, Lane, type Passenger, type Producer } from './lane.ts';
 import { isTooLarge, judge } from './lane-verdict.ts';
+import { backOffMs, Pulse } from './pulse.ts';
 import type { Lanes, OutgoingRecord, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
 import { batchOverheadBytes, sizeOf } from './wire/record-batch.ts';
-import { initProducerIdRequest, produceRequest } from './wire/requests.ts';
+import { initProducerIdRequest, type ProducedPartition, produceRequest } from './wire/requests.ts';
 
 export interface LaneOptions {
   /** Bytes of records buffered or in flight, over all lanes, before `send` waits. */
@@ -24,12 +26,17 @@ const ackTimeoutMs = 5_000;
 const requestBytes = 8 * 1024 * 1024;
 /** Requests under way to one broker, each on a connection of its own (a broker serves a connection one by one). */
 const requestsPerBroker = 2;
-const backOffMs = { first: 20, most: 1_000 };
+
+interface Load {
+  lane: Lane;
+  batch: Batch;
+}
 
 /**
- * Lanes as docs/architecture.md draws them: a partition has one batch under way, and its next one fills meanwhile. What is
- * ready for one broker shares a request, whose answer is taken partition by partition. kafkajs's producer is not used:
- * it retries a request over several partitions for only some of them and resolves, and it serialises requests per broker.
+ * Lanes as docs/architecture.md draws them: a partition has one batch under way, and its next one fills meanwhile. What
+ * is ready for one broker shares a request, whose answer is taken partition by partition. kafkajs's producer is not
+ * used: it retries a request over several partitions for only some of them and resolves, and lets only one request at a
+ * time go to a broker.
  *
  * Repeated attempts carry the producer id and sequence of the first (KIP-98), so a broker drops what it has. A record
  * that is given up takes along those that wait behind it with the same key, so that a key's records never skip one.
@@ -41,14 +48,16 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
   const lanes = new Map<string, Lane>();
   /** Lanes that have something to send and no request under way. */
   const ready = new Set<Lane>();
-  const waiting: { lane: Lane; passenger: Passenger }[] = [];
   const busyLinks = new Map<number, Set<number>>();
   const staleTopics = new Set<string>();
-  let bufferedBytes = 0;
+  const pulse = new Pulse(pump);
+  const buffer = new Budget<Passenger>(bufferBytes, passenger => {
+    passenger.lane.push(passenger);
+    if (passenger.lane.batch === undefined) ready.add(passenger.lane);
+    pulse.soon();
+  });
   let producer: Producer | undefined;
   let preparing = false;
-  let pumpScheduled = false;
-  let timer: { at: number; handle: NodeJS.Timeout } | undefined;
   let closing: Promise<void> | undefined;
   let drained: (() => void) | undefined;
 
@@ -58,12 +67,11 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       return Promise.reject(new TooLargeError(at, sizeBytes, maxBatchBytes - batchOverheadBytes));
     }
     if (closing !== undefined) return Promise.reject(new ProduceError('the lanes are closing', 'not-written'));
-    const now = Date.now();
+    const lane = laneOf(at);
+    const timestampMs = Date.now();
+    const deadline = timestampMs + deliveryTimeoutMs;
     return new Promise((resolve, reject) => {
-      const deadline = now + deliveryTimeoutMs;
-      const passenger: Passenger = { record, timestampMs: now, sizeBytes, deadline, resolve, reject };
-      waiting.push({ lane: laneOf(at), passenger });
-      admit();
+      buffer.add({ lane, record, timestampMs, sizeBytes, deadline, resolve, reject });
     });
   }
 
@@ -76,99 +84,47 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     return lane;
   }
 
-  /** Lets waiting records in, first come first served, while the budget lasts; a single one always fits. */
-  function admit(): void {
-    let admitted = 0;
-    for (const { lane, passenger } of waiting) {
-      if (bufferedBytes > 0 && bufferedBytes + passenger.sizeBytes > bufferBytes) break;
-      bufferedBytes += passenger.sizeBytes;
-      lane.push(passenger);
-      if (lane.batch === undefined) ready.add(lane);
-      admitted++;
-    }
-    if (admitted === 0) return;
-    waiting.splice(0, admitted);
-    schedule();
-  }
-
-  /** After the caller's synchronous burst, so that it leaves as one batch. */
-  function schedule(): void {
-    if (pumpScheduled) return;
-    pumpScheduled = true;
-    queueMicrotask(() => {
-      pumpScheduled = false;
-      pump();
-    });
-  }
-
-  function scheduleAt(at: number): void {
-    if (timer !== undefined && timer.at <= at) return;
-    clearTimeout(timer?.handle);
-    const handle = setTimeout(
-      () => {
-        timer = undefined;
-        pump();
-      },
-      Math.max(1, at - Date.now()),
-    );
-    timer = { at, handle };
-  }
-
+  /** Sends what can be sent now, and gets what sending lacks. */
   function pump(): void {
-    if (ready.size === 0) return;
     const now = Date.now();
     const byBroker = new Map<number, Lane[]>();
-    let lacking = staleTopics.size > 0;
     let due = 0;
     for (const lane of ready) {
       expire(lane, now);
-      if (lane.idle) {
-        ready.delete(lane);
-        continue;
+      if (lane.idle) ready.delete(lane);
+      else if (lane.notBefore > now) pulse.at(lane.notBefore);
+      else {
+        due++;
+        const leader = cluster.leaderOf(lane.at.topic, lane.at.partition);
+        if (leader === undefined) staleTopics.add(lane.at.topic);
+        else byBroker.set(leader, [...(byBroker.get(leader) ?? []), lane]);
       }
-      if (lane.notBefore > now) {
-        scheduleAt(lane.notBefore);
-        continue;
-      }
-      due++;
-      const leader = cluster.leaderOf(lane.at.topic, lane.at.partition);
-      if (leader === undefined) {
-        staleTopics.add(lane.at.topic);
-        lacking = true;
-        continue;
-      }
-      const group = byBroker.get(leader);
-      if (group === undefined) byBroker.set(leader, [lane]);
-      else group.push(lane);
     }
-    if (due > 0 && (lacking || producer === undefined)) void prepare();
+    if (due > 0 && (staleTopics.size > 0 || producer === undefined)) void prepare();
     if (producer !== undefined) for (const [nodeId, group] of byBroker) dispatch(nodeId, group, producer);
     makeRoom();
   }
 
-  /** Gets what sending lacks: leaders, a producer id. One attempt at a time; the lanes wait in `ready`. */
+  /** Leaders, a producer id. One attempt at a time; the lanes wait in `ready`. */
   async function prepare(): Promise<void> {
     if (preparing) return;
     preparing = true;
+    const topics = [...staleTopics];
+    staleTopics.clear();
     try {
-      const topics = [...staleTopics];
-      if (topics.length > 0) {
-        await cluster.refresh(topics);
-        staleTopics.clear();
-        for (const lane of ready) {
-          if (topics.includes(lane.at.topic) && cluster.leaderOf(lane.at.topic, lane.at.partition) === undefined) {
-            later(lane);
-          }
-        }
-      }
+      if (topics.length > 0) await cluster.refresh(topics);
       producer ??= await newProducer();
+      for (const { at } of ready) {
+        if (topics.includes(at.topic) && cluster.leaderOf(at.topic, at.partition) === undefined) later(laneOf(at));
+      }
     } catch (error) {
       log.warn({ error }, 'cannot produce for now');
+      for (const topic of topics) staleTopics.add(topic);
       for (const lane of ready) later(lane);
     } finally {
       preparing = false;
     }
-    schedule();
+    pulse.soon();
   }
 
   async function newProducer(): Promise<Producer> {
@@ -184,9 +140,8 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     let next = 0;
     for (let link = 0; link < requestsPerBroker && next < group.length; link++) {
       if (busy.has(link)) continue;
-      const loads: { lane: Lane; batch: Batch }[] = [];
-      let sizeBytes = 0;
-      for (; next < group.length && sizeBytes < requestBytes; next++) {
+      const loads: Load[] = [];
+      for (let sizeBytes = 0; next < group.length && sizeBytes < requestBytes; next++) {
         const lane = group[next];
         const batch = lane?.load(current);
         if (lane === undefined || batch === undefined) continue;
@@ -194,74 +149,68 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
         loads.push({ lane, batch });
         sizeBytes += batch.bytes.length;
       }
-      if (loads.length === 0) return;
       busy.add(link);
       void transfer(nodeId, link, loads).finally(() => {
         busy.delete(link);
-        schedule();
+        for (const { lane } of loads) if (!lane.idle) ready.add(lane);
+        makeRoom();
+        pulse.soon();
       });
     }
   }
 
-  async function transfer(nodeId: number, lane: number, loads: readonly { lane: Lane; batch: Batch }[]): Promise<void> {
+  /** Never rejects: what goes wrong is noted at the lanes. */
+  async function transfer(nodeId: number, linkNumber: number, loads: readonly Load[]): Promise<void> {
     let sent = false;
+    let answers: ProducedPartition[];
     try {
-      const link = await cluster.link(nodeId, lane);
-      const targets = loads.map(load => ({ ...load.lane.at, batch: load.batch.bytes }));
+      const link = await cluster.link(nodeId, linkNumber);
       sent = true;
-      const answers = await link.send(produceRequest(targets, ackTimeoutMs));
-      const byName = new Map(answers.map(answer => [`${answer.topic}/${answer.partition}`, answer]));
-      for (const load of loads) {
-        const answer = byName.get(`${load.lane.at.topic}/${load.lane.at.partition}`);
-        if (answer === undefined) retry(load.lane, true, 'the answer does not name the partition');
-        else settle(load.lane, load.batch, answer.errorCode, answer.baseOffset);
-      }
+      answers = await link.send(
+        produceRequest(
+          loads.map(({ lane, batch }) => ({ ...lane.at, batch: batch.bytes })),
+          ackTimeoutMs,
+        ),
+      );
     } catch (error) {
-      for (const load of loads) {
-        staleTopics.add(load.lane.at.topic);
-        retry(load.lane, sent, error);
+      for (const { lane } of loads) {
+        staleTopics.add(lane.at.topic);
+        retry(lane, sent, error);
       }
+      return;
     }
-    for (const { lane: one } of loads) if (!one.idle) ready.add(one);
-    makeRoom();
+    const byName = new Map(answers.map(answer => [`${answer.topic}/${answer.partition}`, answer]));
+    for (const { lane, batch } of loads) {
+      const answer = byName.get(`${lane.at.topic}/${lane.at.partition}`);
+      if (answer === undefined) retry(lane, true, 'the answer does not name the partition');
+      else settle(lane, batch, answer);
+    }
   }
 
-  /** After records have left, however they did. */
-  function makeRoom(): void {
-    admit();
-    if (bufferedBytes === 0 && waiting.length === 0) drained?.();
-  }
-
-  function settle(lane: Lane, batch: Batch, errorCode: number, baseOffset: number): void {
-    const reason = nameOfCode(errorCode);
+  function settle(lane: Lane, batch: Batch, { errorCode, baseOffset }: ProducedPartition): void {
     const verdict = judge(errorCode);
     if (verdict === 'written') {
       lane.written();
       batch.passengers.forEach((passenger, index) => {
-        release(passenger);
+        buffer.release(passenger);
         passenger.resolve({ offset: baseOffset + index });
       });
       return;
     }
-    log.warn(
-      { topic: lane.at.topic, partition: lane.at.partition, reason, records: batch.passengers.length },
-      'not acknowledged',
-    );
+    const reason = nameOfCode(errorCode);
+    log.warn({ ...lane.at, reason, records: batch.passengers.length }, 'a batch was not acknowledged');
     switch (verdict) {
       case 'written-somewhere':
         lane.written();
         for (const passenger of batch.passengers) fail(passenger, new ProduceError(`written: ${reason}`, 'unknown'));
         return;
       case 'split':
-        if (!lane.split()) {
-          const [single] = batch.passengers;
-          const sizeBytes = single?.sizeBytes ?? 0;
-          abandon(lane, () =>
-            isTooLarge(errorCode)
-              ? new TooLargeError(lane.at, sizeBytes, undefined)
-              : new ProduceError(`refused: ${reason}`, 'not-written'),
-          );
-        }
+        if (lane.split()) return;
+        abandon(lane, outcome =>
+          isTooLarge(errorCode)
+            ? new TooLargeError(lane.at, batch.sizeBytes, undefined)
+            : new ProduceError(`refused: ${reason}`, outcome),
+        );
         return;
       case 'new-producer':
         if (producer?.producerId === batch.stamp.producerId) producer = undefined;
@@ -281,68 +230,60 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
   }
 
   function retry(lane: Lane, unsure: boolean, reason: unknown): void {
-    const { batch } = lane;
-    if (batch === undefined) return;
-    if (unsure) batch.unsure = true;
-    const deadline = batch.passengers[0]?.deadline ?? 0;
-    if (Date.now() >= deadline) abandon(lane, outcome => timedOut(outcome, reason));
+    if (unsure) lane.doubt();
+    if (Date.now() >= lane.deadline) abandon(lane, outcome => timedOut(outcome, reason));
     else later(lane);
+  }
+
+  function later(lane: Lane): void {
+    lane.notBefore = Date.now() + backOffMs(lane.failures++, 20, 1_000);
+  }
+
+  /** What waited too long. A batch under way is not in `ready`, and so not here. */
+  function expire(lane: Lane, now: number): void {
+    if (now < lane.deadline) return;
+    if (lane.batch !== undefined) abandon(lane, outcome => timedOut(outcome));
+    for (const passenger of lane.remove(({ deadline }) => now >= deadline)) fail(passenger, timedOut('not-written'));
   }
 
   function timedOut(outcome: 'not-written' | 'unknown', reason?: unknown): ProduceError {
     return new ProduceError(`not acknowledged within ${deliveryTimeoutMs} ms`, outcome, reason);
   }
 
-  function later(lane: Lane): void {
-    const most = Math.min(backOffMs.most, backOffMs.first * 2 ** lane.failures++);
-    lane.notBefore = Date.now() + most * (0.5 + Math.random() / 2);
-  }
-
-  /** What waited too long without ever having been sent. */
-  function expire(lane: Lane, now: number): void {
-    if (lane.batch !== undefined) {
-      if (now >= (lane.batch.passengers[0]?.deadline ?? 0)) abandon(lane, outcome => timedOut(outcome));
-      return;
-    }
-    for (const passenger of lane.remove(one => now >= one.deadline)) fail(passenger, timedOut('not-written'));
-  }
-
+  /** Gives the lane's batch up, and what waits behind it with the same keys. */
   function abandon(lane: Lane, because: (outcome: 'not-written' | 'unknown') => Error): void {
-    const { batch } = lane;
-    const { passengers, restart } = lane.giveUp();
-    if (restart && producer?.producerId === batch?.stamp.producerId) producer = undefined;
-    const error = because(restart ? 'unknown' : 'not-written');
-    const keys = new Set(passengers.map(keyOf));
+    const { passengers, stamp, unsure } = lane.giveUp();
+    // Its sequence numbers may have been used: nobody may use them again for something else.
+    if (unsure && producer?.producerId === stamp?.producerId) producer = undefined;
+    const error = because(unsure ? 'unknown' : 'not-written');
     for (const passenger of passengers) fail(passenger, error);
+    const keys = new Set(passengers.map(keyOf));
+    const isBehind = (one: Passenger) => one.lane === lane && keys.has(keyOf(one));
     const behind = new ProduceError('a record of the same key before it was given up', 'not-written', error);
-    for (const passenger of lane.remove(one => keys.has(keyOf(one)))) fail(passenger, behind);
-    for (let i = waiting.length - 1; i >= 0; i--) {
-      const one = waiting[i];
-      if (one?.lane !== lane || !keys.has(keyOf(one.passenger))) continue;
-      waiting.splice(i, 1);
-      one.passenger.reject(behind);
-    }
+    for (const passenger of lane.remove(isBehind)) fail(passenger, behind);
+    for (const passenger of buffer.remove(isBehind)) passenger.reject(behind);
   }
 
   function fail(passenger: Passenger, error: Error): void {
-    release(passenger);
+    buffer.release(passenger);
     passenger.reject(error);
   }
 
-  function release(passenger: Passenger): void {
-    bufferedBytes -= passenger.sizeBytes;
+  /** After records have left, however they did. */
+  function makeRoom(): void {
+    buffer.admit();
+    if (buffer.empty) drained?.();
   }
 
   return {
     send,
     close() {
       closing ??= (async () => {
-        if (bufferedBytes > 0 || waiting.length > 0) {
-          await new Promise<void>(resolve => {
-            drained = resolve;
-          });
-        }
-        clearTimeout(timer?.handle);
+        await new Promise<void>(resolve => {
+          drained = resolve;
+          makeRoom();
+        });
+        pulse.stop();
         cluster.close();
       })();
       return closing;

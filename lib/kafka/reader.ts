@@ -1,6 +1,7 @@
 import type { Cluster } from './cluster.ts';
 import type { KafkaConnection } from './connection.ts';
 import { reportLag } from './lag.ts';
+import { backOffMs, Pulse } from './pulse.ts';
 import type { DirectReader, ReadFault, RecordSink, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
 import { type DecodedRecords, decodeRecords } from './wire/record-batch.ts';
@@ -37,7 +38,6 @@ interface Station {
   turn: number;
 }
 
-const backOffMs = { first: 20, most: 1_000 };
 /** A topic said to be unknown may be one that a broker has not heard of yet; after this time it is gone. */
 const missingPatienceMs = 3_000;
 /** The short poll's wait: a partition assigned during one has to wait for its end. */
@@ -56,9 +56,8 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   const readings = new Map<string, Reading>();
   const stations = new Map<number, Station>();
   const staleTopics = new Set<string>();
+  const pulse = new Pulse(pump);
   let refreshing = false;
-  let scheduled = false;
-  let timer: { at: number; handle: NodeJS.Timeout } | undefined;
   let closed = false;
   const stopReporting = reportLag(metrics, () => readings.values());
 
@@ -75,36 +74,13 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       missingSince: undefined,
       outOfRange: 0,
     });
-    schedule();
+    pulse.soon();
   }
 
   function unassign(at: TopicPartition): void {
     readings.delete(nameOf(at));
     for (const reading of readings.values()) if (reading.topic === at.topic) return;
     cluster.forget(at.topic);
-  }
-
-  /** After the caller's synchronous burst of assignments, so that they share a fetch. */
-  function schedule(): void {
-    if (scheduled || closed) return;
-    scheduled = true;
-    queueMicrotask(() => {
-      scheduled = false;
-      pump();
-    });
-  }
-
-  function scheduleAt(at: number): void {
-    if (closed || (timer !== undefined && timer.at <= at)) return;
-    clearTimeout(timer?.handle);
-    const handle = setTimeout(
-      () => {
-        timer = undefined;
-        pump();
-      },
-      Math.max(1, at - Date.now()),
-    );
-    timer = { at, handle };
   }
 
   /** Starts every fetch that can start. */
@@ -114,7 +90,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     const byLeader = new Map<number, Reading[]>();
     for (const reading of readings.values()) {
       if (reading.notBefore > now) {
-        scheduleAt(reading.notBefore);
+        pulse.at(reading.notBefore);
         continue;
       }
       const leader = cluster.leaderOf(reading.topic, reading.partition);
@@ -152,7 +128,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     station.polling = new Map(rotated.map(reading => [reading, reading.position]));
     await fetch(station.nodeId, 0, station.polling, maxWaitMs);
     station.polling = undefined;
-    schedule();
+    pulse.soon();
   }
 
   async function shortPoll(station: Station, group: readonly Reading[]): Promise<void> {
@@ -160,7 +136,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     const asked = new Map(group.map(reading => [reading, reading.position]));
     await fetch(station.nodeId, 1, asked, Math.min(shortWaitMs, maxWaitMs));
     station.catchingUp = false;
-    schedule();
+    pulse.soon();
   }
 
   /** Never rejects: what goes wrong is noted at the partitions. */
@@ -251,8 +227,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   }
 
   function later(reading: Reading, reason?: string): void {
-    const most = Math.min(backOffMs.most, backOffMs.first * 2 ** Math.min(10, reading.failures++));
-    reading.notBefore = Date.now() + most * (0.5 + Math.random() / 2);
+    reading.notBefore = Date.now() + backOffMs(reading.failures++, 20, 1_000);
     if (reason !== undefined && reading.failures > 3) {
       log.warn({ topic: reading.topic, partition: reading.partition, reason }, 'a partition cannot be read for now');
     }
@@ -284,7 +259,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     } finally {
       refreshing = false;
     }
-    schedule();
+    pulse.soon();
   }
 
   function check(reading: Reading): void {
@@ -313,7 +288,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     async close() {
       if (closed) return;
       closed = true;
-      clearTimeout(timer?.handle);
+      pulse.stop();
       readings.clear();
       stopReporting();
       cluster.close();

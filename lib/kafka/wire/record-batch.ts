@@ -37,12 +37,13 @@ export function decodeRecords(at: TopicPartition, fetchOffset: number, bytes: Bu
     const batch = bytes.subarray(position, position + size);
     position += size;
     try {
+      if (size < headerBytes) throw new RangeError('a batch is shorter than its header');
       decodeBatch(at, fetchOffset, batch, result);
     } catch (error) {
       if (result.nextOffset > fetchOffset) return result;
       throw error instanceof UnreadableBatchError
         ? error
-        : new UnreadableBatchError(`batch at offset ${batch.readBigInt64BE(0)} of ${at.topic}/${at.partition}`, error);
+        : new UnreadableBatchError(`batch at or behind offset ${fetchOffset} of ${at.topic}/${at.partition}`, error);
     }
   }
   return result;

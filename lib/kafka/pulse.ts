@@ -1,0 +1,48 @@
+/**
+ * Runs a function when there may be something to do: once after a synchronous burst of calls, or at a time. The earliest
+ * time asked for counts; whoever needs a later one asks again when it runs.
+ */
+export class Pulse {
+  readonly #run: () => void;
+  #soon = false;
+  #timer: { at: number; handle: NodeJS.Timeout } | undefined;
+  #stopped = false;
+
+  constructor(run: () => void) {
+    this.#run = run;
+  }
+
+  soon(): void {
+    if (this.#soon || this.#stopped) return;
+    this.#soon = true;
+    queueMicrotask(() => {
+      this.#soon = false;
+      if (!this.#stopped) this.#run();
+    });
+  }
+
+  /** `time`: ms since the epoch. */
+  at(time: number): void {
+    if (this.#stopped || (this.#timer !== undefined && this.#timer.at <= time)) return;
+    clearTimeout(this.#timer?.handle);
+    const handle = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#run();
+      },
+      Math.max(1, time - Date.now()),
+    );
+    this.#timer = { at: time, handle };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer?.handle);
+  }
+}
+
+/** Exponential, with jitter: between half of it and all of it. `failures` counts from 0. */
+export function backOffMs(failures: number, firstMs: number, mostMs: number): number {
+  const most = Math.min(mostMs, firstMs * 2 ** Math.min(20, failures));
+  return most * (0.5 + Math.random() / 2);
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { UnreadableBatchError } from '../../../../lib/kafka/errors.ts';
+import { crc32c } from '../../../../lib/kafka/wire/crc32c.ts';
+import {
+  batchOverheadBytes,
+  decodeRecords,
+  encodeBatch,
+  type SizedRecord,
+  sizeOf,
+} from '../../../../lib/kafka/wire/record-batch.ts';
+
+const at = { topic: 't', partition: 7 };
+const stamp = { producerId: 5n, producerEpoch: 1, baseSequence: 9 };
+
+const bytes = fc.uint8Array({ maxLength: 300 }).map(raw => Buffer.from(raw));
+const outgoing = fc.record({
+  key: fc.option(bytes),
+  value: fc.option(bytes),
+  headers: fc.dictionary(
+    fc.string({ maxLength: 20 }).filter(name => name !== '__proto__'),
+    bytes,
+    { maxKeys: 4 },
+  ),
+});
+const sized: fc.Arbitrary<SizedRecord> = fc
+  .tuple(outgoing, fc.integer({ min: 1_700_000_000_000, max: 1_700_000_100_000 }))
+  .map(([record, timestampMs]) => ({ record, timestampMs, sizeBytes: sizeOf(record) }));
+
+/** As the broker does it: offsets, and the time of the append. */
+function append(batch: Buffer, baseOffset: number, appendTimeMs?: number): Buffer {
+  const stored = Buffer.from(batch);
+  stored.writeBigInt64BE(BigInt(baseOffset), 0);
+  if (appendTimeMs !== undefined) {
+    stored.writeInt16BE(stored.readInt16BE(21) | 0x08, 21);
+    stored.writeBigInt64BE(BigInt(appendTimeMs), 35);
+    stored.writeUInt32BE(crc32c(stored, 21), 17);
+  }
+  return stored;
+}
+
+test('a batch that is written is read back, record by record', () => {
+  fc.assert(
+    fc.property(fc.array(sized, { minLength: 1, maxLength: 20 }), fc.nat(2 ** 40), (records, baseOffset) => {
+      const batch = encodeBatch(records, stamp);
+      assert.ok(batch.length <= records.reduce((sum, { sizeBytes }) => sum + sizeBytes, batchOverheadBytes));
+      const { records: found, nextOffset } = decodeRecords(at, baseOffset, append(batch, baseOffset));
+      assert.equal(nextOffset, baseOffset + records.length);
+      assert.deepEqual(
+        found,
+        records.map(({ record, timestampMs }, index) => ({
+          ...at,
+          offset: baseOffset + index,
+          timestampMs,
+          key: record.key,
+          value: record.value,
+          headers: { ...record.headers },
+        })),
+      );
+    }),
+  );
+});
+
+const records = (count: number): SizedRecord[] =>
+  Array.from({ length: count }, (_, i) => ({
+    record: { key: `k${i}`, value: `v${i}` },
+    timestampMs: 1_700_000_000_000 + i,
+    sizeBytes: 0,
+  }));
+
+test('every record of a LogAppendTime batch has the append time', () => {
+  const stored = append(encodeBatch(records(3), stamp), 10, 1_700_000_555_000);
+  const { records: found } = decodeRecords(at, 10, stored);
+  assert.deepEqual(
+    found.map(({ timestampMs }) => timestampMs),
+    [1_700_000_555_000, 1_700_000_555_000, 1_700_000_555_000],
+  );
+});
+
+test('records before the offset asked for are left out, a cut-off tail is ignored', () => {
+  const first = append(encodeBatch(records(3), stamp), 10);
+  const second = append(encodeBatch(records(2), stamp), 13);
+  const third = append(encodeBatch(records(2), stamp), 15);
+  const { records: found, nextOffset } = decodeRecords(
+    at,
+    12,
+    Buffer.concat([first, second, third.subarray(0, third.length - 1)]),
+  );
+  assert.deepEqual(
+    found.map(({ offset }) => offset),
+    [12, 13, 14],
+  );
+  assert.equal(nextOffset, 15);
+});
+
+test('control records are skipped, and the offset moves past them', () => {
+  const control = append(encodeBatch(records(1), stamp), 4);
+  control.writeInt16BE(0x20 | 0x10, 21);
+  const { records: found, nextOffset } = decodeRecords(at, 4, control);
+  assert.deepEqual(found, []);
+  assert.equal(nextOffset, 5);
+});
+
+test('a compacted batch leaves gaps, and the offset moves past its last one', () => {
+  const batch = append(encodeBatch(records(2), stamp), 20);
+  batch.writeInt32BE(9, 23); // lastOffsetDelta: what was behind the two is gone
+  const { records: found, nextOffset } = decodeRecords(at, 20, batch);
+  assert.deepEqual(
+    found.map(({ offset }) => offset),
+    [20, 21],
+  );
+  assert.equal(nextOffset, 30);
+});
+
+test('a batch that cannot be decoded is an error when it is the first, and ends the result when it is not', () => {
+  const good = append(encodeBatch(records(2), stamp), 0);
+  const bad = append(encodeBatch(records(2), stamp), 2);
+  bad.writeInt16BE(5, 21); // a codec that does not exist
+  assert.throws(() => decodeRecords(at, 2, bad), UnreadableBatchError);
+  const { records: found, nextOffset } = decodeRecords(at, 0, Buffer.concat([good, bad]));
+  assert.equal(found.length, 2);
+  assert.equal(nextOffset, 2);
+});
+
+test('whatever bytes come, decoding ends with records or an UnreadableBatchError', () => {
+  fc.assert(
+    fc.property(fc.nat(400), fc.nat(255), fc.nat(400), fc.nat(255), (i, x, j, y) => {
+      const batch = append(encodeBatch(records(5), stamp), 0);
+      batch[i % batch.length] = x;
+      batch[j % batch.length] = y;
+      try {
+        const { nextOffset } = decodeRecords(at, 0, batch);
+        assert.ok(nextOffset >= 0);
+      } catch (error) {
+        assert.ok(error instanceof UnreadableBatchError, String(error));
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('a kept record does not keep the response it came in', () => {
+  const response = Buffer.concat([append(encodeBatch(records(1), stamp), 0), Buffer.alloc(1_000_000)]);
+  const { records: found } = decodeRecords(at, 0, response);
+  assert.ok((found[0]?.value?.buffer.byteLength ?? Infinity) < 100_000);
+});

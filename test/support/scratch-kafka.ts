@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import {
+  connectKafka,
+  type KafkaConnection,
+  openTopics,
+  type TopicPartition,
+  type Topics,
+} from '../../lib/kafka/index.ts';
+import { quietOps } from './quiet-ops.ts';
+
+/** The test broker; a test without one must fail, not pass silently. */
+export function kafkaAddress(): string {
+  const address = process.env.TEST_KAFKA;
+  if (address === undefined) throw new Error('TEST_KAFKA (host:port) is not set');
+  return address;
+}
+
+/** The `kafka` section with its defaults; tests set what they are about. */
+export function kafkaConfig(brokers: readonly string[]): Parameters<typeof connectKafka>[0] {
+  return {
+    brokers: [...brokers],
+    tlsCaFile: undefined,
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    saslMechanism: undefined,
+    saslUsername: undefined,
+    saslPassword: undefined,
+    sessionTimeoutMs: 6_000,
+    heartbeatIntervalMs: 250,
+    fetchMaxWaitMs: 100,
+    fetchPartitionBytes: 262_144,
+    laneBufferBytes: 16_777_216,
+    createTopics: true,
+    partitions: 24,
+    replicationFactor: 1,
+  };
+}
+
+export interface ScratchKafka {
+  connection: KafkaConnection;
+  topics: Topics;
+  ops: ReturnType<typeof quietOps>;
+  /** A new topic under a name of its own. */
+  topic(partitions: number, config?: Readonly<Record<string, string>>): Promise<string>;
+  /** A group id of its own. */
+  group(): string;
+  remove(topic: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A connection to the test broker, and topics under names of their own. */
+export function openScratchKafka(brokers: readonly string[] = [kafkaAddress()]): ScratchKafka {
+  const ops = quietOps('scratch');
+  const connection = connectKafka(kafkaConfig(brokers), ops);
+  const topics = openTopics(connection);
+  const made: string[] = [];
+  const unique = (prefix: string) => `${prefix}-${randomBytes(6).toString('hex')}`;
+
+  async function remove(topic: string): Promise<void> {
+    const cluster = connection.openCluster('remove');
+    const { controllerId } = await cluster.refresh([]);
+    const link = await cluster.link(controllerId);
+    await link.call(broker => broker.deleteTopics({ topics: [topic], timeout: 10_000 }));
+    cluster.close();
+  }
+
+  return {
+    connection,
+    topics,
+    ops,
+    async topic(partitions, config = {}) {
+      const name = unique('scratch');
+      made.push(name);
+      await topics.ensure([{ name, partitions, replicationFactor: 1, config }]);
+      return name;
+    },
+    group: () => unique('scratch-group'),
+    async remove(topic) {
+      made.splice(made.indexOf(topic), 1);
+      await remove(topic);
+    },
+    async close() {
+      for (const topic of made) await remove(topic).catch(() => undefined);
+      await topics.close();
+      await connection.close();
+    },
+  };
+}
+
+/** Everything that a partition holds now, as text. */
+export async function contentOf(topics: Topics, at: TopicPartition): Promise<string[]> {
+  const values: string[] = [];
+  const end = await topics.endOffset(at);
+  let offset = await topics.startOffset(at);
+  while (offset < end) {
+    const batch = await topics.fetch(at, offset, 1_048_576);
+    values.push(...batch.records.map(({ value }) => value?.toString('utf8') ?? ''));
+    offset = batch.nextOffset;
+  }
+  return values;
+}
