@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openRegister } from '../processes/register.ts';
@@ -11,7 +12,7 @@ import { root, type StackOptions, scaleShape, services } from './options.ts';
 import { isFree } from './ports.ts';
 import { prepareServers, type ServerAddresses } from './servers.ts';
 import { cursorSecrets, refusePerProcess } from './services.ts';
-import { writeStackFile } from './stack-file.ts';
+import { type StackProcess, writeStackFile } from './stack-file.ts';
 import { openSupervisor, type Supervisor } from './supervisor.ts';
 import { type Report, Trouble } from './trouble.ts';
 
@@ -56,6 +57,7 @@ export async function runStack(options: StackOptions, parts: StackParts): Promis
       await startAndRun(options, parts, given, supervisor);
     } finally {
       await Promise.all(supervisor.names().map(name => supervisor.stop(name, serverGraceMs)));
+      rmSync(files.stack, { force: true });
       await dismiss(guard);
     }
   } finally {
@@ -78,12 +80,23 @@ async function startAndRun(
   const { addresses, settings, ports } = plan;
   report(`starting ${plan.servers.map(({ name }) => name).join(', ') || 'no servers'}`);
   await all(plan.servers.map(server => supervisor.startFirst(server, serverReadyWithinMs, signal)));
+  const url = parts.withServices ? `http://127.0.0.1:${port}` : '';
+  const publish = (up: readonly StackProcess[]) => {
+    saveSettings(folder, { ...settings, ports: ports.all() });
+    writeStackFile(files.stack, {
+      url,
+      processes: [...up],
+      kafka: [...addresses.kafka],
+      redis: addresses.redis,
+      postgres: addresses.postgres,
+    });
+  };
+  publish([]);
   if (!parts.withServices) {
-    parts.onReady('', addresses);
+    parts.onReady(url, addresses);
     await watch(supervisor, () => undefined, signal);
     return;
   }
-  const url = `http://127.0.0.1:${port}`;
   const fleet = openFleet({
     counts,
     ports,
@@ -98,16 +111,7 @@ async function startAndRun(
       given,
       env,
     },
-    onChange(up) {
-      saveSettings(folder, { ...settings, ports: ports.all() });
-      writeStackFile(files.stack, {
-        url,
-        processes: [...up],
-        kafka: [...addresses.kafka],
-        redis: addresses.redis,
-        postgres: addresses.postgres,
-      });
-    },
+    onChange: publish,
   });
   try {
     report(`starting ${services.map(service => `${counts[service]} ${service}`).join(', ')}`);

@@ -1,0 +1,102 @@
+import { relative } from 'node:path';
+import { run } from 'node:test';
+import type { TestEvent } from 'node:test/reporters';
+import { inspect } from 'node:util';
+
+export interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+export interface RunSettings {
+  /** Files under way at the same time. */
+  concurrency: number;
+  /** Longest time a file may take, ms; its process is killed then. */
+  fileTimeoutMs: number;
+  names: readonly string[];
+  root: string;
+  print(line: string): void;
+  signal: AbortSignal;
+}
+
+/** Runs test files, each in a process of its own, and prints what failed as it comes. Adds to `tally`. */
+export async function runFiles(files: readonly string[], settings: RunSettings, tally: Tally): Promise<void> {
+  const queue = [...files];
+  const lane = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      if (settings.signal.aborted) return;
+      await runFile(file, settings, tally);
+    }
+  };
+  await Promise.all(Array.from({ length: settings.concurrency }, lane));
+}
+
+async function runFile(file: string, settings: RunSettings, tally: Tally): Promise<void> {
+  const name = relative(settings.root, file);
+  const { names, fileTimeoutMs, signal, print } = settings;
+  const tooLong = AbortSignal.timeout(fileTimeoutMs);
+  const started = performance.now();
+  const before = { ...tally };
+  const failures: string[] = [];
+  let output = '';
+  // one run a file: the signal ends a process that hangs, which run()'s own time-out does not
+  const events = run({
+    files: [file],
+    isolation: 'process',
+    signal: AbortSignal.any([signal, tooLong]),
+    ...(names.length === 0 ? {} : { testNamePatterns: [...names] }),
+  });
+  for await (const event of events) {
+    if (event.type === 'test:stdout' || event.type === 'test:stderr') {
+      output = (output + event.data.message).slice(-20_000);
+      continue;
+    }
+    const result = resultOf(event, file);
+    if (result === undefined) continue;
+    tally[result.kind]++;
+    if (result.kind === 'failed') {
+      const why = tooLong.aborted ? `the file took longer than ${fileTimeoutMs / 1_000} s` : result.why;
+      failures.push(`  ✖ ${result.name}\n${indent(why)}`);
+    }
+  }
+  const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+  const passed = tally.passed - before.passed;
+  print(`${failures.length === 0 ? '✔' : '✖'} ${name}: ${passed} passed, ${failures.length} failed (${seconds} s)`);
+  for (const failure of failures) print(failure);
+  if (failures.length > 0 && output.trim() !== '')
+    print(`  its output ended:\n${indent(output.trimEnd().slice(-4_000))}`);
+}
+
+type Result = { name: string } & ({ kind: 'passed' | 'skipped' } | { kind: 'failed'; why: string });
+
+/** What an event says of one test; nothing for suites, and for a test that failed only because one inside it did. */
+function resultOf(event: TestEvent, file: string): Result | undefined {
+  if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
+  const { name, details, skip, todo } = event.data;
+  if (details.type === 'suite' && event.type === 'test:pass') return undefined;
+  if (skip !== undefined || todo !== undefined) return { name, kind: 'skipped' };
+  if (event.type === 'test:pass') {
+    if (name !== file) return { name, kind: 'passed' };
+    return { name: 'the file as a whole', kind: 'failed', why: 'it has no test' };
+  }
+  const { error } = event.data.details;
+  const type = (error as { failureType?: string }).failureType;
+  if (type === 'subtestsFailed') return undefined;
+  const why = type === 'testAborted' ? 'its process was ended before it was done' : explain(error);
+  return { name: name === file ? 'the file as a whole' : name, kind: 'failed', why };
+}
+
+/** The message and the stack's frames in our own code. */
+function explain(error: Error & { cause?: unknown }): string {
+  const cause = error.cause ?? error;
+  if (!(cause instanceof Error)) return typeof cause === 'string' ? cause : inspect(cause);
+  const [head = '', ...frames] = (cause.stack ?? cause.message).split(/\n(?= {4}at )/);
+  const ours = frames.filter(frame => !frame.includes('node:internal') && !frame.includes('node_modules'));
+  const inner = cause.cause === undefined ? [] : [`  caused by: ${inspect(cause.cause)}`];
+  return [head.includes(cause.message) ? head : `${cause.message}\n${head}`, ...ours.slice(0, 6), ...inner].join('\n');
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, '      ');
+}
