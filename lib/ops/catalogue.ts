@@ -78,6 +78,17 @@ export const catalogue = {
     jwksUrl: v(env.url(), "the router's JWKS, with which gateways verify route tokens"),
     tokenTtlSeconds: v(integer(1, 60, 60), 'life of a route token, s'),
     ownerWaitMs: v(integer(0, 120_000, 10_000), 'how long the router waits for an unowned partition, ms'),
+    trustedProxies: v(
+      env.list().default([]),
+      'addresses or CIDR ranges of proxies before the router whose X-Forwarded-For and X-Forwarded-Proto are believed',
+    ),
+    maxConnections: v(integer(1, 1_000_000, 20_000), 'client connections of one router'),
+    connectTimeoutMs: v(integer(10, 60_000, 2_000), 'how long connecting to a gateway may take, ms'),
+    answerTimeoutMs: v(
+      integer(100, 600_000, 60_000),
+      "how long a gateway's answer to an HTTP request may take to begin, ms",
+    ),
+    upgradeTimeoutMs: v(integer(100, 60_000, 5_000), "how long a gateway's answer to a WebSocket upgrade may take, ms"),
   },
   ownership: {
     group: v(text('penstock-gateway'), 'consumer group of the gateways; also the name space in Redis'),
@@ -96,8 +107,15 @@ export const catalogue = {
       integer(16_384, 1_073_741_824, 1_048_576),
       'bytes waiting for one socket or subscription before reading for it stops',
     ),
+    slowTimeoutMs: v(
+      integer(100, 600_000, 10_000),
+      'how long a client may leave a full socket buffer before its connection is closed with 1013, ms',
+    ),
     maxSubscriptions: v(integer(1, 100_000, 100), 'operations under way on one connection'),
+    maxCommands: v(integer(1, 10_000_000, 20_000), 'commands of one gateway that wait for their feedback'),
     maxDepth: v(integer(1, 1_000, 20), 'deepest selection of an operation'),
+    maxAliases: v(integer(0, 10_000, 50), 'aliases of an operation'),
+    maxTokens: v(integer(1, 1_000_000, 4_000), 'lexical tokens of a GraphQL document'),
     maxRequestBytes: v(integer(1_024, 104_857_600, 262_144), 'largest request or WebSocket message'),
   },
   cursor: {

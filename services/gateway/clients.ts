@@ -1,0 +1,57 @@
+/** A long-lived connection of a client: a WebSocket, or an SSE response. */
+export interface Client {
+  /** Partition of the caller's key. */
+  readonly partition: number;
+  /** A router has sent it, because this replica owned the partition. */
+  readonly routed: boolean;
+  /** Asks the client to reconnect and resume: WebSocket close code 1012, or the end of the SSE response. */
+  moveOn(): void;
+}
+
+/** Who is connected. */
+export interface Clients {
+  /** Returns what takes the client off again. */
+  add(client: Client): () => void;
+  /**
+   * Asks the clients of a partition, or all, to move on, spread at random over `windowMs` so that their next gateway is
+   * not stampeded. `stillSo` is asked again before each: ownership may have come back meanwhile.
+   */
+  moveOn(partition: number | 'all', windowMs: number, stillSo?: () => boolean): void;
+  count(partition?: number): number;
+  onJoined(listener: (client: Client) => void): void;
+  /** The last client of a partition has gone. */
+  onEmptied(listener: (partition: number) => void): void;
+}
+
+export function openClients(random: () => number = Math.random): Clients {
+  const byPartition = new Map<number, Set<Client>>();
+  const joined: ((client: Client) => void)[] = [];
+  const emptied: ((partition: number) => void)[] = [];
+  return {
+    add(client) {
+      const { partition } = client;
+      const peers = byPartition.get(partition) ?? new Set();
+      byPartition.set(partition, peers.add(client));
+      for (const listener of joined) listener(client);
+      return () => {
+        if (!peers.delete(client) || peers.size > 0) return;
+        byPartition.delete(partition);
+        for (const listener of emptied) listener(partition);
+      };
+    },
+    moveOn(partition, windowMs, stillSo = () => true) {
+      const groups = partition === 'all' ? byPartition.values() : [byPartition.get(partition) ?? []];
+      for (const client of [...groups].flatMap(group => [...group])) {
+        setTimeout(() => {
+          if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();
+        }, random() * windowMs);
+      }
+    },
+    count(partition) {
+      if (partition !== undefined) return byPartition.get(partition)?.size ?? 0;
+      return [...byPartition.values()].reduce((sum, { size }) => sum + size, 0);
+    },
+    onJoined: listener => void joined.push(listener),
+    onEmptied: listener => void emptied.push(listener),
+  };
+}

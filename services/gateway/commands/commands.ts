@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import { type CommandPlan, fillShape } from '../../../lib/app/index.ts';
+import { messageOf, PenstockError } from '../../../lib/errors.ts';
+import { type KafkaRecord, type Lanes, ProduceError, partitionOf, TooLargeError } from '../../../lib/kafka/index.ts';
+import { type Logger, traceparentOf } from '../../../lib/ops/index.ts';
+import type { EventSink, Flow } from '../flow.ts';
+import type { Call } from '../graphql/request.ts';
+import type { Projection } from '../graphql/selection.ts';
+import type { GatewayMetrics } from '../metrics.ts';
+import type { FeedbackTaps } from './feedback-taps.ts';
+import { commandIdOf } from './ids.ts';
+import { commandRecord } from './message.ts';
+
+export interface CommandRequest {
+  plan: CommandPlan;
+  args: Readonly<Record<string, unknown>>;
+  /** The field's response path. */
+  path: readonly (string | number)[];
+  call: Call;
+}
+
+/** Sends commands and waits for their feedback. */
+export interface Commands {
+  /**
+   * Resolves with the final feedback as the field's type.
+   * @throws PenstockError BAD_USER_INPUT, LIMIT_EXCEEDED, UNAVAILABLE (nothing was written), COMMAND_PENDING with
+   *   `commandId` (no feedback in time, or it is not known whether the command was written).
+   */
+  send(request: CommandRequest): Promise<Readonly<Record<string, unknown>>>;
+  /** Each feedback as an event; completes with the final one. */
+  follow(request: CommandRequest, projection: Projection): Flow;
+  /** Stops waiting: what is in flight is answered with COMMAND_PENDING. */
+  close(): void;
+}
+
+export interface CommandsOptions {
+  lanes: Lanes;
+  taps: FeedbackTaps;
+  metrics: GatewayMetrics;
+  log: Logger;
+  partitionCount: number;
+  /** Commands that may wait for their feedback at once. */
+  maxInFlight: number;
+}
+
+/** How a command went on. */
+interface Outcome {
+  feedback(object: Readonly<Record<string, unknown>>, final: boolean): void;
+  failed(error: unknown): void;
+}
+
+export function openCommands(options: CommandsOptions): Commands {
+  const { lanes, taps, metrics, log, partitionCount, maxInFlight } = options;
+  /** How each command in flight is given up. */
+  const inFlight = new Set<() => void>();
+  return {
+    send(request) {
+      return new Promise((resolve, reject) => {
+        begin(request, {
+          feedback(object, final) {
+            if (final) resolve(object);
+          },
+          failed: reject,
+        });
+      });
+    },
+    follow: (request, projection) => commandFlow(request, projection),
+    close() {
+      for (const giveUp of [...inFlight]) giveUp();
+    },
+  };
+
+  /** Calls `outcome` until the final feedback or a failure; the returned function ends that without either. */
+  function begin(request: CommandRequest, outcome: Outcome): () => void {
+    const { plan, args, call, path } = request;
+    const { userKey } = call.caller;
+    if (inFlight.size >= maxInFlight) {
+      outcome.failed(new PenstockError('LIMIT_EXCEEDED', `${maxInFlight} commands are waiting for feedback`));
+      return () => {};
+    }
+    let commandId: string;
+    try {
+      const origin = { given: args.commandId, userKey, operationId: call.operationId, path };
+      commandId = commandIdOf(origin, randomUUID);
+    } catch (error) {
+      outcome.failed(error);
+      return () => {};
+    }
+
+    const startedAtMs = performance.now();
+    const traceparent = traceparentOf(call.traceparent);
+    const partition = partitionOf(userKey, partitionCount);
+    let stopListening: (() => void) | undefined;
+    let sent = false;
+    let over = false;
+    inFlight.add(giveUp);
+    metrics.commandsInFlight.set(inFlight.size);
+    let timer = setTimeout(giveUp, plan.timeoutMs);
+    taps.listen(plan.feedback, partition, { userKey, commandId }, heard).then(stop => {
+      if (over) return stop();
+      stopListening = stop;
+      produce();
+    }, unavailable);
+    return () => end('abandoned');
+
+    function produce(): void {
+      sent = true;
+      const record = commandRecord({ plan, commandId, userKey, arguments: args, traceparent, timeMs: Date.now() });
+      lanes.send({ topic: plan.topic, partition }, record).catch((error: unknown) => {
+        if (error instanceof TooLargeError) {
+          fail(new PenstockError('LIMIT_EXCEEDED', 'the command is larger than a record may be', {}, error));
+        } else if (error instanceof ProduceError && error.outcome === 'unknown') {
+          // It may have been written: its feedback may still come.
+          log.warn({ error: messageOf(error), commandId, traceparent }, 'a command may or may not have been written');
+        } else unavailable(error);
+      });
+    }
+
+    function heard(record: KafkaRecord, final: boolean): void {
+      if (over) return;
+      const filled = fillShape(plan.shape, record);
+      if (!filled.ok) {
+        const { topic, partition, offset } = record;
+        log.error({ topic, partition, offset, why: filled.reason, traceparent }, 'feedback does not fit its type');
+        fail(new Error(`feedback of ${plan.field} does not fit its type: ${filled.reason}`));
+        return;
+      }
+      if (final) end('answered');
+      else {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, plan.timeoutMs);
+      }
+      outcome.feedback(filled.value, final);
+    }
+
+    function giveUp(): void {
+      if (!sent) unavailable(new Error(`${plan.feedback}/${partition} is not being read`));
+      else fail(new PenstockError('COMMAND_PENDING', 'no verdict yet: send the same commandId again', { commandId }));
+    }
+
+    function unavailable(cause: unknown): void {
+      fail(
+        new PenstockError('UNAVAILABLE', 'the command could not be sent; it has had no effect', { commandId }, cause),
+      );
+    }
+
+    function fail(error: unknown): void {
+      if (over) return;
+      end(error instanceof PenstockError && error.code === 'COMMAND_PENDING' ? 'pending' : 'failed');
+      outcome.failed(error);
+    }
+
+    function end(how: 'answered' | 'pending' | 'failed' | 'abandoned'): void {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      stopListening?.();
+      inFlight.delete(giveUp);
+      metrics.commandsInFlight.set(inFlight.size);
+      const seconds = (performance.now() - startedAtMs) / 1_000;
+      metrics.commandSeconds.observe({ outcome: how }, seconds);
+      const line = { commandId, type: plan.type, outcome: how, seconds, traceparent };
+      if (how === 'answered' || how === 'abandoned') log.debug(line, 'command over');
+      else log.warn(line, 'command over');
+    }
+  }
+
+  function commandFlow(request: CommandRequest, projection: Projection): Flow {
+    let abandon: (() => void) | undefined;
+    let finish: (() => void) | undefined;
+    let closed = false;
+    return {
+      cursor: () => undefined,
+      run: (sink: EventSink) =>
+        new Promise((resolve, reject) => {
+          finish = resolve;
+          if (closed) return resolve();
+          abandon = begin(request, {
+            feedback(object, final) {
+              sink.next(projection.members(object), undefined);
+              if (final) resolve();
+            },
+            failed: reject,
+          });
+        }),
+      close() {
+        closed = true;
+        abandon?.();
+        finish?.();
+      },
+    };
+  }
+}

@@ -1,0 +1,138 @@
+import type { WebSocketServer } from 'ws';
+import type { AppPlan } from '../../lib/app/index.ts';
+import type { AccessTokenVerifier, RouteTokenVerifier } from '../../lib/auth/index.ts';
+import { type Lanes, partitionOf } from '../../lib/kafka/index.ts';
+import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import type { Ownership } from '../../lib/ownership/types.ts';
+import type { CursorCodec, RecordStreams } from '../../lib/replay/index.ts';
+import type { Views } from '../../lib/views/types.ts';
+import { type Clients, openClients } from './clients.ts';
+import { type Commands, openCommands } from './commands/commands.ts';
+import { openFeedbackTaps } from './commands/feedback-taps.ts';
+import { openDocuments } from './graphql/documents.ts';
+import { type Engine, openEngine } from './graphql/engine.ts';
+import type { ErrorFormatter } from './graphql/errors.ts';
+import { followOwnership } from './handover.ts';
+import { openRequests } from './http/requests.ts';
+import type { Service } from './http/server.ts';
+import { openSubscriptions } from './http/subscriptions.ts';
+import { type GatewayMetrics, openGatewayMetrics } from './metrics.ts';
+import { openPlacement } from './placement.ts';
+import { openCursors } from './streams/cursors.ts';
+import { openRecords } from './streams/records.ts';
+import { openStreams } from './streams/streams.ts';
+import { openWebSockets } from './ws/server.ts';
+
+export interface GatewayParts {
+  config: PenstockConfig<'gateway' | 'ownership'>;
+  plan: AppPlan;
+  ops: Pick<Ops, 'log' | 'metrics'>;
+  format: ErrorFormatter;
+  webSocketServer: WebSocketServer;
+  accessTokens: AccessTokenVerifier;
+  routeTokens: RouteTokenVerifier;
+  ownership: Ownership;
+  records: RecordStreams;
+  lanes: Lanes;
+  views: Views;
+  codec: CursorCodec;
+  clusterId: string;
+}
+
+export interface Gateway extends Closable {
+  service: Service;
+  /** Hands its partitions over and sees its clients off, spread over the handover window. */
+  close(): Promise<void>;
+}
+
+/** Longest wait of a routed client for a claim that is under way, ms; the router waits longer. */
+const claimWaitMs = 2_000;
+/** Clients are given this much longer than the handover window to answer the close frame, ms. */
+const farewellMs = 3_500;
+
+/** Puts the gateway's parts together; everything that they need is there. */
+export function openGateway(parts: GatewayParts): Gateway {
+  const { config, plan, ops, format, ownership, records, accessTokens } = parts;
+  const metrics = openGatewayMetrics(ops.metrics);
+  const clients = openClients();
+  const taps = openFeedbackTaps(records);
+  const commands = openCommands({
+    lanes: parts.lanes,
+    taps,
+    metrics,
+    log: ops.log,
+    partitionCount: ownership.partitionCount,
+    maxInFlight: config.gateway.maxCommands,
+  });
+  const engine = engineOf(parts, metrics, commands);
+  const placement = openPlacement(parts.routeTokens, ownership, { claimWaitMs });
+  const outward = {
+    engine,
+    format,
+    accessTokens,
+    placement,
+    clients,
+    metrics,
+    log: ops.log,
+    partitionOf: (userKey: string) => partitionOf(userKey, ownership.partitionCount),
+    pingIntervalMs: config.gateway.pingIntervalMs,
+    bufferBytes: config.gateway.socketBufferBytes,
+    slowTimeoutMs: config.gateway.slowTimeoutMs,
+    maxOperations: config.gateway.maxSubscriptions,
+    maxRequestBytes: config.gateway.maxRequestBytes,
+  };
+  followOwnership({ ownership, clients, records, plan, metrics, log: ops.log });
+  return {
+    service: {
+      placement,
+      webSockets: openWebSockets(parts.webSocketServer, outward),
+      requests: openRequests({ ...outward, subscriptions: openSubscriptions(outward) }),
+    },
+    async close() {
+      const { handoverWindowMs } = config.ownership;
+      clients.moveOn('all', handoverWindowMs);
+      await Promise.all([ownership.leave(), emptied(clients, handoverWindowMs + farewellMs)]);
+      for (const socket of parts.webSocketServer.clients) socket.terminate();
+      commands.close();
+      taps.close();
+    },
+  };
+}
+
+function engineOf(
+  { config, plan, ops, format, ownership, records, views, codec, clusterId }: GatewayParts,
+  metrics: GatewayMetrics,
+  commands: Commands,
+): Engine {
+  const cursors = openCursors(codec, clusterId);
+  const rendered = openRecords(metrics, ops.log);
+  return openEngine({
+    plan,
+    format,
+    cursors,
+    views,
+    documents: openDocuments(plan.schema, config.gateway),
+    streams: openStreams({
+      records,
+      rendered,
+      cursors,
+      metrics,
+      partitionCount: ownership.partitionCount,
+      bufferBytes: config.gateway.socketBufferBytes,
+    }),
+    commands,
+  });
+}
+
+/** Resolves when the last client has gone, or the time is over. */
+function emptied(clients: Clients, timeoutMs: number): Promise<void> {
+  if (clients.count() === 0) return Promise.resolve();
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, timeoutMs);
+    clients.onEmptied(() => {
+      if (clients.count() > 0) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,129 @@
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  execute,
+  type FormattedExecutionResult,
+  type GraphQLResolveInfo,
+  type GraphQLSchema,
+  type OperationTypeNode,
+  responsePathAsArray,
+} from 'graphql';
+import { type AppPlan, allows } from '../../../lib/app/index.ts';
+import { PenstockError } from '../../../lib/errors.ts';
+import type { Views } from '../../../lib/views/types.ts';
+import type { Commands } from '../commands/commands.ts';
+import type { Flow } from '../flow.ts';
+import type { Cursors } from '../streams/cursors.ts';
+import type { Streams } from '../streams/streams.ts';
+import { openReading, type Reading } from '../views.ts';
+import { type Documents, operationTypeOf } from './documents.ts';
+import { type ErrorFormatter, OperationRefused } from './errors.ts';
+import type { Call, GraphqlRequest } from './request.ts';
+import { openSelections } from './selection.ts';
+
+/** A request whose document parsed, validated and has the operation that it names. */
+export interface Prepared {
+  request: GraphqlRequest;
+  document: DocumentNode;
+  type: OperationTypeNode;
+}
+
+/** What every transport does with a request, once it knows who asks. */
+export interface Engine {
+  readonly schema: GraphQLSchema;
+  /** @throws OperationRefused with the errors of syntax or validation; PenstockError BAD_USER_INPUT. */
+  prepare(request: GraphqlRequest): Prepared;
+  /** For queries and mutations; never rejects. Errors are formatted, and masked where they must be. */
+  execute(prepared: Prepared, call: Call): Promise<FormattedExecutionResult>;
+  /** For subscriptions. Rejects with what refuses it. */
+  subscribe(prepared: Prepared, call: Call): Promise<Flow>;
+}
+
+export interface EngineParts {
+  plan: AppPlan;
+  documents: Documents;
+  format: ErrorFormatter;
+  streams: Streams;
+  commands: Commands;
+  views: Views;
+  cursors: Cursors;
+}
+
+/** What resolvers see; the schema's own read `caller.roles`. */
+interface ResolverContext extends Call {
+  reading: Reading;
+}
+
+export function openEngine(parts: EngineParts): Engine {
+  const { plan, documents, format, streams, commands, views, cursors } = parts;
+  const { schema } = plan;
+  const mutationType = schema.getMutationType();
+  const queryType = schema.getQueryType();
+  const selections = openSelections(plan, format);
+
+  return {
+    schema,
+    prepare(request) {
+      const checked = documents.check(request.query);
+      if (!checked.ok) throw new OperationRefused(checked.errors);
+      const { document } = checked;
+      return { request, document, type: operationTypeOf(document, request.operationName) };
+    },
+    async execute(prepared, call) {
+      const { request, document } = prepared;
+      const reading = openReading(views, cursors, call.caller);
+      try {
+        const contextValue: ResolverContext = { ...call, reading };
+        const result = await execute({
+          schema,
+          document,
+          operationName: request.operationName ?? null,
+          variableValues: request.variables,
+          contextValue,
+          fieldResolver: resolveField,
+        });
+        const cursor = await reading.cursor();
+        return formatted(result, call.traceparent, cursor);
+      } catch (error) {
+        return { errors: format(error, call.traceparent) };
+      } finally {
+        await reading.close();
+      }
+    },
+    async subscribe(prepared, call) {
+      const selection = selections.of(prepared, call);
+      if (selection.kind === 'stream') return streams.open(selection, call, prepared.request);
+      const { plan, args, responseName, projection } = selection;
+      return commands.follow({ plan, args, path: [responseName], call }, projection);
+    },
+  };
+
+  function resolveField(
+    source: unknown,
+    args: Readonly<Record<string, unknown>>,
+    context: ResolverContext,
+    info: GraphQLResolveInfo,
+  ): unknown {
+    const name = info.fieldName;
+    if (info.parentType === queryType) {
+      const view = plan.views.get(name);
+      return view ? context.reading.read(view, args) : null;
+    }
+    if (info.parentType !== mutationType) return (source as Readonly<Record<string, unknown>>)[name];
+    const command = plan.commands.get(`Mutation.${name}`);
+    if (!command) return null;
+    if (!allows(command, context.caller)) {
+      throw new PenstockError('FORBIDDEN', `${name} needs a role that you don't have`);
+    }
+    return commands.send({ plan: command, args: { ...args }, path: responsePathAsArray(info.path), call: context });
+  }
+
+  function formatted(result: ExecutionResult, traceparent: string, cursor: string | undefined) {
+    const { errors, ...rest } = result;
+    return {
+      ...(errors && { errors: errors.flatMap(error => format(error, traceparent)) }),
+      ...rest,
+      ...(cursor !== undefined && { extensions: { cursor } }),
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import type { ServerResponse } from 'node:http';
+import type { FormattedExecutionResult } from 'graphql';
+import { type ErrorCode, errorCatalogue, PenstockError } from '../../../lib/errors.ts';
+import { codeOf, type ErrorFormatter } from '../graphql/errors.ts';
+import { HttpRefusal } from './body.ts';
+import type { AnswerForm } from './negotiation.ts';
+
+type JsonForm = Exclude<AnswerForm, 'text/event-stream'>;
+
+/**
+ * The status of a result (GraphQL over HTTP, sections 6.4.1 and 6.4.2): `application/json` says 200 to every well-formed
+ * request; `application/graphql-response+json` only where there is `data`, else what the first error's code stands for.
+ */
+export function statusOf(result: FormattedExecutionResult, form: JsonForm): number {
+  if (form === 'application/json' || 'data' in result) return 200;
+  const [first] = result.errors ?? [];
+  return first ? errorCatalogue[codeOf(first)].httpStatus : 500;
+}
+
+export function sendResult(response: ServerResponse, result: FormattedExecutionResult, form: JsonForm): void {
+  sendJson(response, statusOf(result, form), JSON.stringify(result), { 'content-type': `${form}; charset=utf-8` });
+}
+
+/** Answers a request that never became an operation: every error body is JSON `{"errors":[…]}`. */
+export function sendRefusal(response: ServerResponse, error: unknown, format: ErrorFormatter, form?: AnswerForm): void {
+  const errors = format(error);
+  const code = codeOf(errors[0]);
+  const refusal = error instanceof HttpRefusal ? error : undefined;
+  const type = form === 'application/graphql-response+json' ? form : 'application/json';
+  sendJson(response, refusal?.status ?? errorCatalogue[code].httpStatus, JSON.stringify({ errors }), {
+    'content-type': `${type}; charset=utf-8`,
+    ...hintsOf(code, error),
+    ...refusal?.headers,
+  });
+}
+
+/** What a client is told besides: how to authenticate (RFC 6750, section 3), when to come back. */
+function hintsOf(code: ErrorCode, error: unknown): Readonly<Record<string, string>> {
+  if (code === 'UNAUTHENTICATED') {
+    const missing = error instanceof PenstockError && error.extensions.reason === 'missing';
+    return { 'www-authenticate': missing ? 'Bearer' : 'Bearer error="invalid_token"' };
+  }
+  return errorCatalogue[code].retry === 'later' && code !== 'COMMAND_PENDING' ? { 'retry-after': '1' } : {};
+}
+
+function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  response
+    .writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' })
+    .end(body);
+}

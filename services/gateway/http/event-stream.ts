@@ -1,0 +1,83 @@
+import type { ServerResponse } from 'node:http';
+import type { FormattedExecutionResult } from 'graphql';
+import type { EventSink, Flow } from '../flow.ts';
+import { openOutlet } from '../outlet.ts';
+import { completeEvent, nextEvent, pingEvent } from './sse-format.ts';
+
+export interface EventStreamOptions {
+  bufferBytes: number;
+  slowTimeoutMs: number;
+  pingIntervalMs: number;
+  onSlow(): void;
+}
+
+/** A `text/event-stream` response. */
+export interface EventStream {
+  /** Runs a flow with pings until it is complete or the client has gone; rejects with what ends it otherwise. */
+  follow(flow: Flow): Promise<void>;
+  /** One `next`, then the end. */
+  finish(result: FormattedExecutionResult): void;
+  /** Ends the operation: the client will not come back for more. */
+  complete(): void;
+  /** Ends the response only: the client reconnects with its last event id. */
+  breakOff(): void;
+}
+
+export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventStream {
+  const outlet = openOutlet(response, {
+    ...options,
+    onSlow() {
+      options.onSlow();
+      response.destroy();
+    },
+  });
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    // Proxies such as nginx buffer otherwise.
+    'x-accel-buffering': 'no',
+  });
+  response.flushHeaders();
+  const sink: EventSink = {
+    next: (members, cursor) =>
+      write(
+        nextEvent(
+          cursor === undefined ? `{${members}}` : `{${members},"extensions":{"cursor":${JSON.stringify(cursor)}}}`,
+          cursor,
+        ),
+      ),
+    room: outlet.room,
+  };
+  return {
+    async follow(flow) {
+      const ping = () => write(pingEvent(flow.cursor()));
+      const pings = setInterval(ping, options.pingIntervalMs);
+      const gone = () => flow.close();
+      response.once('close', gone);
+      if (response.destroyed) gone();
+      ping();
+      try {
+        await flow.run(sink);
+      } finally {
+        clearInterval(pings);
+        response.off('close', gone);
+      }
+    },
+    finish(result) {
+      write(nextEvent(JSON.stringify(result), undefined));
+      response.end(completeEvent);
+    },
+    complete() {
+      if (!response.writableEnded) response.end(completeEvent);
+    },
+    breakOff() {
+      response.end();
+    },
+  };
+
+  function write(event: string): void {
+    if (response.writableEnded || response.destroyed) return;
+    outlet.gather();
+    response.write(event);
+  }
+}

@@ -1,0 +1,99 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AccessTokenVerifier } from '../../../lib/auth/index.ts';
+import { PenstockError } from '../../../lib/errors.ts';
+import { traceparentOf } from '../../../lib/ops/index.ts';
+import type { Engine, Prepared } from '../graphql/engine.ts';
+import type { ErrorFormatter } from '../graphql/errors.ts';
+import type { Call } from '../graphql/request.ts';
+import { checkBinding, type Placement } from '../placement.ts';
+import { sendRefusal, sendResult } from './answers.ts';
+import { HttpRefusal, readHttpRequest } from './body.ts';
+import { type AnswerForm, acceptedForms } from './negotiation.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+export interface RequestsOptions {
+  engine: Engine;
+  format: ErrorFormatter;
+  accessTokens: AccessTokenVerifier;
+  placement: Placement;
+  subscriptions: Subscriptions;
+  maxRequestBytes: number;
+}
+
+/** Serves `/graphql` over HTTP: GraphQL over HTTP, and SSE where that is accepted. Never rejects. */
+export type Requests = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
+
+export function openRequests(options: RequestsOptions): Requests {
+  const { engine, format, accessTokens, placement, subscriptions, maxRequestBytes } = options;
+  return async (request, response, url) => {
+    const forms = acceptedForms(request.headers.accept);
+    try {
+      await serve(request, response, url, forms);
+    } catch (error) {
+      sendRefusal(response, error, format, forms[0]);
+    }
+  };
+
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    forms: readonly AnswerForm[],
+  ): Promise<void> {
+    const caller = await accessTokens.verify(bearerToken(request.headers.authorization));
+    const route = await placement.admit(oneHeader(request, 'penstock-route'));
+    checkBinding(route, caller);
+    if (forms.length === 0) throw new HttpRefusal(406, badInput('no form that is accepted can be had'));
+    const graphqlRequest = await readHttpRequest(request, url, maxRequestBytes);
+    const call: Call = {
+      caller,
+      traceparent: traceparentOf(request.headers.traceparent),
+      operationId: undefined,
+      lastEventId: oneHeader(request, 'last-event-id'),
+    };
+    const outcome = prepare();
+    const form = 'refused' in outcome ? forms[0] : formOf(outcome, forms);
+    if (!('refused' in outcome)) checkMethod(request, outcome);
+    if (form === 'text/event-stream') await subscriptions.serve(response, outcome, call, route !== undefined);
+    else {
+      const result =
+        'refused' in outcome
+          ? { errors: format(outcome.refused, call.traceparent) }
+          : await engine.execute(outcome, call);
+      sendResult(response, result, form ?? 'application/json');
+    }
+
+    function prepare(): Prepared | { refused: unknown } {
+      try {
+        return engine.prepare(graphqlRequest);
+      } catch (refused) {
+        return { refused };
+      }
+    }
+  }
+}
+
+/** A subscription needs an event stream; anything else takes one only from who accepts nothing else. */
+function formOf({ type }: Prepared, forms: readonly AnswerForm[]): AnswerForm {
+  if (type !== 'subscription') return forms.find(form => form !== 'text/event-stream') ?? 'text/event-stream';
+  if (forms.includes('text/event-stream')) return 'text/event-stream';
+  throw new HttpRefusal(406, badInput('a subscription needs Accept: text/event-stream, or a WebSocket'));
+}
+
+function checkMethod(request: IncomingMessage, { type }: Prepared): void {
+  if (request.method !== 'GET' || type !== 'mutation') return;
+  throw new HttpRefusal(405, badInput('a mutation needs POST'), { allow: 'POST' });
+}
+
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+}
+
+export function oneHeader(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function badInput(message: string): PenstockError {
+  return new PenstockError('BAD_USER_INPUT', message);
+}

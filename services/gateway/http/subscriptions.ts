@@ -1,0 +1,67 @@
+import type { ServerResponse } from 'node:http';
+import { PenstockError } from '../../../lib/errors.ts';
+import type { Clients } from '../clients.ts';
+import { whenOver } from '../expiry.ts';
+import type { Engine, Prepared } from '../graphql/engine.ts';
+import type { ErrorFormatter } from '../graphql/errors.ts';
+import type { Call } from '../graphql/request.ts';
+import type { GatewayMetrics } from '../metrics.ts';
+import { type EventStreamOptions, openEventStream } from './event-stream.ts';
+
+export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'> {
+  engine: Engine;
+  format: ErrorFormatter;
+  clients: Clients;
+  metrics: GatewayMetrics;
+  partitionOf(userKey: string): number;
+}
+
+/** Operations over SSE (distinct connections mode), one response each. */
+export interface Subscriptions {
+  /** A subscription's events, or the one result of a query or mutation. */
+  serve(
+    response: ServerResponse,
+    prepared: Prepared | { refused: unknown },
+    call: Call,
+    routed: boolean,
+  ): Promise<void>;
+}
+
+export function openSubscriptions(options: SubscriptionsOptions): Subscriptions {
+  const { engine, format, clients, metrics } = options;
+  return {
+    async serve(response, prepared, call, routed) {
+      const events = openEventStream(response, { ...options, onSlow: () => metrics.slowClosed.inc() });
+      if ('refused' in prepared) return events.finish({ errors: format(prepared.refused, call.traceparent) });
+      if (prepared.type !== 'subscription') return events.finish(await engine.execute(prepared, call));
+
+      const { userKey, expiresAtMs } = call.caller;
+      const state: { ending: 'complete' | 'break off' | 'expired' } = { ending: 'complete' };
+      let close: () => void = () => {};
+      metrics.connections.inc();
+      const departures = [
+        clients.add({ partition: options.partitionOf(userKey), routed, moveOn: () => end('break off') }),
+        whenOver(expiresAtMs, () => end('expired')),
+      ];
+      try {
+        const flow = await engine.subscribe(prepared, call);
+        close = flow.close;
+        if (state.ending !== 'complete') flow.close();
+        await events.follow(flow);
+        if (state.ending === 'break off') return events.breakOff();
+        if (state.ending === 'complete') return events.complete();
+        throw new PenstockError('UNAUTHENTICATED', 'the access token has expired', { reason: 'expired' });
+      } catch (error) {
+        events.finish({ errors: format(error, call.traceparent) });
+      } finally {
+        metrics.connections.dec();
+        for (const undo of departures) undo();
+      }
+
+      function end(how: typeof state.ending): void {
+        state.ending = how;
+        close();
+      }
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { loadApp, SchemaError } from '../../lib/app/index.ts';
+import { openAccessTokens, openRouteTokens } from '../../lib/auth/index.ts';
+import { connectKafka, openLanes, openReader, openTopics, PartitionCountError } from '../../lib/kafka/index.ts';
+import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
+import { closeRedis, joinOwnership, openRedis } from '../../lib/ownership/index.ts';
+import { openCursorCodec, openRecordStreams } from '../../lib/replay/index.ts';
+import { openViews } from '../../lib/views/index.ts';
+import { openGateway } from './gateway.ts';
+import { openErrorFormatter } from './graphql/errors.ts';
+import { openGatewayServer } from './http/server.ts';
+import { untilKafkaAnswers, watchKafka } from './kafka-watch.ts';
+import { prepareTopics } from './topics.ts';
+import { openWebSocketServer } from './ws/server.ts';
+
+const sections = [
+  ...(['log', 'drain', 'admin', 'http', 'app', 'kafka', 'redis', 'postgres', 'auth', 'route'] as const),
+  ...(['ownership', 'gateway', 'cursor', 'replay'] as const),
+];
+
+start('gateway', async () => {
+  const config = readConfig(catalogue, sections, process.env);
+  const ops = await openOps('gateway', config);
+  const plan = await loadApp(config.app.schema);
+  const codec = openCursorCodec(config.cursor.secrets);
+  const kafka = connectKafka(config.kafka, ops);
+  const topics = openTopics(kafka);
+  const format = openErrorFormatter(ops.log);
+  const webSocketServer = openWebSocketServer(config.gateway.maxRequestBytes);
+  const server = await openGatewayServer({ addresses: config.http.listen, webSocketServer, format, log: ops.log });
+  const views = openViews(config.postgres, plan, ops);
+  const accessTokens = openAccessTokens(config.auth, { localJwksUrl: config.route.jwksUrl }, ops);
+  const routeTokens = openRouteTokens({ jwksUrl: config.route.jwksUrl }, ops);
+  const redis = openRedis(config.redis.url, ops);
+  const stopping = new AbortController();
+  /** Closed from left to right; what opens later closes earlier. */
+  const parts: Closable[] = [server, views, accessTokens, routeTokens, topics, kafka, ops];
+  const opened = <Part extends Closable>(part: Part): Part => {
+    parts.unshift(part);
+    return part;
+  };
+  opened({ close: async () => closeRedis(redis) });
+
+  /** Kafka may be away: until it answers, the process lives and says so on /readyz. */
+  const serve = async (): Promise<void> => {
+    const isRefusal = (error: unknown) => error instanceof SchemaError || error instanceof PartitionCountError;
+    const prepare = () => prepareTopics(plan, topics, config.kafka);
+    const { clusterId, partitionCount } = await untilKafkaAnswers(prepare, isRefusal, ops, stopping.signal);
+    const lanes = opened(openLanes(kafka, { bufferBytes: config.kafka.laneBufferBytes }));
+    const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes } = config.kafka;
+    const reader = opened(openReader(kafka, { maxWaitMs, partitionBytes }));
+    const records = opened(openRecordStreams({ reader, topics, config: config.replay, ops }));
+    opened(watchKafka(topics, ops));
+    const ownership = opened(
+      await joinOwnership({
+        connection: kafka,
+        redis,
+        config,
+        topics: plan.topics.map(({ name }) => name),
+        partitionCount,
+        address: config.gateway.advertisedUrl ?? server.url,
+        ops,
+      }),
+    );
+    const gateway = openGateway({
+      ...{ config, plan, ops, format, webSocketServer, accessTokens, routeTokens },
+      ...{ ownership, records, lanes, views, codec, clusterId },
+    });
+    opened({
+      async close() {
+        server.drain();
+        await gateway.close();
+        await server.close();
+      },
+    });
+    server.serve(gateway.service);
+    ops.readiness.set('start', undefined);
+    ops.log.info({ url: server.url, partitions: partitionCount }, 'serving');
+  };
+  const serving = serve().catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+  const onDraining = () => {
+    stopping.abort();
+    ops.onDraining();
+  };
+  await Promise.all([serving, runUntilSignal({ ...ops, onDraining }, parts)]);
+});

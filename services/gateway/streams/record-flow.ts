@@ -1,0 +1,82 @@
+import type { Predicate, StreamPlan } from '../../../lib/app/index.ts';
+import type { KafkaRecord } from '../../../lib/kafka/index.ts';
+import type { RecordStream, StreamPosition } from '../../../lib/replay/index.ts';
+import type { EventSink, Flow } from '../flow.ts';
+import type { Projection } from '../graphql/selection.ts';
+import type { GatewayMetrics } from '../metrics.ts';
+import { expiredFor } from './cursors.ts';
+import type { Records } from './records.ts';
+
+export interface RecordFlowOptions {
+  stream: RecordStream;
+  plan: StreamPlan;
+  projection: Projection;
+  /** Undefined: every record that is one of the type. */
+  predicate: Predicate | undefined;
+  cursorOf(position: StreamPosition): string;
+  records: Records;
+  metrics: GatewayMetrics;
+  now?: () => number;
+}
+
+/** From a sequence of records to events with cursors, at the pace of who takes them. */
+export function openRecordFlow(options: RecordFlowOptions): Flow {
+  const { stream, plan, projection, predicate, cursorOf, records, metrics, now = Date.now } = options;
+  const openedAtMs = now();
+  const delivered = metrics.delivered.labels(plan.topic);
+  const open = metrics.subscriptions.labels(plan.scope);
+  let closed = false;
+  open.inc();
+  return {
+    cursor: () => (closed ? undefined : cursorOf(stream.watermark())),
+    async run(sink) {
+      try {
+        await deliver(sink);
+      } catch (error) {
+        throw expiredFor(error, cursorOf);
+      } finally {
+        close();
+      }
+    },
+    close,
+  };
+
+  async function deliver(sink: EventSink): Promise<void> {
+    while (!closed) {
+      const batch = await stream.next();
+      if (!batch) return;
+      for (const item of batch) {
+        const members = membersOf(item.record);
+        if (members === undefined) {
+          stream.advance(item);
+          continue;
+        }
+        // The position must not pass a record that is not queued yet: a ping would tell the client to skip it.
+        for (let room = sink.room(); room !== undefined && !closed; room = sink.room()) await room;
+        if (closed) return;
+        sink.next(members, cursorOf(stream.advance(item)));
+        count(item.record);
+      }
+    }
+  }
+
+  /** Undefined where the record is none of the type, or does not match. */
+  function membersOf(record: KafkaRecord): string | undefined {
+    const object = records.object(plan.shape, record);
+    if (!object || (predicate && !predicate(object))) return undefined;
+    return records.members(projection, record, object);
+  }
+
+  /** What was appended before the subscription began was late for reasons of its own. */
+  function count({ timestampMs }: KafkaRecord): void {
+    delivered.inc();
+    if (timestampMs >= openedAtMs) metrics.deliverySeconds.observe(Math.max(0, now() - timestampMs) / 1_000);
+  }
+
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    open.dec();
+    stream.close();
+  }
+}

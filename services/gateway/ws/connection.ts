@@ -1,0 +1,120 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { Caller, RouteClaims } from '../../../lib/auth/types.ts';
+import { closeCodes } from '../../../lib/errors.ts';
+import type { EventSink, Flow } from '../flow.ts';
+import { openOutlet } from '../outlet.ts';
+
+export interface ConnectionOptions {
+  socket: WebSocket;
+  /** The stream under the WebSocket. */
+  wire: Duplex;
+  route: RouteClaims | undefined;
+  traceparent: string;
+  bufferBytes: number;
+  slowTimeoutMs: number;
+  pingIntervalMs: number;
+  onSlow(): void;
+}
+
+/** One WebSocket: its frames, its pings, and the subscriptions under way on it. */
+export interface Connection {
+  readonly route: RouteClaims | undefined;
+  readonly traceparent: string;
+  /** Set by a `connection_init` whose token holds. */
+  caller: Caller | undefined;
+  /** Operations under way, by id. */
+  readonly operations: Set<string>;
+  send(frame: string): void;
+  close(code: number, reason: string): void;
+  sinkOf(operationId: string): EventSink;
+  /** From now on pings carry the flow's cursor; the first one leaves at once. */
+  follow(operationId: string, flow: Flow): void;
+  unfollow(operationId: string): void;
+  /** The socket has closed: no more pings. */
+  ended(): void;
+}
+
+export function openConnection(options: ConnectionOptions): Connection {
+  const { socket, wire, pingIntervalMs } = options;
+  const flows = new Map<string, Flow>();
+  let bytesHeard = 0;
+  const outlet = openOutlet(wire, {
+    bufferBytes: options.bufferBytes,
+    slowTimeoutMs: options.slowTimeoutMs,
+    onSlow() {
+      options.onSlow();
+      close(closeCodes.tryAgainLater, 'too slow: resume by cursor');
+    },
+  });
+  const pings = setInterval(ping, pingIntervalMs);
+
+  const connection: Connection = {
+    route: options.route,
+    traceparent: options.traceparent,
+    caller: undefined,
+    operations: new Set(),
+    send,
+    close,
+    sinkOf(operationId) {
+      const head = `{"id":${JSON.stringify(operationId)},"type":"next","payload":{`;
+      return {
+        next: (members, cursor) =>
+          send(
+            cursor === undefined
+              ? `${head}${members}}}`
+              : `${head}${members},"extensions":{"cursor":${JSON.stringify(cursor)}}}}`,
+          ),
+        room: outlet.room,
+      };
+    },
+    follow(operationId, flow) {
+      flows.set(operationId, flow);
+      const cursor = flow.cursor();
+      if (cursor !== undefined) send(pingFrame({ [operationId]: cursor }));
+    },
+    unfollow(operationId) {
+      flows.delete(operationId);
+    },
+    ended: () => clearInterval(pings),
+  };
+  return connection;
+
+  function send(frame: string): void {
+    if (socket.readyState !== socket.OPEN) return;
+    outlet.gather();
+    socket.send(frame);
+  }
+
+  function close(code: number, reason: string): void {
+    socket.close(code, reason);
+  }
+
+  /** The protocol's ping for the client, WebSocket's own to learn whether there still is one. */
+  function ping(): void {
+    if (isDead()) {
+      socket.terminate();
+      return;
+    }
+    socket.ping();
+    const cursors: Record<string, string> = {};
+    for (const [operationId, flow] of flows) {
+      const cursor = flow.cursor();
+      if (cursor !== undefined) cursors[operationId] = cursor;
+    }
+    send(pingFrame(cursors));
+  }
+
+  /** Not a byte since the last ping was sent, although nothing that we sent could have held up its pong. */
+  function isDead(): boolean {
+    const heard = 'bytesRead' in wire && typeof wire.bytesRead === 'number' ? wire.bytesRead : undefined;
+    if (heard === undefined) return false;
+    const silent = heard === bytesHeard && wire.writableLength === 0;
+    bytesHeard = heard;
+    return silent;
+  }
+}
+
+function pingFrame(cursors: Readonly<Record<string, string>>): string {
+  return JSON.stringify({ type: 'ping', payload: { cursors } });
+}

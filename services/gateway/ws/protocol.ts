@@ -1,0 +1,98 @@
+import { type ExecutionArgs, GraphQLError } from 'graphql';
+import { makeServer, type Server } from 'graphql-ws';
+import type { Caller } from '../../../lib/auth/types.ts';
+import { PenstockError } from '../../../lib/errors.ts';
+import type { Engine, Prepared } from '../graphql/engine.ts';
+import type { ErrorFormatter } from '../graphql/errors.ts';
+import { type Call, readRequest } from '../graphql/request.ts';
+import type { Connection } from './connection.ts';
+import { runningFlow } from './operation.ts';
+
+export interface ProtocolOptions {
+  engine: Engine;
+  format: ErrorFormatter;
+  /** Operations under way on one connection. */
+  maxOperations: number;
+  /**
+   * Checks the access token of `connection_init`; undefined: it closed the connection itself.
+   */
+  welcome(connection: Connection, accessToken: string | undefined): Promise<Caller | undefined>;
+}
+
+/** What `onSubscribe` found out, handed on to `execute` or `subscribe` as the context value. */
+interface Operation {
+  prepared: Prepared;
+  call: Call;
+  connection: Connection;
+}
+
+/**
+ * The sub-protocol graphql-transport-ws by graphql-ws's own server core
+ * (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md). Frames of subscriptions go past it: see
+ * {@link runningFlow}.
+ */
+export function openProtocol({ engine, format, maxOperations, welcome }: ProtocolOptions): Server<Connection> {
+  return makeServer<Record<string, unknown>, Connection>({
+    connectionInitWaitTimeout: 10_000,
+
+    async onConnect({ extra: connection, connectionParams }) {
+      const token = connectionParams?.accessToken;
+      connection.caller = await welcome(connection, typeof token === 'string' ? token : undefined);
+      return connection.caller !== undefined;
+    },
+
+    onSubscribe({ extra: connection }, id, payload): ExecutionArgs | readonly GraphQLError[] {
+      const { caller } = connection;
+      try {
+        if (!caller) throw new PenstockError('UNAUTHENTICATED', 'the connection has no caller', { reason: 'missing' });
+        if (connection.operations.size >= maxOperations) {
+          throw new PenstockError('LIMIT_EXCEEDED', `${maxOperations} operations are under way on this connection`);
+        }
+        const prepared = engine.prepare(readRequest(payload));
+        connection.operations.add(id);
+        const { traceparent } = connection;
+        const call: Call = { caller, traceparent, operationId: id, lastEventId: undefined };
+        const { document, request } = prepared;
+        return {
+          schema: engine.schema,
+          document,
+          operationName: request.operationName ?? null,
+          contextValue: { prepared, call, connection } satisfies Operation,
+        };
+      } catch (error) {
+        return asGraphqlErrors(error);
+      }
+    },
+
+    execute(args) {
+      const { prepared, call } = args.contextValue as Operation;
+      // Formatted already: `onNext` hands it on as it is.
+      return engine.execute(prepared, call) as Promise<object>;
+    },
+
+    subscribe(args) {
+      const { prepared, call, connection } = args.contextValue as Operation;
+      const id = call.operationId ?? '';
+      return runningFlow({
+        open: () => engine.subscribe(prepared, call),
+        sink: connection.sinkOf(id),
+        begun: flow => connection.follow(id, flow),
+        ended: () => connection.unfollow(id),
+      });
+    },
+
+    onNext: (_context, _id, _payload, _args, result) => result as object,
+
+    onError: ({ extra: connection }, _id, _payload, errors) =>
+      errors.flatMap(error => format(error, connection.traceparent)),
+
+    onComplete({ extra: connection }, id) {
+      connection.operations.delete(id);
+    },
+  });
+}
+
+function asGraphqlErrors(error: unknown): readonly GraphQLError[] {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return [cause instanceof GraphQLError ? cause : new GraphQLError(cause.message, { originalError: cause })];
+}
