@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
+import { viewTypes } from './pg-types.ts';
 
 const probeIntervalMs = 2_000;
 const retryIntervalMs = 500;
@@ -23,7 +24,7 @@ export function openViewPool(
     application_name: `penstock-${ops.service}-views`,
     connectionTimeoutMillis: poolWaitMs,
     keepAlive: true,
-    types: { getTypeParser: (oid: number, format?: 'text' | 'binary') => parserOf(oid, format) },
+    types: viewTypes,
   });
   pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
 
@@ -63,21 +64,4 @@ export function openViewPool(
       await pool.end();
     },
   };
-}
-
-const int8 = 20;
-const timestamptz = 1184;
-
-/** Values as GraphQL wants them: bigint as number (all of ours are safe), instants as canonical text. */
-function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
-  if (format === 'binary') return pg.types.getTypeParser(oid, format);
-  if (oid === int8) return Number;
-  return oid === timestamptz ? canonicalInstant : pg.types.getTypeParser(oid, 'text');
-}
-
-/** `2026-07-31 10:00:00.12+00`, as PostgreSQL writes it in time zone UTC → `2026-07-31T10:00:00.120Z`. */
-export function canonicalInstant(text: string): string {
-  const [day = '', time = ''] = text.replace(/\+00$/, '').split(' ');
-  const [whole = '', fraction = ''] = time.split('.');
-  return `${day}T${whole}.${fraction.padEnd(3, '0')}Z`;
 }

@@ -4,8 +4,8 @@
  *
  * - `view_versions`: the versions of each table; at most one is `live`. `retired_xid` is the transaction that swapped it out.
  * - `view_positions`: `next` offset to apply, `timestamp_ms` of the record before it (−1: not known), the `epoch` of
- *   whoever may move it, the group `generation` of that claim. `layout` rises whenever the set of live versions that the
- *   topic feeds changes.
+ *   whoever may move it, and the group's `generation` at that claim. Whoever moves it locks it first and then looks which
+ *   versions are live: a swap of versions locks all positions of the table's topics, so that the two never overlap.
  * - `view_sequences`: per topic, partition and key the last `ce_keysequence` that was applied.
  * - `view_tombstones`: per table version and key the newest tombstone, with and without a sequence: older records of
  *   that key which are read later feed nothing.
@@ -22,6 +22,7 @@ export const viewMigrations: readonly string[] = [
      plan json NOT NULL,
      fingerprint text NOT NULL,
      retired_xid xid8,
+     retired_at timestamptz,
      created_at timestamptz NOT NULL DEFAULT now(),
      UNIQUE (table_name, version)
    )`,
@@ -34,7 +35,6 @@ export const viewMigrations: readonly string[] = [
      timestamp_ms bigint NOT NULL DEFAULT -1,
      epoch bigint NOT NULL DEFAULT 0,
      generation integer NOT NULL DEFAULT 0,
-     layout bigint NOT NULL DEFAULT 0,
      PRIMARY KEY (scope, topic, partition)
    ) WITH (fillfactor = 50)`,
   `CREATE TABLE IF NOT EXISTS penstock.view_sequences (

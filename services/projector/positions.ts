@@ -1,0 +1,104 @@
+import type { TopicPartition } from '../../lib/kafka/index.ts';
+import type { Queries } from './store.ts';
+
+/** The scope of what projectors feed together; a version under construction has its own id as scope. */
+export const liveScope = 0;
+
+export interface StoredPosition extends TopicPartition {
+  next: number;
+  epoch: number;
+  generation: number;
+}
+
+/** Locks positions, always in the same order. Those that do not exist are left out. */
+export async function lockPositions(
+  queries: Queries,
+  scope: number,
+  at: readonly TopicPartition[],
+): Promise<StoredPosition[]> {
+  return queries.query<StoredPosition>(
+    `SELECT topic, partition, next, epoch, generation FROM penstock.view_positions
+     WHERE scope = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], $3::integer[]))
+     ORDER BY topic COLLATE "C", partition FOR UPDATE`,
+    [scope, at.map(({ topic }) => topic), at.map(({ partition }) => partition)],
+  );
+}
+
+/** Locks every position of these topics, in the same order. */
+export async function lockTopics(
+  queries: Queries,
+  scope: number,
+  topics: readonly string[],
+): Promise<StoredPosition[]> {
+  return queries.query<StoredPosition>(
+    `SELECT topic, partition, next, epoch, generation FROM penstock.view_positions
+     WHERE scope = $1 AND topic = ANY($2::text[]) ORDER BY topic COLLATE "C", partition FOR UPDATE`,
+    [scope, topics],
+  );
+}
+
+/** Creates positions where there are none. */
+export async function insertPositions(
+  queries: Queries,
+  scope: number,
+  starts: readonly (TopicPartition & { offset: number })[],
+): Promise<void> {
+  await queries.query(
+    `INSERT INTO penstock.view_positions (scope, topic, partition, next)
+     SELECT $1, * FROM unnest($2::text[], $3::integer[], $4::bigint[]) ON CONFLICT DO NOTHING`,
+    [
+      scope,
+      starts.map(({ topic }) => topic),
+      starts.map(({ partition }) => partition),
+      starts.map(({ offset }) => offset),
+    ],
+  );
+}
+
+/** `timestampMs`: of the record just before `next`, −1 where none is known. */
+export async function movePositions(
+  queries: Queries,
+  scope: number,
+  moves: readonly (TopicPartition & { next: number; timestampMs: number })[],
+): Promise<void> {
+  await queries.query(
+    `UPDATE penstock.view_positions AS held SET next = moved.next, timestamp_ms = moved.timestamp_ms
+     FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS moved (topic, partition, next, timestamp_ms)
+     WHERE held.scope = $1 AND held.topic = moved.topic AND held.partition = moved.partition`,
+    [
+      scope,
+      moves.map(({ topic }) => topic),
+      moves.map(({ partition }) => partition),
+      moves.map(({ next }) => next),
+      moves.map(({ timestampMs }) => timestampMs),
+    ],
+  );
+}
+
+export type Claims =
+  | { kind: 'claimed'; positions: readonly (TopicPartition & { next: number; epoch: number })[] }
+  /** Somebody of a later generation holds one of them: we are a zombie, or the group has begun to count anew. */
+  | { kind: 'stale' };
+
+/**
+ * Raises the epoch of positions, so that whoever moved them before can no more.
+ * @param generation the claimant's, or undefined for one that has just been found a member in spite of a STALE.
+ */
+export async function claimPositions(
+  queries: Queries,
+  at: readonly TopicPartition[],
+  generation: number,
+  isProven: boolean,
+): Promise<Claims> {
+  const held = await lockPositions(queries, liveScope, at);
+  if (!isProven && held.some(position => position.generation > generation)) return { kind: 'stale' };
+  await queries.query(
+    `UPDATE penstock.view_positions SET epoch = epoch + 1, generation = $3
+     WHERE scope = ${liveScope} AND (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::integer[]))`,
+    [held.map(({ topic }) => topic), held.map(({ partition }) => partition), generation],
+  );
+  return {
+    kind: 'claimed',
+    positions: held.map(({ topic, partition, next, epoch }) => ({ topic, partition, next, epoch: epoch + 1 })),
+  };
+}

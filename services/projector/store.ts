@@ -1,0 +1,120 @@
+import pg from 'pg';
+import { messageOf } from '../../lib/errors.ts';
+import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { viewTypes } from '../../lib/views/index.ts';
+
+export interface Queries {
+  query<Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** The projector's PostgreSQL. It may be away at start and go away at any time. */
+export interface Store extends Closable {
+  /** Commits when `work` resolves, else rolls back. READ COMMITTED: each statement sees what is committed by then. */
+  transaction<Result>(work: (queries: Queries) => Promise<Result>): Promise<Result>;
+  /** One connection for a longer time, say for an advisory lock. Whatever else happens, it must be released. */
+  session(): Promise<StoreSession>;
+}
+
+export interface StoreSession extends Queries {
+  transaction: Store['transaction'];
+  /** Closes the connection, and so gives back its locks. */
+  release(): void;
+}
+
+const connectTimeoutMs = 3_000;
+const statementTimeoutMs = 60_000;
+
+export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: Pick<Ops, 'log' | 'service'>): Store {
+  const pool = new pg.Pool({
+    connectionString: config.url,
+    max: config.poolSize,
+    application_name: `penstock-${ops.service}`,
+    connectionTimeoutMillis: connectTimeoutMs,
+    // The answer of a server that is gone without a word; longer than its own time-out, which should come first.
+    query_timeout: statementTimeoutMs + 5_000,
+    statement_timeout: statementTimeoutMs,
+    keepAlive: true,
+    types: viewTypes,
+  });
+  pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  let closing: Promise<void> | undefined;
+
+  const checkOut = async (): Promise<{ client: pg.PoolClient; release(broken?: Error): void }> => {
+    const client = await pool.connect();
+    let broken: Error | undefined;
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on('error', onError);
+    return {
+      client,
+      release(error) {
+        client.off('error', onError);
+        client.release(error ?? broken);
+      },
+    };
+  };
+
+  return {
+    async transaction(work) {
+      const { client, release } = await checkOut();
+      let broken: Error | undefined;
+      try {
+        return await inTransaction(client, work, error => {
+          broken = error;
+        });
+      } finally {
+        release(broken);
+      }
+    },
+    async session() {
+      const { client, release } = await checkOut();
+      return {
+        query: queriesOf(client).query,
+        transaction: work => inTransaction(client, work, () => undefined),
+        release: () => release(new Error('the session is over')),
+      };
+    },
+    close: () => (closing ??= pool.end()),
+  };
+}
+
+function queriesOf(client: pg.PoolClient): Queries {
+  return {
+    query: async <Row>(sql: string, values: readonly unknown[] = []) =>
+      (await client.query(sql, [...values])).rows as Row[],
+  };
+}
+
+async function inTransaction<Result>(
+  client: pg.PoolClient,
+  work: (queries: Queries) => Promise<Result>,
+  onBroken: (error: Error) => void,
+): Promise<Result> {
+  try {
+    await client.query("BEGIN; SET LOCAL TIME ZONE 'UTC'");
+    const result = await work(queriesOf(client));
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((rollbackError: unknown) => {
+      onBroken(rollbackError instanceof Error ? rollbackError : new Error(messageOf(rollbackError)));
+    });
+    throw error;
+  }
+}
+
+/**
+ * What a failed transaction means: `away`: PostgreSQL is gone or overloaded, try later; `conflict`: two transactions
+ * stood in each other's way, try at once; `record`: a value that PostgreSQL refuses; `defect`: a mistake of ours.
+ */
+export function faultOf(error: unknown): 'away' | 'conflict' | 'record' | 'defect' {
+  if (!(error instanceof pg.DatabaseError)) {
+    const isOurs = error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
+    return isOurs ? 'defect' : 'away';
+  }
+  const code = error.code ?? '08000';
+  if (['40001', '40P01', '55P03', '23505'].includes(code)) return 'conflict';
+  if (['22', '23', '54'].includes(code.slice(0, 2))) return 'record';
+  return ['08', '25', '53', '57', '58'].includes(code.slice(0, 2)) ? 'away' : 'defect';
+}
