@@ -1,13 +1,26 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { UnreadableBatchError } from '../errors.ts';
+import { unlz4 } from './lz4.ts';
+import { unsnappy } from './snappy.ts';
 
 /** Most that a compressed batch may expand to; a larger one is refused rather than held. */
-const maxOutputLength = 256 * 1024 * 1024;
+const maxOutputLength = 128 * 1024 * 1024;
 
-/** The records of a compressed batch. Codec numbers: kafka.apache.org/documentation/#recordbatch. */
+/**
+ * The records of a compressed batch. Codec numbers: kafka.apache.org/documentation/#recordbatch. gzip and zstd come with
+ * Node; Snappy and LZ4 are small enough to be read here.
+ */
 export function decompress(codec: number, bytes: Buffer): Buffer {
-  if (codec === 1) return gunzipSync(bytes, { maxOutputLength });
-  if (codec === 4) return zstdDecompressSync(bytes, { maxOutputLength });
-  const name = codec === 2 ? 'snappy' : codec === 3 ? 'lz4' : `codec ${codec}`;
-  throw new UnreadableBatchError(`compression with ${name} is not supported`);
+  switch (codec) {
+    case 1:
+      return gunzipSync(bytes, { maxOutputLength });
+    case 2:
+      return unsnappy(bytes, maxOutputLength);
+    case 3:
+      return unlz4(bytes, maxOutputLength);
+    case 4:
+      return zstdDecompressSync(bytes, { maxOutputLength });
+    default:
+      throw new UnreadableBatchError(`compression codec ${codec} is not known`);
+  }
 }
