@@ -27,6 +27,7 @@ start('gateway', async () => {
   const format = openErrorFormatter(ops.log);
   const webSocketServer = openWebSocketServer(config.gateway.maxRequestBytes);
   const server = await openGatewayServer({ addresses: config.http.listen, webSocketServer, format, log: ops.log });
+  ops.log.info({ listening: server.url }, 'listening');
   const views = openViews(config.postgres, plan, ops);
   const accessTokens = openAccessTokens(config.auth, { localJwksUrl: config.route.jwksUrl }, ops);
   const routeTokens = openRouteTokens({ jwksUrl: config.route.jwksUrl }, ops);
@@ -74,7 +75,7 @@ start('gateway', async () => {
     });
     server.serve(gateway.service);
     ops.readiness.set('start', undefined);
-    ops.log.info({ url: server.url, partitions: partitionCount }, 'serving');
+    ops.log.info({ partitions: partitionCount }, 'serving');
   };
   const serving = serve().catch((error: unknown) => {
     if (!stopping.signal.aborted) throw error;

@@ -30,6 +30,7 @@ export function openRequests(options: RequestsOptions): Requests {
     try {
       await serve(request, response, url, forms);
     } catch (error) {
+      if (response.destroyed) return;
       sendRefusal(response, error, format, forms[0]);
     }
   };

@@ -2,6 +2,7 @@ import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { makeServer, type Server } from 'graphql-ws';
 import type { Caller } from '../../../lib/auth/types.ts';
 import { PenstockError } from '../../../lib/errors.ts';
+import { traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import { type Call, readRequest } from '../graphql/request.ts';
@@ -50,7 +51,8 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
         }
         const prepared = engine.prepare(readRequest(payload));
         connection.operations.add(id);
-        const { traceparent } = connection;
+        const own = prepared.request.extensions.traceparent;
+        const traceparent = own === undefined ? connection.traceparent : traceparentOf(own);
         const call: Call = { caller, traceparent, operationId: id, lastEventId: undefined };
         const { document, request } = prepared;
         return {
