@@ -115,8 +115,8 @@ export async function openLink(host: string, port: number, settings: LinkSetting
       try {
         return await run(broker);
       } catch (error) {
-        if (isProtocolError(error)) throw error;
-        throw failure('request', error);
+        const answered = answeredError(error);
+        throw answered ?? failure('request', error);
       }
     },
     close() {
@@ -130,6 +130,13 @@ export async function openLink(host: string, port: number, settings: LinkSetting
     throw failure('connect', error);
   }
   return link;
+}
+
+/** kafkajs gathers the errors of an answer about several topics; ours ask about one. */
+function answeredError(error: unknown): Error | undefined {
+  if (isProtocolError(error)) return error;
+  if (!(error instanceof Error) || !('errors' in error) || !Array.isArray(error.errors)) return undefined;
+  return error.errors.find(isProtocolError);
 }
 
 /** An answer with an error code in it, as kafkajs throws it: the connection itself is fine. */

@@ -136,14 +136,12 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     try {
       await link.call(broker => broker.createTopics({ topics, timeout: patienceMs }));
     } catch (error) {
-      // kafkajs wraps the answers of several topics; we send one topic a request.
-      const cause = error instanceof Error && 'errors' in error ? (error.errors as unknown[])[0] : error;
-      if (!isProtocolError(cause)) throw error;
-      if (cause.code === codes.TOPIC_ALREADY_EXISTS) return; // another service was faster
-      if (cause.code === codes.NOT_CONTROLLER || cause.code === codes.REQUEST_TIMED_OUT) {
-        throw new KafkaUnavailableError(`create topic ${name}: ${cause.type}`, cause);
+      if (!isProtocolError(error)) throw error;
+      if (error.code === codes.TOPIC_ALREADY_EXISTS) return; // another service was faster
+      if (error.code === codes.NOT_CONTROLLER || error.code === codes.REQUEST_TIMED_OUT) {
+        throw new KafkaUnavailableError(`create topic ${name}: ${error.type}`, error);
       }
-      throw new Error(`topic ${name} cannot be created: ${cause.type}: ${cause.message}`, { cause });
+      throw new Error(`topic ${name} cannot be created: ${error.type}: ${error.message}`, { cause: error });
     }
   }
 
