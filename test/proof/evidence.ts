@@ -39,7 +39,8 @@ export async function collect(
             partition,
             offset,
             id: String(value.id),
-            commandId: headers.ce_commandid ?? '',
+            // The workload writes the command's id there.
+            commandId: String(value.descr),
             iban: String(value.iban),
             changedBy: Number(value.changedBy),
             newBalance: Number(value.newBalance),
@@ -77,7 +78,7 @@ export async function ledgerOf(postgres: string, users: ReadonlyMap<string, User
   await client.connect();
   try {
     const { rows } = await client.query(
-      'SELECT iban, owner, balance::float8 AS balance FROM bank.accounts WHERE owner = ANY($1)',
+      'SELECT iban, owner, balance_cents::float8 AS balance FROM bank.accounts WHERE owner = ANY($1)',
       [[...users.keys()]],
     );
     return rows;
@@ -86,7 +87,6 @@ export async function ledgerOf(postgres: string, users: ReadonlyMap<string, User
   }
 }
 
-/** Asks the views until two answers agree: the projector may still be on its way. */
 async function viewsOf(users: ReadonlyMap<string, User>): Promise<Evidence['views']> {
   const rows = [];
   for (const [owner, user] of users) {

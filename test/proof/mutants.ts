@@ -87,7 +87,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     async sabotage(servers, { iban }) {
       const client = new pg.Client(servers.postgres);
       await client.connect();
-      await client.query('UPDATE bank.accounts SET balance = balance + 1 WHERE iban = $1', [iban]);
+      await client.query('UPDATE bank.accounts SET balance_cents = balance_cents + 1 WHERE iban = $1', [iban]);
       await client.end();
     },
   },
@@ -96,7 +96,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     async sabotage(servers, { iban }) {
       const client = new pg.Client(servers.postgres);
       await client.connect();
-      await client.query('UPDATE bank.accounts SET balance = balance - 1 WHERE iban = $1', [iban]);
+      await client.query('UPDATE bank.accounts SET balance_cents = balance_cents - 1 WHERE iban = $1', [iban]);
       await client.end();
     },
   },

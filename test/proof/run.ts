@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import { openUser, type User } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 import { check, type Findings, type SentCommand, violations } from './check.ts';
 import { collect, ledgerOf } from './evidence.ts';
 import { type Mutant, mutants } from './mutants.ts';
@@ -64,9 +65,10 @@ export async function prove(stack: Stack, options: ProofOptions): Promise<ProofR
       await until('the next kill', () => !running || sent.length >= target, 600_000);
       if (!running) break;
       const service = count % 2 === 0 ? 'command-handler' : 'gateway';
-      const victim = random.pick((await stack.processes()).filter(process => process.service === service));
+      await until(`a ${service} to kill`, () => stack.processes().some(process => process.service === service));
+      const victim = random.pick(stack.processes().filter(process => process.service === service));
       killed.push(victim.name);
-      await stack.kill(victim.name, 'SIGKILL');
+      stack.kill(victim.name, 'SIGKILL');
     }
   })();
   await Promise.all(
@@ -125,14 +127,6 @@ async function settled(
       if (account?.balance === balance || Date.now() > deadline) break;
       await new Promise(resolve => setTimeout(resolve, 200));
     }
-  }
-}
-
-async function until(what: string, condition: () => boolean, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 20));
   }
 }
 

@@ -4,8 +4,8 @@ import type { SentCommand } from './check.ts';
 import type { Random } from './random.ts';
 
 const open = 'mutation($id: ID) { openAccount(commandId: $id) { commandId success reason iban token } }';
-const transfer = `mutation($id: ID, $token: String!, $amount: Cents!, $from: String!, $to: String!) {
-  transferMoney(commandId: $id, token: $token, amount: $amount, from: $from, to: $to, descr: "proof") { commandId success reason }
+const transfer = `mutation($id: ID, $token: String!, $amount: Cents!, $from: String!, $to: String!, $descr: String!) {
+  transferMoney(commandId: $id, token: $token, amount: $amount, from: $from, to: $to, descr: $descr) { commandId success reason }
 }`;
 
 interface Account {
@@ -94,7 +94,11 @@ async function settle(
   for (let attempt = 1; ; attempt++) {
     const entry: SentCommand = { user: user.name, commandId, type, observed: undefined };
     try {
-      const result: ExecutionResult = await user.mutate(query, { ...variables, id });
+      const result: ExecutionResult = await user.mutate(query, {
+        ...variables,
+        id,
+        ...(type === 'transferMoney' && { descr: commandId }),
+      });
       const feedback = (result.data as Record<string, Record<string, unknown> | null> | null)?.[type];
       if (feedback) {
         sent.push({ ...entry, observed: verdictText(feedback) });

@@ -20,7 +20,8 @@ export interface User {
 
 export interface Answer {
   status: number;
-  data?: Record<string, unknown> | null;
+  /** Empty where the answer has none. */
+  data: Record<string, unknown>;
   errors?: { message: string; extensions?: Record<string, unknown> }[];
   extensions?: Record<string, unknown>;
 }
@@ -118,7 +119,8 @@ export async function openUser(
         headers: { 'content-type': 'application/json', authorization: `Bearer ${accessToken}` },
         body: JSON.stringify({ query, variables, extensions }),
       });
-      return { status: response.status, ...((await response.json()) as Omit<Answer, 'status'>) };
+      const body = (await response.json()) as Partial<Answer>;
+      return { ...body, status: response.status, data: body.data ?? {} };
     },
     mutate: (query, variables) =>
       new Promise((resolve, reject) => {

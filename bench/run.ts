@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { logIn } from '../test/support/client.ts';
+import { startStack } from '../test/support/stack.ts';
+import { type Connection, connect, type LoadResult, openLoop } from './load.ts';
+
+/**
+ * Command → feedback over WebSocket, side by side with the plain peer of `bench/baseline`, in one run on one machine:
+ * latency at 100/s, then a ladder of rates up to the last one that holds p99 < 50 ms.
+ * `npm run bench -- [--users 50] [--seconds 10] [--rates 500,1000,2000,3000,4000]`.
+ */
+interface Peer {
+  name: string;
+  connections: readonly Connection[];
+  transfer(connection: number): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+const { values } = parseArgs({
+  options: {
+    users: { type: 'string', default: '50' },
+    seconds: { type: 'string', default: '10' },
+    rates: { type: 'string', default: '250,500,1000,2000,3000,4000' },
+  },
+});
+const users = Number(values.users);
+const seconds = Number(values.seconds);
+const rates = values.rates.split(',').map(Number);
+const sustainedP99Ms = 50;
+
+type Stack = Awaited<ReturnType<typeof startStack>>;
+
+async function penstock(stack: Stack): Promise<Peer> {
+  const query = `mutation($token: String!, $to: String!) {
+    transferMoney(token: $token, amount: 5, from: "cash", to: $to, descr: "bench") { commandId success }
+  }`;
+  const clients = await Promise.all(
+    Array.from({ length: users }, async (_, index) => {
+      const accessToken = await logIn(stack.url, `bench-${index}`);
+      const response = await fetch(`${stack.url}/route`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${accessToken}` },
+      });
+      const { url } = (await response.json()) as { url: string };
+      const connection = await connect(url, { accessToken });
+      const opened = await connection.run('mutation { openAccount { iban token } }', {});
+      const { iban, token } = (opened.data as { openAccount: { iban: string; token: string } }).openAccount;
+      return { connection, variables: { to: iban, token } };
+    }),
+  );
+  return {
+    name: 'Penstock',
+    connections: clients.map(({ connection }) => connection),
+    transfer(index) {
+      const client = clients[index % clients.length];
+      if (client === undefined) throw new Error('no client');
+      return client.connection.run(query, client.variables).then(succeed);
+    },
+    async close() {
+      for (const { connection } of clients) connection.close();
+    },
+  };
+}
+
+async function baseline(stack: Stack): Promise<Peer> {
+  const port = 20_000 + (process.pid % 10_000);
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [
+      new URL('baseline/server.ts', import.meta.url).pathname,
+      stack.kafka.join(),
+      stack.postgres,
+      String(port),
+      `-${process.pid}`,
+    ],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  if (child.stdout) await once(child.stdout, 'data');
+  const connections = await Promise.all(
+    Array.from({ length: users }, () => connect(`ws://127.0.0.1:${port}/graphql`, {})),
+  );
+  const query =
+    'mutation($user: String!) { transferMoney(user: $user, amount: 5, from: "cash", to: $user) { commandId success } }';
+  return {
+    name: 'plain',
+    connections,
+    transfer(index) {
+      const connection = connections[index % connections.length];
+      if (connection === undefined) throw new Error('no connection');
+      return connection.run(query, { user: `user-${index % users}` }).then(succeed);
+    },
+    async close() {
+      for (const connection of connections) connection.close();
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
+}
+
+function succeed(payload: Record<string, unknown>): void {
+  const [verdict] = Object.values((payload.data ?? {}) as Record<string, { success: boolean }>);
+  if (verdict?.success !== true) throw new Error(JSON.stringify(payload));
+}
+
+function row(name: string, what: string, { answered, failed, ratePerSecond, p50Ms, p99Ms, maxMs }: LoadResult): string {
+  const cells = [
+    name,
+    what,
+    answered,
+    failed,
+    ratePerSecond.toFixed(0),
+    p50Ms.toFixed(1),
+    p99Ms.toFixed(1),
+    maxMs.toFixed(0),
+  ];
+  return `| ${cells.join(' | ')} |\n`;
+}
+
+async function measure(peer: Peer): Promise<{ latency: LoadResult; sustained: number }> {
+  await openLoop(100, 5, index => peer.transfer(index));
+  const latency = await openLoop(100, seconds, index => peer.transfer(index));
+  process.stdout.write(row(peer.name, '100/s', latency));
+  let sustained = 0;
+  for (const rate of rates) {
+    await openLoop(rate, 2, index => peer.transfer(index));
+    const result = await openLoop(rate, seconds, index => peer.transfer(index));
+    process.stdout.write(row(peer.name, `${rate}/s`, result));
+    if (result.p99Ms >= sustainedP99Ms || result.failed > 0 || result.ratePerSecond < rate * 0.95) break;
+    sustained = rate;
+  }
+  return { latency, sustained };
+}
+
+process.stdout.write(
+  `${cpus().length} cores, Node ${process.version}, ${users} connections, ${seconds} s a rate, one broker\n\n`,
+);
+process.stdout.write(
+  '| peer | offered | answered | failed | answered/s | p50 ms | p99 ms | max ms |\n|---|---|---|---|---|---|---|---|\n',
+);
+const stack = await startStack({ gateways: 1, handlers: 1 });
+try {
+  const results: Awaited<ReturnType<typeof measure>>[] = [];
+  for (const open of [penstock, baseline]) {
+    const peer = await open(stack);
+    results.push(await measure(peer));
+    await peer.close();
+  }
+  const [ours, plain] = results;
+  if (ours && plain) {
+    process.stdout.write(
+      `\nPenstock : plain — p50 at 100/s ${(ours.latency.p50Ms / plain.latency.p50Ms).toFixed(2)}, p99 at 100/s ${(ours.latency.p99Ms / plain.latency.p99Ms).toFixed(2)}, ` +
+        `sustained at p99 < ${sustainedP99Ms} ms ${ours.sustained}/s : ${plain.sustained}/s\n`,
+    );
+  }
+} finally {
+  await stack.stop();
+}
