@@ -37,7 +37,7 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
   const { names, fileTimeoutMs, signal, print } = settings;
   const tooLong = AbortSignal.timeout(fileTimeoutMs);
   const started = performance.now();
-  const before = { ...tally };
+  const mine: Tally = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
   let output = '';
   // one run a file: the signal ends a process that hangs, which run()'s own time-out does not
@@ -54,6 +54,7 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
     }
     const result = resultOf(event, file);
     if (result === undefined) continue;
+    mine[result.kind]++;
     tally[result.kind]++;
     if (result.kind === 'failed') {
       const why = tooLong.aborted ? `the file took longer than ${fileTimeoutMs / 1_000} s` : result.why;
@@ -61,8 +62,7 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
     }
   }
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
-  const passed = tally.passed - before.passed;
-  print(`${failures.length === 0 ? '✔' : '✖'} ${name}: ${passed} passed, ${failures.length} failed (${seconds} s)`);
+  print(`${failures.length === 0 ? '✔' : '✖'} ${name}: ${mine.passed} passed, ${mine.failed} failed (${seconds} s)`);
   for (const failure of failures) print(failure);
   if (failures.length > 0 && output.trim() !== '')
     print(`  its output ended:\n${indent(output.trimEnd().slice(-4_000))}`);
@@ -92,7 +92,7 @@ function explain(error: Error & { cause?: unknown }): string {
   const cause = error.cause ?? error;
   if (!(cause instanceof Error)) return typeof cause === 'string' ? cause : inspect(cause);
   const [head = '', ...frames] = (cause.stack ?? cause.message).split(/\n(?= {4}at )/);
-  const ours = frames.filter(frame => !frame.includes('node:internal') && !frame.includes('node_modules'));
+  const ours = frames.filter(frame => !frame.includes('(node:') && !frame.includes('node_modules'));
   const inner = cause.cause === undefined ? [] : [`  caused by: ${inspect(cause.cause)}`];
   return [head.includes(cause.message) ? head : `${cause.message}\n${head}`, ...ours.slice(0, 6), ...inner].join('\n');
 }

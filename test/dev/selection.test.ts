@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { relative } from 'node:path';
+import { test } from 'node:test';
+import { root } from '../../dev/stack/options.ts';
+import { select } from '../runner/selection.ts';
+
+const paths = (files: readonly string[]) => files.map(file => relative(root, file));
+
+test('without arguments everything is run, and what stops servers runs alone', () => {
+  const { together, alone, everything, needsServices } = select([], root);
+  assert.ok(everything && needsServices);
+  assert.ok(paths(together).includes('test/house.test.ts'));
+  assert.ok(paths(alone).includes('test/dev/selection.test.ts'));
+  assert.ok(paths(together).every(path => !/^test\/(dev|faults)\//.test(path)));
+  assert.ok(paths(alone).every(path => /^test\/(dev|faults)\//.test(path)));
+});
+
+test('a file, a folder or a part of a path selects', () => {
+  assert.deepEqual(paths(select(['test/house.test.ts'], root).together), ['test/house.test.ts']);
+  assert.deepEqual(paths(select(['murmur2'], root).together), ['test/lib/kafka/murmur2.test.ts']);
+  const { together, everything } = select(['test/lib/ops', 'house'], root);
+  assert.equal(everything, false);
+  assert.ok(paths(together).includes('test/house.test.ts'));
+  assert.ok(paths(together).some(path => path.startsWith('test/lib/ops/')));
+  assert.ok(paths(together).every(path => path === 'test/house.test.ts' || path.startsWith('test/lib/ops/')));
+});
+
+test('services are started only for the tests that speak to them', () => {
+  assert.equal(select(['test/lib'], root).needsServices, false);
+  assert.equal(select(['test/e2e'], root).needsServices, true);
+});
+
+test('a filter that fits nothing is an error, not an empty success', () => {
+  assert.throws(() => select(['no-such-test'], root), /no test file fits "no-such-test"/);
+});

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { penstockVariables, plainEnvironment } from '../../dev/stack/environment.ts';
+import { root } from '../../dev/stack/options.ts';
+import { refusePerProcess, type ServiceContext, serviceVariables } from '../../dev/stack/services.ts';
+import { catalogue, readConfig } from '../../lib/ops/index.ts';
+
+const context: ServiceContext = {
+  addresses: {
+    kafka: ['127.0.0.1:1', '127.0.0.1:2'],
+    kafkaCaFile: undefined,
+    redis: 'redis://127.0.0.1:3',
+    postgres: 'postgres://postgres@127.0.0.1:4/penstock',
+  },
+  brokers: 3,
+  partitions: 24,
+  publicPort: 8_080,
+  app: join(root, 'apps/bank'),
+  cursorSecrets: 'k1:c2VjcmV0',
+  given: {},
+  env: {},
+};
+
+test('every service accepts the environment that it is given', () => {
+  const sections = Object.keys(catalogue) as (keyof typeof catalogue)[];
+  for (const service of ['router', 'gateway', 'command-handler', 'projector'] as const) {
+    const variables = serviceVariables(service, { admin: 5, http: 6 }, context);
+    const config = readConfig(catalogue, sections, variables);
+    assert.deepEqual(config.kafka.brokers, ['127.0.0.1:1', '127.0.0.1:2']);
+    assert.equal(config.kafka.replicationFactor, 3);
+    assert.equal(config.admin.port, 5);
+    assert.deepEqual(config.auth.localRoles, { auditor: ['auditor'], operator: ['operator', 'auditor'] });
+  }
+});
+
+test('a router serves its own address and the public one, a gateway its own', () => {
+  const listen = (service: 'router' | 'gateway') =>
+    serviceVariables(service, { admin: 5, http: 6 }, context).PENSTOCK_HTTP_LISTEN;
+  assert.equal(listen('router'), '127.0.0.1:6,127.0.0.1:8080');
+  assert.equal(listen('gateway'), '127.0.0.1:6');
+});
+
+test('with TLS, services are told whom to trust', () => {
+  const tls = { ...context, addresses: { ...context.addresses, kafkaCaFile: '/ca.pem' } };
+  assert.equal(serviceVariables('projector', { admin: 5, http: undefined }, tls).PENSTOCK_KAFKA_TLS_CA_FILE, '/ca.pem');
+});
+
+test('what the user sets wins over what the stack would set, but for the ports', () => {
+  const given = penstockVariables({ PENSTOCK_AUTH_LOCAL_SIGN_UP: 'false', PENSTOCK_LOG_LEVEL: 'debug', HOME: '/root' });
+  const variables = serviceVariables('router', { admin: 5, http: 6 }, { ...context, given });
+  assert.equal(variables.PENSTOCK_AUTH_LOCAL_SIGN_UP, 'false');
+  assert.equal(variables.PENSTOCK_LOG_LEVEL, 'debug');
+  assert.throws(() => refusePerProcess({ PENSTOCK_ADMIN_PORT: '1' }), {
+    name: 'Trouble',
+    message: /PENSTOCK_ADMIN_PORT/,
+  });
+});
+
+test('a variable that no service knows is refused, all such at once', () => {
+  assert.throws(() => penstockVariables({ PENSTOCK_KAFKA_BROKER: 'x', PENSTOCK_A: '1' }), {
+    name: 'Trouble',
+    message: 'unknown: PENSTOCK_A, PENSTOCK_KAFKA_BROKER; see docs/configuration.md',
+  });
+});
+
+test("nothing of npm's or of a test runner's reaches servers and services", () => {
+  const env = {
+    PATH: '/bin',
+    npm_config_x: '1',
+    NODE_TEST_CONTEXT: 'child',
+    TEST_KAFKA: 'x',
+    PENSTOCK_X: '1',
+    INIT_CWD: '/',
+  };
+  assert.deepEqual(plainEnvironment(env), { PATH: '/bin' });
+});
