@@ -14,8 +14,9 @@ function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([, item]) => item !== undefined && item !== null);
-  // Pairs, since an object's own order puts names that look like numbers first.
-  return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, item]) => [name, canonical(item)]);
+  return Object.fromEntries(
+    entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, item]) => [name, canonical(item)]),
+  );
 }
 
 /** The commands of each topic by their type (`ce_type`). Fields that share both are one: the first stands for all. */

@@ -25,5 +25,7 @@ export function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'an object';
   if (typeof value !== 'number') return `a ${typeof value}`;
-  return Number.isInteger(value) ? 'an integer out of range' : 'a fractional number';
+  if (!Number.isFinite(value)) return 'a number out of range';
+  if (!Number.isInteger(value)) return 'a fractional number';
+  return Math.abs(value) >= 2 ** 31 ? 'a large integer' : 'an integer';
 }

@@ -89,6 +89,6 @@ function objectReader(shape: Shape, objects: ObjectReaders): ValueReader {
     if (!isJsonObject(value)) return wrong('an object', value);
     if (depth >= deepestJson) return new Misfit(`is nested deeper than ${deepestJson}`);
     fill ??= objects(shape);
-    return fill(value, depth + 1);
+    return fill(value, depth);
   };
 }
