@@ -3,6 +3,7 @@
  * the local users live here too (router only, in PostgreSQL).
  */
 export { type AccessTokensOptions, openAccessTokens } from './access-tokens.ts';
+export { BoundedMap } from './bounded-map.ts';
 export { type AuthDatabase, openAuthDatabase } from './database.ts';
 export { type KeyStore, openKeyStore, type SignedToken } from './key-store.ts';
 export { type LocalUser, type LocalUsers, openLocalUsers } from './local-users.ts';

@@ -1,0 +1,174 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Closable, Logger } from '../../lib/ops/index.ts';
+import { answerError, HttpRefusal } from './answers.ts';
+import { endWithError } from './refusals.ts';
+
+export interface FrontOptions {
+  /** Addresses `host:port`; port 0 takes a free one. */
+  listen: readonly string[];
+  maxConnections: number;
+  /** From the beginning of a drain until whoever is still connected is cut off, ms. */
+  drainMs: number;
+}
+
+export type UpgradeHandler = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
+
+/** A stream of unknown length that goes through the router: a joined WebSocket, an event stream. */
+export interface Passage {
+  /** Tells the client to go elsewhere as soon as that can be said in its protocol. */
+  leave(): void;
+}
+
+/** What is common to all addresses: who is connected, whether the router is leaving. */
+export interface FrontState {
+  connections: Set<Socket>;
+  /** Connections beyond the limit: they get a refusal and nothing else. */
+  refused: WeakSet<Duplex>;
+  passages: Set<Passage>;
+  draining: boolean;
+}
+
+export function frontState(): FrontState {
+  return { connections: new Set(), refused: new WeakSet(), passages: new Set(), draining: false };
+}
+
+/** Beyond the limit, connections that get a proper refusal; any more are dropped unanswered. */
+const refusable = 256;
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+const checkIntervalMs = 1_000;
+/** Longer than the idle time of usual load balancers (60 s), so that it is they who close. */
+const keepAliveTimeoutMs = 65_000;
+const maxHeaderBytes = 32_768;
+/** Clients are told to go elsewhere spread over this much of a drain, so that they do not all come at once. */
+const spreadMs = 2_000;
+/** While draining, how often connections are closed that have become idle. */
+const sweepIntervalMs = 100;
+
+export interface Front extends Closable {
+  /** Base URLs of all addresses, in the order of `listen`. */
+  urls: readonly string[];
+}
+
+/** Serves requests and upgrades on every address. */
+export async function openFront(
+  { listen, maxConnections, drainMs }: FrontOptions,
+  state: FrontState,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  onUpgrade: UpgradeHandler,
+  log: Logger,
+): Promise<Front> {
+  const servers = listen.map(() => {
+    const server = createServer(
+      {
+        maxHeaderSize: maxHeaderBytes,
+        headersTimeout: headersTimeoutMs,
+        requestTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: checkIntervalMs,
+        keepAliveTimeout: keepAliveTimeoutMs,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000,
+        // Any other upgrade that a client proposes (h2c) is optional: the request is answered over HTTP/1.1.
+        shouldUpgradeCallback: request => request.headers.upgrade?.toLowerCase() === 'websocket',
+      },
+      (request, response) => {
+        if (state.draining) response.shouldKeepAlive = false;
+        if (state.refused.has(request.socket)) {
+          const refusal = new HttpRefusal(503, 'UNAVAILABLE', 'too many connections', { connection: 'close' });
+          answerError(response, refusal);
+          return;
+        }
+        void onRequest(request, response);
+      },
+    );
+    server.maxConnections = maxConnections + refusable;
+    server.maxHeadersCount = 200;
+    server.on('connection', socket => {
+      if (state.connections.size >= maxConnections) state.refused.add(socket);
+      state.connections.add(socket);
+      socket.once('close', () => state.connections.delete(socket));
+    });
+    server.on('upgrade', (request, socket, head) => onUpgrade(request, socket as Socket, head));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (error.code === 'ECONNRESET') socket.destroy();
+      else endWithError(socket, statusOfClientError(error.code), 'the request is malformed, too large or too slow');
+    });
+    return server;
+  });
+  const urls: string[] = [];
+  for (const [index, server] of servers.entries()) {
+    urls.push(await listenOn(server, listen[index] ?? ''));
+    server.on('error', error => log.error({ error }, 'a listening socket failed'));
+  }
+  log.info({ urls }, 'serving');
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    state.draining = true;
+    const closed = servers.map(server => new Promise<void>(resolve => server.close(() => resolve())));
+    for (const passage of state.passages) {
+      setTimeout(() => passage.leave(), Math.random() * Math.min(spreadMs, drainMs / 2));
+    }
+    const sweep = setInterval(() => {
+      for (const server of servers) server.closeIdleConnections();
+    }, sweepIntervalMs);
+    const cutOff = setTimeout(() => {
+      if (state.connections.size > 0) log.warn({ connections: state.connections.size }, 'cutting off clients');
+      for (const socket of state.connections) socket.destroy();
+    }, drainMs);
+    // Upgraded sockets do not count for server.close().
+    const gone = Promise.all([...state.connections].map(closedSocket));
+    await Promise.all([...closed, gone]);
+    clearTimeout(cutOff);
+    clearInterval(sweep);
+  };
+  return {
+    urls,
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function closedSocket(socket: Socket): Promise<void> {
+  return new Promise(resolve => {
+    if (socket.closed) resolve();
+    else socket.once('close', () => resolve());
+  });
+}
+
+function statusOfClientError(code: string | undefined): number {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431;
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+}
+
+/** Several routers may share a port where the platform can (SO_REUSEPORT); elsewhere the first one has it for itself. */
+async function listenOn(server: Server, address: string): Promise<string> {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  const port = Number(address.slice(colon + 1));
+  if (colon === -1 || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error(`PENSTOCK_HTTP_LISTEN: ${address} is not host:port`);
+  }
+  const listen = (reusePort: boolean): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, reusePort: reusePort && port !== 0, backlog: 1_024 }, () => {
+        server.removeListener('error', reject);
+        resolve();
+      });
+    });
+  try {
+    await listen(true);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTSUP' && code !== 'EINVAL' && code !== 'ENOPROTOOPT') throw error;
+    await listen(false);
+  }
+  const bound = server.address() as AddressInfo;
+  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}

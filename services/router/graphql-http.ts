@@ -1,0 +1,136 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { AccessTokenVerifier } from '../../lib/auth/index.ts';
+import { PenstockError } from '../../lib/errors.ts';
+import { type Logger, traceparentOf } from '../../lib/ops/index.ts';
+import type { OwnerTable } from '../../lib/ownership/types.ts';
+import { HttpRefusal } from './answers.ts';
+import { askOwners } from './ask-owners.ts';
+import { readBody } from './body.ts';
+import type { OriginReader } from './client-origin.ts';
+import type { FrontState, Passage } from './front.ts';
+import type { GatewayProxy } from './gateway-proxy.ts';
+import { answerHeaders, httpHeaders } from './headers.ts';
+import type { Outcome, RouterMetrics } from './metrics.ts';
+import { bearerToken, type RequestTarget, withoutParameter } from './request-target.ts';
+import type { RouteMinter } from './route-minter.ts';
+
+export interface GraphqlHttpParts {
+  access: AccessTokenVerifier;
+  owners: OwnerTable;
+  partitionFor(userKey: string): number;
+  minter: RouteMinter;
+  proxy: GatewayProxy;
+  origin: OriginReader;
+  metrics: RouterMetrics;
+  log: Logger;
+  state: FrontState;
+  maxRequestBytes: number;
+  ownerWaitMs: number;
+}
+
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse, target: RequestTarget) => Promise<void>;
+
+/** `/graphql` over HTTP: verified, buffered, and sent to the owner of the caller's partition; answers stream through. */
+export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
+  const { access, owners, partitionFor, minter, proxy, origin, metrics, log, state } = parts;
+
+  const route: HttpHandler = async (request, response, { path, query }) => {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const caller = await access.verify(bearerToken(request.headers.authorization));
+    const partition = partitionFor(caller.userKey);
+    const body = request.method === 'POST' ? await readBody(request, parts.maxRequestBytes) : Buffer.alloc(0);
+
+    const incoming: IncomingHttpHeaders = request.headers;
+    const { address, secure } = origin(incoming, request.socket.remoteAddress);
+    const traceparent = traceparentOf(incoming.traceparent);
+    const rest = withoutParameter(query, 'route');
+    const onAnswer = (answer: IncomingMessage): void => {
+      response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', answerHeaders(answer.rawHeaders));
+      // An event stream may be silent for long: its client wants to know that it is open.
+      response.flushHeaders();
+      const passage = passOn(answer, response, () => state.passages.delete(passage));
+      if (answer.headers['content-type']?.startsWith('text/event-stream') !== true) return;
+      state.passages.add(passage);
+      if (state.draining) passage.leave();
+    };
+
+    const asked = await askOwners(
+      {
+        partition,
+        owners,
+        waitMs: parts.ownerWaitMs,
+        clientGone: gone.signal,
+        onWaited: metrics.unownedWait,
+      },
+      async owner => {
+        const routeToken = await minter.mint(caller, partition, owner.epoch);
+        const router = { routeToken, traceparent, clientAddress: address, secure };
+        // http-proxy sends what it finds on the request itself.
+        request.url = rest === '' ? path : `${path}?${rest}`;
+        request.headers = httpHeaders(
+          incoming,
+          router,
+          request.method === 'POST' ? body.length : undefined,
+        ) as IncomingHttpHeaders;
+        return proxy.forward(request, response, body, owner.address, gone.signal, onAnswer);
+      },
+    );
+    switch (asked.kind) {
+      case 'served':
+        metrics.routed(asked.attempts === 1 ? 'routed' : 'rerouted');
+        return;
+      case 'client-gone':
+        metrics.routed('client_gone');
+        return;
+      case 'no-owner':
+        log.warn({ partition, reason: asked.reason, traceparent }, 'no owner in time');
+        throw new PenstockError('UNAVAILABLE', 'no replica owns the partition now', { retryAfterSeconds: 1 });
+      case 'broken':
+        log.warn({ partition, reason: asked.reason, traceparent }, 'the answer of a gateway was lost');
+        throw new HttpRefusal(
+          502,
+          'UNAVAILABLE',
+          'the answer was lost; whether the request took effect is not known: send it again under the same commandId',
+        );
+    }
+  };
+
+  return async (request, response, target) => {
+    try {
+      await route(request, response, target);
+    } catch (error) {
+      metrics.routed(outcomeOf(error));
+      throw error;
+    }
+  };
+}
+
+/**
+ * Pipes an answer to its client; whichever side breaks off, the other is told. Leaving ends the client's side properly,
+ * so that a client of an event stream sees its end and comes again with its `Last-Event-ID`.
+ */
+function passOn(answer: IncomingMessage, response: ServerResponse, onClosed: () => void): Passage {
+  answer.on('error', () => response.destroy());
+  answer.once('close', () => {
+    if (!answer.complete && !response.writableEnded) response.destroy();
+  });
+  response.once('close', () => {
+    answer.destroy();
+    onClosed();
+  });
+  answer.pipe(response);
+  return {
+    leave() {
+      answer.unpipe(response);
+      response.end();
+    },
+  };
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof HttpRefusal) return error.status === 502 ? 'broken' : 'refused';
+  if (!(error instanceof PenstockError)) return 'client_gone';
+  if (error.code === 'UNAUTHENTICATED') return 'unauthenticated';
+  return error.code === 'UNAVAILABLE' ? 'no_owner' : 'refused';
+}

@@ -1,0 +1,133 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { faultOf } from '../../lib/auth/index.ts';
+import { closeCodes, messageOf, PenstockError } from '../../lib/errors.ts';
+import { type Logger, traceparentOf } from '../../lib/ops/index.ts';
+import type { OwnerTable } from '../../lib/ownership/types.ts';
+import { askOwners } from './ask-owners.ts';
+import type { OriginReader } from './client-origin.ts';
+import type { CredentialReader } from './credentials.ts';
+import type { FrontState, UpgradeHandler } from './front.ts';
+import type { GatewayProxy } from './gateway-proxy.ts';
+import { upgradeHeaders } from './headers.ts';
+import type { RouterMetrics } from './metrics.ts';
+import { endWithError, offeredProtocols, subProtocol, type WsRefusals } from './refusals.ts';
+import { targetOf } from './request-target.ts';
+import type { RouteMinter } from './route-minter.ts';
+import { splice } from './splice.ts';
+
+export interface GraphqlWsParts {
+  credentials: CredentialReader;
+  owners: OwnerTable;
+  minter: RouteMinter;
+  proxy: GatewayProxy;
+  refusals: WsRefusals;
+  origin: OriginReader;
+  metrics: RouterMetrics;
+  log: Logger;
+  ownerWaitMs: number;
+  state: FrontState;
+}
+
+/** Sub-protocol not acceptable, and a request that is wrong in itself: codes of graphql-transport-ws, final. */
+const notAcceptable = 4406;
+const badRequest = 4400;
+
+/** `/graphql` over WebSocket: accepted always; joined to the owner of the token's partition, or closed with a code. */
+export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
+  const { credentials, owners, minter, proxy, refusals, origin, metrics, log, state } = parts;
+
+  const serve = async (request: IncomingMessage, socket: Socket, head: Buffer, gone: AbortSignal): Promise<void> => {
+    const refuse = (code: number, reason: string): void => refusals.refuse(request, socket, head, code, reason);
+    const { path, query } = targetOf(request.url);
+    if (state.refused.has(socket)) {
+      metrics.routed('overloaded');
+      return refuse(closeCodes.tryAgainLater, 'too many connections');
+    }
+    if (state.draining) {
+      metrics.routed('overloaded');
+      return refuse(closeCodes.restart, 'this router is leaving');
+    }
+    const offered = offeredProtocols(request);
+    if (path !== '/graphql' || !offered.includes(subProtocol)) {
+      metrics.routed('refused');
+      if (path !== '/graphql') return refuse(badRequest, 'WebSockets are served at /graphql');
+      return refuse(notAcceptable, `Subprotocol not acceptable: use ${subProtocol}`);
+    }
+
+    const incoming: IncomingHttpHeaders = request.headers;
+    const { partition, routeToken, caller } = await credentials.read(query, incoming);
+    const { address, secure } = origin(incoming, socket.remoteAddress);
+    const traceparent = traceparentOf(incoming.traceparent);
+    const onJoined = (upstream: Socket): void => {
+      if (head.length > 0) socket.unshift(head);
+      for (const end of [socket, upstream]) end.setKeepAlive(true, 30_000);
+      const joined = splice(socket, upstream, () => state.passages.delete(joined));
+      state.passages.add(joined);
+      if (state.draining) joined.leave();
+    };
+
+    const asked = await askOwners(
+      { partition, owners, waitMs: parts.ownerWaitMs, clientGone: gone, onWaited: metrics.unownedWait },
+      async owner => {
+        const token =
+          routeToken ?? (caller === undefined ? undefined : await minter.mint(caller, partition, owner.epoch));
+        if (token === undefined) throw new Error('a credential without a token and without a caller');
+        // http-proxy sends what it finds on the request itself.
+        request.url = path;
+        request.headers = upgradeHeaders(
+          incoming,
+          { routeToken: token, traceparent, clientAddress: address, secure },
+          subProtocol,
+        ) as IncomingHttpHeaders;
+        return proxy.upgrade(request, socket, owner.address, gone, onJoined);
+      },
+    );
+    switch (asked.kind) {
+      case 'served':
+        return metrics.routed(asked.attempts === 1 ? 'routed' : 'rerouted');
+      case 'client-gone':
+        return metrics.routed('client_gone');
+      case 'no-owner':
+        metrics.routed('no_owner');
+        log.warn({ partition, reason: asked.reason, traceparent }, 'no owner in time');
+        return refuse(closeCodes.tryAgainLater, 'no replica owns the partition now');
+      case 'broken':
+        metrics.routed('broken');
+        log.warn({ partition, reason: asked.reason, traceparent }, 'a gateway refused an upgrade');
+        return refuse(closeCodes.tryAgainLater, 'the gateway refused the connection');
+    }
+  };
+
+  return (request, socket, head) => {
+    // Before anything else: a reset while the upgrade is pending is an error event that would end the process.
+    socket.on('error', () => undefined);
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      return endWithError(socket, 400, 'the only protocol to upgrade to is websocket');
+    }
+    serve(request, socket, head, gone.signal).catch((error: unknown) => {
+      const [code, reason] = closeOf(error);
+      metrics.routed(code === closeCodes.tryAgainLater ? 'no_owner' : 'unauthenticated');
+      if (!(error instanceof PenstockError)) log.error({ error }, 'an upgrade failed');
+      try {
+        refusals.refuse(request, socket, head, code, reason);
+      } catch (refusalError) {
+        log.error({ reason: messageOf(refusalError) }, 'an upgrade could not be refused');
+        socket.destroy();
+      }
+    });
+  };
+}
+
+/** The close code for what a credential lacked, or for what we lack. */
+function closeOf(error: unknown): [code: number, reason: string] {
+  const fault = faultOf(error);
+  if (fault === 'expired') return [closeCodes.tokenExpired, messageOf(error)];
+  if (fault !== undefined) return [closeCodes.unauthorized, messageOf(error)];
+  return [
+    closeCodes.tryAgainLater,
+    error instanceof PenstockError ? error.message : 'something went wrong on our side',
+  ];
+}

@@ -1,0 +1,48 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+/** What became of a request or an upgrade that was to be routed. */
+export type Outcome =
+  | 'routed'
+  /** Routed, after a gateway had said that it was not the owner or could not be reached. */
+  | 'rerouted'
+  | 'unauthenticated'
+  | 'no_owner'
+  /** The gateway's answer was lost, or was none. */
+  | 'broken'
+  | 'overloaded'
+  | 'client_gone'
+  /** Not a request that could be routed: sub-protocol, path, size. */
+  | 'refused';
+
+export interface RouterMetrics {
+  routed(outcome: Outcome): void;
+  unownedWait(seconds: number): void;
+}
+
+/** @param connections client connections open now. */
+export function routerMetrics(registry: Registry, connections: () => number): RouterMetrics {
+  new Gauge({
+    name: 'penstock_router_connections',
+    help: 'Client connections that are open',
+    registers: [registry],
+    collect() {
+      this.set(connections());
+    },
+  });
+  const routed = new Counter({
+    name: 'penstock_router_routed_total',
+    help: 'Requests and WebSocket upgrades for /graphql, by what became of them',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  const unowned = new Histogram({
+    name: 'penstock_router_unowned_wait_seconds',
+    help: 'Time that a request waited for an owner of its partition, where it had to',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });
+  return {
+    routed: outcome => routed.inc({ outcome }),
+    unownedWait: seconds => unowned.observe(seconds),
+  };
+}

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KeyStore } from '../../lib/auth/index.ts';
+import { PenstockError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/ops/index.ts';
+import { answerError, answerJson, HttpRefusal } from './answers.ts';
+import type { HttpHandler } from './graphql-http.ts';
+import { targetOf } from './request-target.ts';
+import type { Site } from './site.ts';
+
+export interface Endpoints {
+  login: HttpHandler;
+  route: HttpHandler;
+  graphql: HttpHandler;
+  jwks: HttpHandler;
+  site: Site;
+}
+
+/** Which handler a path and a method lead to. Never rejects; every error is answered in JSON. */
+export function requestListener(
+  endpoints: Endpoints,
+  log: Logger,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const paths: Readonly<Record<string, { methods: readonly string[]; handler: HttpHandler }>> = {
+    '/login': { methods: ['POST'], handler: endpoints.login },
+    '/route': { methods: ['POST'], handler: endpoints.route },
+    '/graphql': { methods: ['GET', 'POST'], handler: endpoints.graphql },
+    '/.well-known/jwks.json': { methods: ['GET', 'HEAD'], handler: endpoints.jwks },
+  };
+  const find = (path: string): { methods: readonly string[]; handler: HttpHandler } => {
+    const found = Object.hasOwn(paths, path) ? paths[path] : undefined;
+    if (found !== undefined) return found;
+    if (endpoints.site.has(path)) return { methods: ['GET', 'HEAD'], handler: endpoints.site.serve };
+    throw new HttpRefusal(404, 'BAD_USER_INPUT', 'there is nothing at this path');
+  };
+
+  return async (request, response) => {
+    try {
+      const target = targetOf(request.url);
+      const { methods, handler } = find(target.path);
+      if (!methods.includes(request.method ?? '')) {
+        const allow = methods.join(', ');
+        throw new HttpRefusal(405, 'BAD_USER_INPUT', `the method must be ${allow}`, { allow });
+      }
+      await handler(request, response, target);
+    } catch (error) {
+      if (response.destroyed) return;
+      if (!(error instanceof PenstockError)) log.error({ error }, 'a request failed');
+      if (response.headersSent) response.destroy();
+      else answerError(response, error);
+    }
+  };
+}
+
+/** The public keys. May be cached for less time than a new key is published before it signs. */
+export function jwksHandler(keys: KeyStore): HttpHandler {
+  return (request, response) => {
+    const body = keys.jwks();
+    const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url')}"`;
+    const headers = { etag, 'cache-control': `public, max-age=${keys.jwksMaxAgeSeconds}` };
+    if (request.headers['if-none-match'] === etag) response.writeHead(304, headers).end();
+    else answerJson(response, 200, body, headers);
+    return Promise.resolve();
+  };
+}

@@ -1,0 +1,78 @@
+import type { AccessTokenVerifier, KeyStore, LocalUsers, RouteTokenVerifier } from '../../lib/auth/index.ts';
+import { partitionOf } from '../../lib/kafka/index.ts';
+import type { Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import type { OwnerTable } from '../../lib/ownership/types.ts';
+import { originReader } from './client-origin.ts';
+import { credentialReader } from './credentials.ts';
+import { type Front, frontState, openFront } from './front.ts';
+import { openGatewayProxy } from './gateway-proxy.ts';
+import { graphqlHttp } from './graphql-http.ts';
+import { graphqlWs } from './graphql-ws.ts';
+import { loginHandler } from './login.ts';
+import { routerMetrics } from './metrics.ts';
+import { wsRefusals } from './refusals.ts';
+import { jwksHandler, requestListener } from './requests.ts';
+import { routeHandler } from './route.ts';
+import { openRouteMinter } from './route-minter.ts';
+import type { Site } from './site.ts';
+
+export interface RouterParts {
+  config: PenstockConfig<'http' | 'route' | 'gateway'>;
+  keys: KeyStore;
+  /** Undefined where another issuer makes the access tokens. */
+  users: LocalUsers | undefined;
+  access: AccessTokenVerifier;
+  routes: RouteTokenVerifier;
+  owners: OwnerTable;
+  site: Site;
+  ops: Pick<Ops, 'log' | 'metrics' | 'drainTimeoutMs'>;
+}
+
+/** What remains of the drain time-out for the parts that close behind the router, ms. */
+const closingMs = 1_500;
+
+/** The public face: login, route tokens, keys, the web app, and `/graphql` passed on to the owners. */
+export async function openRouter({
+  config,
+  keys,
+  users,
+  access,
+  routes,
+  owners,
+  site,
+  ops,
+}: RouterParts): Promise<Front> {
+  const { log } = ops;
+  const { maxConnections, connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, ownerWaitMs } = config.route;
+  const origin = originReader(config.route.trustedProxies);
+  const state = frontState();
+  const metrics = routerMetrics(ops.metrics, () => state.connections.size);
+  const minter = openRouteMinter(keys);
+  const proxy = openGatewayProxy({ connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, maxSockets: maxConnections });
+  const partitionFor = (userKey: string): number => partitionOf(userKey, owners.partitionCount());
+  const common = { owners, minter, proxy, origin, metrics, log, state, ownerWaitMs };
+
+  const front = await openFront(
+    { listen: config.http.listen, maxConnections, drainMs: Math.max(500, ops.drainTimeoutMs - closingMs) },
+    state,
+    requestListener(
+      {
+        login: loginHandler(users, keys, origin),
+        route: routeHandler({ access, keys, owners, partitionFor, origin }),
+        graphql: graphqlHttp({ ...common, access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes }),
+        jwks: jwksHandler(keys),
+        site,
+      },
+      log,
+    ),
+    graphqlWs({ ...common, credentials: credentialReader(access, routes, partitionFor), refusals: wsRefusals() }),
+    log,
+  );
+  return {
+    urls: front.urls,
+    async close() {
+      await front.close();
+      await proxy.close();
+    },
+  };
+}
