@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openClients } from '../../../services/gateway/clients.ts';
+import { until } from '../../support/until.ts';
+
+function client(partition: number, moved: number[]) {
+  return { partition, routed: true, moveOn: () => void moved.push(partition) };
+}
+
+test('only the clients of the partition are asked to move on', async () => {
+  const clients = openClients();
+  const moved: number[] = [];
+  for (const partition of [1, 1, 2]) clients.add(client(partition, moved));
+  clients.moveOn(1, 5);
+  await until('both have moved', () => moved.length === 2);
+  assert.deepEqual(moved, [1, 1]);
+  clients.moveOn('all', 0);
+  await until('all have moved', () => moved.length === 5);
+});
+
+test('clients move on spread over the window', async () => {
+  const draws = [0, 0.5, 0.999];
+  const clients = openClients(() => draws.shift() ?? 0);
+  const movedAtMs: number[] = [];
+  const startedMs = performance.now();
+  for (let i = 0; i < 3; i++) {
+    clients.add({ partition: 0, routed: false, moveOn: () => void movedAtMs.push(performance.now() - startedMs) });
+  }
+  clients.moveOn(0, 120);
+  await until('all have moved', () => movedAtMs.length === 3);
+  const [first = 0, second = 0, third = 0] = movedAtMs;
+  assert.ok(second - first > 40 && third - second > 40, String(movedAtMs));
+});
+
+test('a client that has gone, or whose partition has come back, is left alone', async () => {
+  const clients = openClients();
+  const moved: number[] = [];
+  const leave = clients.add(client(1, moved));
+  clients.add(client(2, moved));
+  clients.add(client(3, moved));
+  let leaving = true;
+  clients.moveOn(1, 0);
+  clients.moveOn(2, 0, () => leaving);
+  leave();
+  leaving = false;
+  clients.moveOn(3, 20);
+  await until('the third has moved', () => moved.length > 0);
+  assert.deepEqual(moved, [3]);
+});
+
+test('it is told when the last client of a partition has gone, once', () => {
+  const clients = openClients();
+  const emptied: number[] = [];
+  const joined: number[] = [];
+  clients.onEmptied(partition => emptied.push(partition));
+  clients.onJoined(({ partition }) => joined.push(partition));
+  const leave = [1, 1, 2].map(partition => clients.add(client(partition, [])));
+  assert.equal(clients.count(), 3);
+  assert.equal(clients.count(1), 2);
+  leave[0]?.();
+  assert.deepEqual(emptied, []);
+  leave[0]?.();
+  leave[1]?.();
+  leave[1]?.();
+  assert.deepEqual(emptied, [1]);
+  leave[2]?.();
+  assert.deepEqual(emptied, [1, 2]);
+  assert.equal(clients.count(), 0);
+  assert.deepEqual(joined, [1, 1, 2]);
+});
