@@ -2,8 +2,14 @@ import {
   buildASTSchema,
   type DefinitionNode,
   type DocumentNode,
+  type GraphQLArgument,
   GraphQLError,
+  type GraphQLInputField,
   type GraphQLSchema,
+  isInputObjectType,
+  isInputType,
+  isInterfaceType,
+  isObjectType,
   isTypeDefinitionNode,
   isTypeSystemDefinitionNode,
   isTypeSystemExtensionNode,
@@ -39,6 +45,7 @@ export function buildApp(source: { name: string; body: string }, problems: Probl
   try {
     const schema = buildASTSchema(withPlaceholders(document, unknown), { assumeValidSDL: true });
     const scalars = installScalars(schema, problems, unknown);
+    dropMisplacedDefaults(schema);
     for (const error of validateSchema(schema)) problems.addError(explained(error));
     return { schema, scalars };
   } catch (error) {
@@ -97,6 +104,21 @@ function withPlaceholders(document: DocumentNode, names: ReadonlySet<string>): D
   if (names.size === 0) return document;
   const placeholders = parse([...names].map(name => `scalar ${name}`).join('\n'), { noLocation: true });
   return { ...document, definitions: [...document.definitions, ...placeholders.definitions] };
+}
+
+/** graphql-js 17.1 throws on a default of what is no input type, before it can say that it is none. */
+function dropMisplacedDefaults(schema: GraphQLSchema): void {
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isInputObjectType(type)) Object.values(type.getFields()).forEach(drop);
+    else if (isObjectType(type) || isInterfaceType(type)) {
+      for (const field of Object.values(type.getFields())) field.args.forEach(drop);
+    }
+  }
+  for (const directive of schema.getDirectives()) directive.args.forEach(drop);
+
+  function drop(input: GraphQLArgument | GraphQLInputField): void {
+    if (!isInputType(input.type)) input.default = undefined;
+  }
 }
 
 /** Says what to do where graphql-js only says what is wrong. */

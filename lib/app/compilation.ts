@@ -5,6 +5,7 @@ import {
   getNamedType,
   isNonNullType,
   isObjectType,
+  isOutputType,
   isScalarType,
 } from 'graphql';
 import type { CommandPlan } from './plan.ts';
@@ -41,7 +42,7 @@ export function objectTypeOf(
 ): GraphQLObjectType | undefined {
   const type = isNonNullType(field.type) ? field.type.ofType : field.type;
   if (isObjectType(type) && !isRoot(type)) return type;
-  if (!isUndefined(type, scalars)) {
+  if (isOutputType(type) && !isUndefined(type, scalars)) {
     const message = `${field.name}: ${why}, so that its type must be an object type, not ${String(field.type)}`;
     problems.add(field.astNode?.type, message);
   }

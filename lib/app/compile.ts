@@ -1,4 +1,10 @@
-import { type ConstDirectiveNode, type GraphQLField, type GraphQLObjectType, isNonNullType } from 'graphql';
+import {
+  type ConstDirectiveNode,
+  type GraphQLField,
+  type GraphQLObjectType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
 import { buildApp } from './build.ts';
 import { compileCommand } from './command-fields.ts';
 import type { Compilation } from './compilation.ts';
@@ -23,9 +29,9 @@ const resolving = ['view', 'command', 'records'] as const;
 export function compileApp(source: { name: string; body: string }): AppPlan {
   const problems = new Problems(source.name);
   const { schema, scalars } = buildApp(source, problems);
-  const query = schema.getQueryType();
-  const mutation = schema.getMutationType();
-  const subscription = schema.getSubscriptionType();
+  const query = objectType(schema.getQueryType());
+  const mutation = objectType(schema.getMutationType());
+  const subscription = objectType(schema.getSubscriptionType());
   const roots = [query, mutation, subscription];
   const isRoot = (type: GraphQLObjectType) => roots.includes(type);
   const shapes = openShapes(scalars, isRoot, problems);
@@ -73,7 +79,12 @@ export function compileApp(source: { name: string; body: string }): AppPlan {
   return { schema, topics: topics.plans(), streams, commands, views, tables };
 }
 
-function fieldsOf(root: GraphQLObjectType | null | undefined): readonly GraphQLField<unknown, unknown>[] {
+/** Where GraphQL has refused a root type, it may be anything. */
+function objectType(root: GraphQLObjectType | null | undefined): GraphQLObjectType | undefined {
+  return isObjectType(root) ? root : undefined;
+}
+
+function fieldsOf(root: GraphQLObjectType | undefined): readonly GraphQLField<unknown, unknown>[] {
   return root ? Object.values(root.getFields()) : [];
 }
 

@@ -6,6 +6,7 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  isOutputType,
   isScalarType,
 } from 'graphql';
 import { argumentPlace, directivesOn, readDirective } from './directives.ts';
@@ -94,10 +95,12 @@ export function openShapes(
     if (isEnumType(inner)) return { kind: 'enum', values: inner.getValues().map(({ name }) => name) };
     if (isObjectType(inner) && !isRoot(inner)) return { kind: 'object', shape: shapeOf(inner).shape };
     const what = isObjectType(inner) ? 'an operation type' : 'an interface or union';
-    problems.add(
-      field.astNode?.type,
-      `${at}: ${inner.name} is ${what}; a record's field needs an object type, a scalar or an enum`,
-    );
+    // What is no output type at all has been refused by GraphQL.
+    if (isOutputType(inner))
+      problems.add(
+        field.astNode?.type,
+        `${at}: ${inner.name} is ${what}; a record's field needs an object type, a scalar or an enum`,
+      );
     return undefined;
   }
 

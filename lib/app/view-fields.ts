@@ -5,6 +5,7 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  isOutputType,
 } from 'graphql';
 import { type Compilation, isUndefined } from './compilation.ts';
 import { checkConnection, looksLikeConnection, pagingArguments } from './connections.ts';
@@ -68,7 +69,7 @@ function targetOf(
     const row = checkConnection(field, type, compilation.problems, compilation.scalars);
     return row && { kind: 'connection', row };
   }
-  if (isUndefined(type, compilation.scalars)) return undefined;
+  if (!isOutputType(type) || isUndefined(type, compilation.scalars)) return undefined;
   compilation.problems.add(
     field.astNode?.type,
     `${field.name}: a view gives a row (an object type), a list of rows, or a connection, not ${String(field.type)}`,
