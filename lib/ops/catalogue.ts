@@ -144,6 +144,10 @@ export const catalogue = {
   projector: {
     group: v(text('penstock-projector'), 'consumer group of the projectors'),
     batchRecords: v(integer(1, 100_000, 2_000), 'most records in one transaction'),
+    bufferBytes: v(
+      integer(1_048_576, 17_179_869_184, 67_108_864),
+      'bytes of records read ahead of the tables before reading waits',
+    ),
   },
 } as const;
 

@@ -1,0 +1,216 @@
+import type { AppPlan, TablePlan } from '../../lib/app/index.ts';
+import { type KafkaRecord, OffsetOutOfRangeError, type TopicPartition, type Topics } from '../../lib/kafka/index.ts';
+import type { Logger } from '../../lib/ops/index.ts';
+import type { TableVersion } from '../../lib/views/index.ts';
+import { applyBatch, type Chunk, type Target } from './batch.ts';
+import { insertPositions, liveScope, lockTopics, type StoredPosition } from './positions.ts';
+import { misfitOf } from './reading.ts';
+import { applySplitting, retrying } from './split.ts';
+import { faultOf, type Queries, type Store, type StoreSession } from './store.ts';
+import { createVersion, dropScope, dropUnfinished, makeLive, retireLive, tryBuildLock } from './versions.ts';
+
+export interface BuildContext {
+  store: Pick<Store, 'session'>;
+  topics: Pick<Topics, 'fetch' | 'offsets'>;
+  /** All tables of the app: a record that fits one of its topic's tables not feeds none. */
+  tables: AppPlan['tables'];
+  batchRecords: number;
+  log: Pick<Logger, 'info' | 'warn'>;
+  signal: AbortSignal;
+  onProgress(progress: Progress): void;
+}
+
+/** In records, or rather offsets: a compacted log has fewer. */
+export interface Progress {
+  done: number;
+  total: number;
+}
+
+export type BuildResult = { kind: 'swapped'; version: number } | { kind: 'busy' };
+
+/** Bytes of one fetch. */
+const fetchBytes = 1_048_576;
+/** Partitions that are fetched side by side. */
+const fetchesAtOnce = 4;
+
+/**
+ * Builds a new version of a table from the beginning of the log, beside the live one, and swaps it in. The new version
+ * follows the positions that the projectors have reached and never overtakes them. The swap is one transaction that holds
+ * these positions: what is missing then is applied in it, so that both versions are of the same state, and whoever reads
+ * or feeds the table meets the one or the other, whole.
+ *
+ * All writes go over the session that holds the table's build lock: where it breaks, so does the build, and the next one
+ * begins anew. @returns `busy` while another builds the table.
+ */
+export async function buildTable(context: BuildContext, plan: TablePlan): Promise<BuildResult> {
+  const session = await context.store.session();
+  try {
+    if (!(await tryBuildLock(session, plan.name))) return { kind: 'busy' };
+    const version = await session.transaction(async queries => {
+      await dropUnfinished(queries, plan.name);
+      return createVersion(queries, plan, 'building');
+    });
+    context.log.info({ table: plan.name, version: version.version }, 'building a table');
+    const build = new Build(context, session, version);
+    await build.begin();
+    do await build.catchUp();
+    while (!(await build.trySwap()));
+    context.log.info({ table: plan.name, version: version.version }, 'the new version is live');
+    await session.transaction(queries => dropScope(queries, version.id));
+    return { kind: 'swapped', version: version.version };
+  } finally {
+    session.release();
+  }
+}
+
+class Build {
+  readonly #context: BuildContext;
+  readonly #session: StoreSession;
+  readonly #version: TableVersion;
+  readonly #target: Target;
+  readonly #next = new Map<string, number>();
+  readonly #starts = new Map<string, number>();
+
+  constructor(context: BuildContext, session: StoreSession, version: TableVersion) {
+    this.#context = context;
+    this.#session = session;
+    this.#version = version;
+    this.#target = { scope: version.id, versions: async () => [version] };
+  }
+
+  /** Positions of its own, at the beginning of the log. */
+  async begin(): Promise<void> {
+    const live = await this.#goals(this.#session);
+    for (const [topic, positions] of Map.groupBy(live, ({ topic }) => topic)) {
+      const offsets = await this.#context.topics.offsets(
+        topic,
+        positions.map(({ partition }) => partition),
+      );
+      for (const { partition, next } of positions) {
+        // Where nothing is left of what the projectors have read, there is nothing to read again.
+        const start = Math.min(next, offsets.get(partition)?.start ?? 0);
+        this.#next.set(`${topic}/${partition}`, start);
+        this.#starts.set(`${topic}/${partition}`, start);
+      }
+    }
+    const starts = live.map(at => ({ ...at, offset: this.#nextOf(at) }));
+    await insertPositions(this.#session, this.#version.id, starts);
+  }
+
+  /** Up to where the projectors were when it began. */
+  async catchUp(): Promise<void> {
+    for (;;) {
+      const goals = await this.#goals(this.#session);
+      const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
+      this.#report(goals);
+      if (open.length === 0) return;
+      for (let at = 0; at < open.length; at += fetchesAtOnce) {
+        await this.#advance(open.slice(at, at + fetchesAtOnce), chunks =>
+          applySplitting(
+            chunks,
+            part => this.#session.transaction(queries => applyBatch(queries, this.#target, part)),
+            async ({ topic, partition, offset }: KafkaRecord, reason: string) =>
+              this.#context.log.warn({ topic, partition, offset, reason }, 'a record is left out'),
+          ),
+        );
+      }
+    }
+  }
+
+  /** False where the projectors have gone too far meanwhile to hold them up, or a record needs a transaction of its own. */
+  async trySwap(): Promise<boolean> {
+    const before = new Map(this.#next);
+    try {
+      return await retrying(() => this.#session.transaction(queries => this.#swap(queries)));
+    } catch (error) {
+      if (faultOf(error) !== 'record') throw error;
+      for (const [name, next] of before) this.#next.set(name, next);
+      return false;
+    }
+  }
+
+  async #swap(queries: Queries): Promise<boolean> {
+    const goals = await lockTopics(queries, liveScope, this.#version.plan.topics);
+    const positions = await lockTopics(queries, this.#version.id, this.#version.plan.topics);
+    for (const { topic, partition, next } of positions) this.#next.set(`${topic}/${partition}`, next);
+    const gap = goals.reduce((sum, goal) => sum + goal.next - this.#nextOf(goal), 0);
+    if (gap > this.#context.batchRecords * 2) return false;
+    for (;;) {
+      const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
+      if (open.length === 0) break;
+      await this.#advance(open, chunks => applyBatch(queries, this.#target, chunks));
+    }
+    await retireLive(queries, [this.#version.table]);
+    await makeLive(queries, this.#version);
+    return true;
+  }
+
+  /** Reads a piece of each partition, no further than its goal, and applies it. */
+  async #advance(
+    goals: readonly StoredPosition[],
+    apply: (chunks: readonly Chunk[]) => ReturnType<typeof applyBatch>,
+  ): Promise<void> {
+    this.#context.signal.throwIfAborted();
+    const chunks = await Promise.all(goals.map(goal => this.#read(goal)));
+    for (const chunk of chunks.flatMap(whole => slices(whole, this.#context.batchRecords))) {
+      const result = await apply([chunk]);
+      if (result.kind === 'stale') throw new Error(`somebody else moved a position of ${this.#version.table}'s build`);
+      this.#next.set(`${chunk.topic}/${chunk.partition}`, chunk.next);
+    }
+  }
+
+  async #read(goal: StoredPosition): Promise<Chunk> {
+    const { topic, partition } = goal;
+    const from = this.#nextOf(goal);
+    const batch = await this.#context.topics.fetch(goal, from, fetchBytes).catch(async (error: unknown) => {
+      if (!(error instanceof OffsetOutOfRangeError)) throw error;
+      // Retention has moved on since: what is gone from the log can't be built.
+      const { start = from } = (await this.#context.topics.offsets(topic, [partition])).get(partition) ?? {};
+      if (start <= from) throw error;
+      return { records: [], nextOffset: start };
+    });
+    const records = batch.records.filter(({ offset }) => offset < goal.next);
+    // Nothing more below the goal: then there were only control records, or what compaction has left.
+    const isAll = records.length < batch.records.length || batch.nextOffset >= goal.next || batch.nextOffset <= from;
+    const next = isAll ? goal.next : batch.nextOffset;
+    const { tables } = this.#context;
+    const judged = records.map(record => ({ record, misfit: misfitOf(tables, record) !== undefined }));
+    return { topic, partition, from, next, epoch: 0, records: judged };
+  }
+
+  async #goals(queries: Queries): Promise<StoredPosition[]> {
+    return queries.query<StoredPosition>(
+      `SELECT topic, partition, next, epoch, generation FROM penstock.view_positions
+       WHERE scope = $1 AND topic = ANY($2::text[]) ORDER BY topic COLLATE "C", partition`,
+      [liveScope, this.#version.plan.topics],
+    );
+  }
+
+  #nextOf({ topic, partition }: TopicPartition): number {
+    return this.#next.get(`${topic}/${partition}`) ?? 0;
+  }
+
+  #report(goals: readonly StoredPosition[]): void {
+    let done = 0;
+    let total = 0;
+    for (const goal of goals) {
+      const start = this.#starts.get(`${goal.topic}/${goal.partition}`) ?? 0;
+      done += this.#nextOf(goal) - start;
+      total += goal.next - start;
+    }
+    this.#context.onProgress({ done, total });
+  }
+}
+
+function slices(chunk: Chunk, size: number): Chunk[] {
+  const found: Chunk[] = [];
+  let { from } = chunk;
+  for (let at = 0; at < chunk.records.length; at += size) {
+    const records = chunk.records.slice(at, at + size);
+    const isLast = at + size >= chunk.records.length;
+    const next = isLast ? chunk.next : (records.at(-1)?.record.offset ?? from) + 1;
+    found.push({ ...chunk, from, next, records });
+    from = next;
+  }
+  return found.length > 0 ? found : [chunk];
+}

@@ -1,0 +1,79 @@
+import type { KafkaRecord, RecordBatch, TopicPartition } from '../../lib/kafka/index.ts';
+
+/** Records of one partition between the reader and the rows. Holds no more than about `maxBytes`. */
+export class Feed {
+  readonly at: TopicPartition;
+  readonly epoch: number;
+  readonly #maxBytes: number;
+  #next: number;
+  #fetched: number;
+  #records: KafkaRecord[] = [];
+  #bytes = 0;
+
+  constructor(at: TopicPartition, epoch: number, next: number, maxBytes: number) {
+    this.at = at;
+    this.epoch = epoch;
+    this.#maxBytes = maxBytes;
+    this.#next = next;
+    this.#fetched = next;
+  }
+
+  /** Where the position stands. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Where reading goes on. */
+  get fetched(): number {
+    return this.#fetched;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.#maxBytes;
+  }
+
+  /** Whether so much has been worked off that reading may go on: not at the first byte, or it would stutter. */
+  get hasRoom(): boolean {
+    return this.#bytes <= this.#maxBytes / 2;
+  }
+
+  get hasWork(): boolean {
+    return this.#fetched > this.#next;
+  }
+
+  add(batch: RecordBatch): void {
+    this.#records.push(...batch.records);
+    for (const record of batch.records) this.#bytes += sizeOf(record);
+    this.#fetched = batch.nextOffset;
+  }
+
+  /** What lies before this offset is gone from the log. */
+  skipTo(offset: number): void {
+    this.#fetched = Math.max(this.#fetched, offset);
+  }
+
+  /** The next records, at most `limit`; they stay here until {@link passed}. */
+  peek(limit: number): { from: number; next: number; records: readonly KafkaRecord[] } {
+    const records = this.#records.slice(0, limit);
+    const isAll = records.length === this.#records.length;
+    const last = records.at(-1);
+    return { from: this.#next, next: isAll || !last ? this.#fetched : last.offset + 1, records };
+  }
+
+  /** Everything below `next` has been applied. */
+  passed(next: number): void {
+    let count = 0;
+    for (const record of this.#records) {
+      if (record.offset >= next) break;
+      this.#bytes -= sizeOf(record);
+      count++;
+    }
+    this.#records.splice(0, count);
+    this.#next = next;
+  }
+}
+
+/** With what the objects themselves take, roughly. */
+function sizeOf({ key, value }: KafkaRecord): number {
+  return 200 + (key?.length ?? 0) + (value?.length ?? 0);
+}

@@ -1,0 +1,185 @@
+import type { DirectReader, KafkaRecord, ReadFault, TopicPartition, Topics } from '../../lib/kafka/index.ts';
+import type { Ops } from '../../lib/ops/index.ts';
+import { Feed } from './feed.ts';
+
+/** The next records of one partition. */
+export interface Helping {
+  feed: Feed;
+  from: number;
+  next: number;
+  records: readonly KafkaRecord[];
+}
+
+export interface FeedsOptions {
+  reader: DirectReader;
+  topics: Pick<Topics, 'offsets'>;
+  /** Most bytes of records of one partition that wait; a fetch that is under way comes on top. */
+  bytesPerPartition: number;
+  /** Called when there are records to take. */
+  onWork(): void;
+  ops: Pick<Ops, 'log' | 'readiness'>;
+}
+
+/** How long a partition that can't be read or applied is left alone, ms. */
+const retryMs = 2_000;
+/** A partition that is read again without a fault for so long is well, ms; the reader takes its time to be sure. */
+const recoveredMs = 5_000;
+
+/** The partitions that this process reads, each with a bounded queue; who is full is not read. */
+export class Feeds {
+  readonly #options: FeedsOptions;
+  readonly #feeds = new Map<string, Feed>();
+  readonly #blocked = new Set<Feed>();
+  /** Those that the reader has let go of for a fault. */
+  readonly #mending = new Set<Feed>();
+  readonly #troubles = new Map<string, { reason: string }>();
+  #turn = 0;
+
+  constructor(options: FeedsOptions) {
+    this.#options = options;
+  }
+
+  has(at: TopicPartition): boolean {
+    return this.#feeds.has(nameOf(at));
+  }
+
+  all(): readonly Feed[] {
+    return [...this.#feeds.values()];
+  }
+
+  open(at: TopicPartition, epoch: number, next: number): void {
+    this.close(at);
+    const feed = new Feed(at, epoch, next, this.#options.bytesPerPartition);
+    this.#feeds.set(nameOf(at), feed);
+    this.#read(feed);
+  }
+
+  close(at: TopicPartition): void {
+    const feed = this.#feeds.get(nameOf(at));
+    if (!feed) return;
+    this.#feeds.delete(nameOf(at));
+    this.#blocked.delete(feed);
+    this.#mending.delete(feed);
+    this.#clear(feed.at);
+    this.#options.reader.unassign(at);
+  }
+
+  closeAll(): void {
+    for (const { at } of this.all()) this.close(at);
+  }
+
+  /** Records of as many partitions as have some, at most `limit`, beginning with another partition each time. */
+  take(limit: number): Helping[] {
+    const ready = this.all().filter(feed => feed.hasWork && !this.#blocked.has(feed));
+    const start = ready.length === 0 ? 0 : this.#turn++ % ready.length;
+    const helpings: Helping[] = [];
+    let room = limit;
+    for (const [index, feed] of [...ready.slice(start), ...ready.slice(0, start)].entries()) {
+      if (room === 0) break;
+      const share = Math.max(1, Math.floor(room / (ready.length - index)));
+      const helping = { feed, ...feed.peek(share) };
+      helpings.push(helping);
+      room -= Math.min(room, helping.records.length);
+    }
+    return helpings;
+  }
+
+  /** What was taken is applied up to `next`. */
+  passed(feed: Feed, next: number): void {
+    if (!this.#isOpen(feed)) return;
+    feed.passed(next);
+    if (!this.#mending.has(feed)) {
+      this.#clear(feed.at);
+      if (feed.hasRoom) this.#read(feed);
+    }
+  }
+
+  /** Leaves a partition's records where they are, for a time. */
+  block(feed: Feed, reason: string): void {
+    if (!this.#isOpen(feed) || this.#blocked.has(feed)) return;
+    this.#report(feed.at, reason);
+    this.#blocked.add(feed);
+    setTimeout(() => {
+      if (this.#blocked.delete(feed)) this.#options.onWork();
+    }, retryMs).unref();
+  }
+
+  #isOpen(feed: Feed): boolean {
+    return this.#feeds.get(nameOf(feed.at)) === feed;
+  }
+
+  #read(feed: Feed): void {
+    const { reader, onWork } = this.#options;
+    if (reader.position(feed.at) !== undefined) return;
+    reader.assign(feed.at, feed.fetched, {
+      onBatch: batch => {
+        feed.add(batch);
+        if (feed.isFull) reader.unassign(feed.at);
+        onWork();
+      },
+      onFault: fault => {
+        this.#mending.add(feed);
+        void this.#mend(feed, fault);
+      },
+    });
+  }
+
+  /** What retention has deleted is passed over; anything else is waited for. */
+  async #mend(feed: Feed, fault: ReadFault): Promise<void> {
+    const { topic, partition } = feed.at;
+    let reason = `${topic}/${partition} can't be read at offset ${feed.fetched}: ${fault}`;
+    if (fault === 'OFFSET_OUT_OF_RANGE') {
+      const offsets = await this.#options.topics.offsets(topic, [partition]).catch(() => undefined);
+      const { start, end } = offsets?.get(partition) ?? {};
+      if (!this.#isOpen(feed)) return;
+      if (start !== undefined && start > feed.fetched) {
+        this.#options.ops.log.warn(
+          { topic, partition, from: feed.fetched, to: start },
+          'retention has deleted records',
+        );
+        feed.skipTo(start);
+        this.#mending.delete(feed);
+        this.#read(feed);
+        this.#options.onWork();
+        return;
+      }
+      if (end !== undefined && end < feed.fetched) {
+        reason = `${topic}/${partition} ends at ${end}, before the position ${feed.fetched}: created again? Rebuild its tables`;
+      }
+    }
+    if (!this.#isOpen(feed)) return;
+    const trouble = this.#report(feed.at, reason);
+    setTimeout(() => {
+      if (!this.#mending.delete(feed)) return;
+      this.#read(feed);
+      setTimeout(() => {
+        if (this.#isOpen(feed) && this.#troubles.get(nameOf(feed.at)) === trouble) this.#clear(feed.at);
+      }, recoveredMs).unref();
+    }, retryMs).unref();
+  }
+
+  #report(at: TopicPartition, reason: string): { reason: string } {
+    const name = nameOf(at);
+    if (this.#troubles.get(name)?.reason !== reason) this.#options.ops.log.warn({ ...at, reason }, 'a partition waits');
+    const trouble = { reason };
+    this.#troubles.set(name, trouble);
+    this.#tell();
+    return trouble;
+  }
+
+  #clear(at: TopicPartition): void {
+    if (this.#troubles.delete(nameOf(at))) this.#tell();
+  }
+
+  /** Several partitions may be in trouble; readiness tells of the first. */
+  #tell(): void {
+    const [first] = this.#troubles.values();
+    const others = this.#troubles.size - 1;
+    const reason = first && (others > 0 ? `${first.reason} (and ${others} more)` : first.reason);
+    this.#options.ops.readiness.set('partitions', reason);
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

@@ -1,0 +1,38 @@
+import { loadApp } from '../../lib/app/index.ts';
+import { connectKafka, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
+import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
+import { startProjector } from './projector.ts';
+import { openStore } from './store.ts';
+
+const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'projector'] as const;
+
+start('projector', async () => {
+  const config = readConfig(catalogue, sections, process.env);
+  const ops = await openOps('projector', config);
+  const plan = await loadApp(config.app.schema);
+  const connection = connectKafka(config.kafka, ops);
+  const topics = openTopics(connection);
+  const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, laneBufferBytes } = config.kafka;
+  const reader = openReader(connection, { maxWaitMs, partitionBytes });
+  const lanes = openLanes(connection, { bufferBytes: laneBufferBytes });
+  const store = openStore(config.postgres, ops);
+  const stopping = new AbortController();
+  /** Closed from left to right. */
+  const parts: Closable[] = [reader, lanes, store, topics, connection, ops];
+
+  const serving = startProjector({ config, plan, connection, reader, topics, lanes, store, ops }, stopping.signal).then(
+    projector => {
+      parts.unshift(projector);
+      ops.readiness.set('start', undefined);
+      ops.log.info({ tables: [...plan.tables.keys()] }, 'projecting');
+    },
+    (error: unknown) => {
+      if (!stopping.signal.aborted) throw error;
+    },
+  );
+  const onDraining = () => {
+    stopping.abort();
+    ops.onDraining();
+  };
+  await Promise.all([serving, runUntilSignal({ ...ops, onDraining }, parts)]);
+});

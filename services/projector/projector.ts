@@ -1,0 +1,110 @@
+import type { AppPlan } from '../../lib/app/index.ts';
+import {
+  type DirectReader,
+  type KafkaConnection,
+  type Lanes,
+  PartitionCountError,
+  type Topics,
+} from '../../lib/kafka/index.ts';
+import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { VersionCache } from '../../lib/views/index.ts';
+import { liveTarget } from './batch.ts';
+import { openBuilds } from './builds.ts';
+import { openDeadLetters } from './dead-letters.ts';
+import { Feeds } from './feeds.ts';
+import { openProjectorMetrics } from './metrics.ts';
+import { prepareVersions, TopicsError, topicStarts } from './prepare.ts';
+import { retrying } from './split.ts';
+import type { Store } from './store.ts';
+import { openTenancy } from './tenancy.ts';
+import { untilSuccess, watch } from './watch.ts';
+import { openWorker, type Worker } from './worker.ts';
+
+export interface ProjectorParts {
+  config: PenstockConfig<'kafka' | 'projector'>;
+  plan: Pick<AppPlan, 'tables'>;
+  connection: KafkaConnection;
+  reader: DirectReader;
+  topics: Topics;
+  lanes: Lanes;
+  store: Store;
+  ops: Pick<Ops, 'log' | 'metrics' | 'readiness'>;
+}
+
+/** How often positions are committed for lag displays, ms. */
+const commitIntervalMs = 5_000;
+
+/**
+ * Keeps an app's tables. Waits for Kafka and PostgreSQL, makes versions and positions go with the schema, then feeds the
+ * live versions from the partitions that the group gives it, and builds what has changed beside.
+ * @throws TopicsError, PartitionCountError: the topics are not what the schema needs.
+ */
+export async function startProjector(parts: ProjectorParts, signal: AbortSignal): Promise<Closable> {
+  const { config, plan, connection, reader, topics, lanes, store, ops } = parts;
+  const { tables } = plan;
+  const metrics = openProjectorMetrics(ops.metrics);
+  const { createTopics, partitions, replicationFactor } = config.kafka;
+  const create = createTopics ? { partitions, replicationFactor } : undefined;
+  const isFinal = (error: unknown) => error instanceof TopicsError || error instanceof PartitionCountError;
+
+  const starts = await untilSuccess('kafka', () => topicStarts(tables, topics, create), isFinal, ops, signal);
+  const prepare = () => retrying(() => store.transaction(queries => prepareVersions(queries, tables, starts)));
+  const toBuild = await untilSuccess('postgres', prepare, () => false, ops, signal);
+
+  const watches = [
+    watch('kafka', () => topics.clusterId(), ops),
+    watch('postgres', () => store.transaction(queries => queries.query('SELECT 1')), ops),
+  ];
+  let worker: Worker | undefined;
+  const feeds = new Feeds({
+    reader,
+    topics,
+    bytesPerPartition: Math.max(minBytesPerPartition, config.projector.bufferBytes / Math.max(1, starts.length)),
+    onWork: () => worker?.wake(),
+    ops,
+  });
+  const tenancy = await openTenancy({
+    connection,
+    config,
+    topics: [...new Set(starts.map(({ topic }) => topic))],
+    feeds,
+    store,
+    ops,
+  });
+  const onApplied = everyOnceInAWhile(commitIntervalMs, () => void tenancy.commit());
+  const { batchRecords } = config.projector;
+  const deadLetters = openDeadLetters(topics, lanes, {
+    group: config.projector.group,
+    create: create && { replicationFactor },
+    onSent: topic => metrics.deadLetters.inc({ topic }),
+  });
+  worker = openWorker({
+    ...{ feeds, store, target: liveTarget(new VersionCache()), tables, deadLetters, batchRecords, metrics, ops },
+    onStale: at => tenancy.onStale(at),
+    onApplied,
+  });
+  const builds = openBuilds(toBuild, { store, topics, tables, batchRecords, log: ops.log, metrics });
+  let closing: Promise<void> | undefined;
+  return {
+    close: () =>
+      (closing ??= (async () => {
+        await builds.close();
+        await worker.close();
+        await tenancy.commit();
+        await tenancy.close();
+        for (const each of watches) await each.close();
+      })()),
+  };
+}
+
+/** A partition gets at least this much room, however many there are. */
+const minBytesPerPartition = 65_536;
+
+function everyOnceInAWhile(intervalMs: number, run: () => void): () => void {
+  let last = performance.now();
+  return () => {
+    if (performance.now() - last < intervalMs) return;
+    last = performance.now();
+    run();
+  };
+}

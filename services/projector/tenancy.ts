@@ -1,0 +1,131 @@
+import { messageOf } from '../../lib/errors.ts';
+import {
+  type Assignment,
+  type ControlGroup,
+  FencedMemberError,
+  joinControlGroup,
+  type KafkaConnection,
+  type TopicPartition,
+} from '../../lib/kafka/index.ts';
+import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import type { Feeds } from './feeds.ts';
+import { claimPositions } from './positions.ts';
+import { retrying } from './split.ts';
+import type { Store } from './store.ts';
+
+/** Which partitions this process feeds the tables from, as the group says; each is claimed in PostgreSQL before. */
+export interface Tenancy extends Closable {
+  /** Positions that were found elsewhere than we left them. Believed only if the group says so, too. */
+  onStale(at: readonly TopicPartition[]): void;
+  /** For lag displays; failures don't matter. */
+  commit(): Promise<void>;
+}
+
+export interface TenancyOptions {
+  connection: KafkaConnection;
+  config: PenstockConfig<'kafka' | 'projector'>;
+  topics: readonly string[];
+  feeds: Feeds;
+  store: Pick<Store, 'transaction'>;
+  ops: Pick<Ops, 'log' | 'readiness'>;
+}
+
+const retryMs = 300;
+
+export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
+  const { connection, config, topics, feeds, store, ops } = options;
+  let assignment: Assignment | undefined;
+  let group: ControlGroup | undefined;
+  let closed = false;
+  let wake: (() => void) | undefined;
+  /** Claims happen one after the other, so that an older one never fences a newer one. */
+  let claims: Promise<void> = Promise.resolve();
+  ops.readiness.set('group', 'not in the consumer group yet');
+
+  function onAssigned(assigned: Assignment): void {
+    assignment = assigned;
+    ops.readiness.set('group', undefined);
+    const mine = new Set(assigned.partitions);
+    for (const { at } of feeds.all()) if (!mine.has(at.partition)) feeds.close(at);
+    const all = assigned.partitions.flatMap(partition => topics.map(topic => ({ topic, partition })));
+    enqueue(
+      all.filter(at => !feeds.has(at)),
+      assigned,
+      false,
+    );
+  }
+
+  function onLost(reason: string): void {
+    assignment = undefined;
+    ops.readiness.set('group', `not in the consumer group: ${reason}`);
+    feeds.closeAll();
+  }
+
+  function enqueue(at: readonly TopicPartition[], under: Assignment, mustProve: boolean): void {
+    if (at.length > 0) claims = claims.then(() => claim(at, under, mustProve));
+  }
+
+  /** Tries until it is done, or the assignment is not the one any more under which it began. */
+  async function claim(at: readonly TopicPartition[], under: Assignment, mustProve: boolean): Promise<void> {
+    let isProven = false;
+    let isStale = mustProve;
+    while (!closed && assignment === under) {
+      try {
+        if (isStale) {
+          await group?.heartbeat();
+          isProven = true;
+        }
+        const result = await retrying(() =>
+          store.transaction(queries => claimPositions(queries, at, under.generation, isProven)),
+        );
+        if (result.kind === 'claimed') {
+          if (assignment !== under || closed) return;
+          for (const { topic, partition, epoch, next } of result.positions)
+            feeds.open({ topic, partition }, epoch, next);
+          ops.log.info({ generation: under.generation, positions: result.positions.length }, 'claimed');
+          return;
+        }
+        isStale = true;
+      } catch (error) {
+        if (error instanceof FencedMemberError) {
+          ops.log.warn({ reason: messageOf(error) }, 'fenced: waiting for the group');
+          return;
+        }
+        ops.log.warn({ reason: messageOf(error) }, 'partitions could not be claimed yet');
+      }
+      await new Promise<void>(resolve => {
+        wake = resolve;
+        setTimeout(resolve, retryMs).unref();
+      });
+    }
+  }
+
+  group = await joinControlGroup(connection, {
+    groupId: config.projector.group,
+    topics,
+    address: '',
+    sessionTimeoutMs: config.kafka.sessionTimeoutMs,
+    heartbeatIntervalMs: config.kafka.heartbeatIntervalMs,
+    onAssigned,
+    onLost,
+  });
+
+  return {
+    onStale(at) {
+      for (const each of at) feeds.close(each);
+      if (assignment) enqueue(at, assignment, true);
+    },
+    async commit() {
+      const offsets = feeds.all().map(({ at, next }) => ({ ...at, offset: next }));
+      if (offsets.length > 0) await group?.commit(offsets).catch(() => undefined);
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      wake?.();
+      feeds.closeAll();
+      await claims;
+      await group?.close();
+    },
+  };
+}
