@@ -17,9 +17,9 @@ export class ByteWriter {
     return this.#buffer.subarray(0, this.length);
   }
 
-  /** The written bytes as base64url, without a copy. */
-  toBase64url(): string {
-    return this.#buffer.toString('base64url', 0, this.length);
+  /** The bytes from `start` on as base64url, without a copy. */
+  toBase64url(start: number): string {
+    return this.#buffer.toString('base64url', start, this.length);
   }
 
   byte(value: number): void {
@@ -47,6 +47,13 @@ export class ByteWriter {
     this.#reserve(bytes.length);
     this.#buffer.set(bytes, this.length);
     this.length += bytes.length;
+  }
+
+  /** `length` of the bytes that the characters of a latin1 string stand for. */
+  latin1(text: string, length: number): void {
+    this.#reserve(length);
+    this.#buffer.write(text, this.length, length, 'latin1');
+    this.length += length;
   }
 
   text(text: string): void {

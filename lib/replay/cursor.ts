@@ -1,7 +1,8 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { PenstockError } from '../errors.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { fingerprintLength, openFingerprints } from './fingerprint.ts';
+import { type Hmac, innerPadBytes, openHmac } from './hmac.ts';
 import type { CursorCodec, PartitionPosition, Position } from './types.ts';
 
 const version = 1;
@@ -29,8 +30,7 @@ const kinds = ['stream', 'view'] as const;
  */
 export function openCursorCodec(secrets: string): CursorCodec {
   const keys = readKeys(secrets);
-  const [signing] = keys.values();
-  if (signing === undefined) throw new Error('cursor secrets: none given');
+  const signing = firstOf(keys);
   const fingerprints = openFingerprints();
   const topicNames = new Map<string, Buffer>();
   const writer = new ByteWriter();
@@ -38,15 +38,16 @@ export function openCursorCodec(secrets: string): CursorCodec {
 
   function format(position: Position): string {
     writer.reset();
+    writer.bytes(signing.hmac.innerPad);
     writer.byte(version);
-    writer.bytes(signing?.header ?? Buffer.alloc(0));
+    writer.bytes(signing.header);
     writer.byte(position.kind === 'stream' ? 0 : 1);
     writer.bytes(fingerprints('user', position.userKey));
     if (position.kind === 'stream') writer.bytes(fingerprints('binding', position.binding));
     writer.bytes(fingerprints('cluster', position.clusterId));
     writePartitions(position);
-    if (signing !== undefined) writer.bytes(tagOf(signing.key, writer.written()));
-    return writer.toBase64url();
+    writer.latin1(signing.hmac.digest(writer.written()), tagBytes);
+    return writer.toBase64url(innerPadBytes);
   }
 
   function writePartitions({ partitions: given, sequences }: Position): void {
@@ -104,9 +105,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
     if (reader.byte() !== version) throw invalid('has an unknown version');
     const key = keys.get(reader.text());
     if (key === undefined) throw invalid('is signed with an unknown key');
-    const signed = bytes.length - tagBytes;
-    if (signed <= 0 || !timingSafeEqual(tagOf(key.key, bytes.subarray(0, signed)), bytes.subarray(signed)))
-      throw invalid('has a signature that does not hold');
+    if (!holds(key.hmac, bytes)) throw invalid('has a signature that does not hold');
     const kind = kinds[reader.byte()];
     if (kind === undefined) throw invalid('has an unknown kind');
     const userKey = reader.bytes(fingerprintLength).toString('base64url');
@@ -116,6 +115,13 @@ export function openCursorCodec(secrets: string): CursorCodec {
     if (reader.remaining !== tagBytes) throw invalid('has a wrong length');
     return { kind, userKey, binding, clusterId, partitions, sequences };
   }
+}
+
+function holds({ innerPad, digest }: Hmac, bytes: Buffer): boolean {
+  const signed = bytes.length - tagBytes;
+  if (signed <= 0) return false;
+  const tag = Buffer.from(digest(Buffer.concat([innerPad, bytes.subarray(0, signed)])), 'latin1');
+  return timingSafeEqual(tag.subarray(0, tagBytes), bytes.subarray(signed));
 }
 
 function readPartitions(reader: ByteReader): Pick<Position, 'partitions' | 'sequences'> {
@@ -140,7 +146,7 @@ function readPartitions(reader: ByteReader): Pick<Position, 'partitions' | 'sequ
 interface SigningKey {
   /** The key's id as it stands in a cursor: length and text. */
   header: Buffer;
-  key: KeyObject;
+  hmac: Hmac;
 }
 
 function readKeys(secrets: string): ReadonlyMap<string, SigningKey> {
@@ -155,13 +161,14 @@ function readKeys(secrets: string): ReadonlyMap<string, SigningKey> {
     if (keys.has(id)) throw new Error(`cursor secrets: ${id} is given twice`);
     const header = new ByteWriter();
     header.text(id);
-    keys.set(id, { header: Buffer.from(header.written()), key: createSecretKey(secret) });
+    keys.set(id, { header: Buffer.from(header.written()), hmac: openHmac(secret) });
   }
   return keys;
 }
 
-function tagOf(key: KeyObject, bytes: Uint8Array): Buffer {
-  return createHmac('sha256', key).update(bytes).digest().subarray(0, tagBytes);
+function firstOf(keys: ReadonlyMap<string, SigningKey>): SigningKey {
+  for (const key of keys.values()) return key;
+  throw new Error('cursor secrets: none given');
 }
 
 function inOrder(partitions: readonly PartitionPosition[]): readonly PartitionPosition[] {

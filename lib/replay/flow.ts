@@ -3,8 +3,7 @@ import type { ReadFault, TopicPartition } from '../kafka/types.ts';
 import type { LogRecord, Point } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
-import { Seam } from './seam.ts';
-import type { SequenceMemory } from './sequence-filter.ts';
+import type { Seam } from './seam.ts';
 import type { Tail, TailListener } from './tail.ts';
 
 /** What a flow needs of its stream. */
@@ -12,8 +11,11 @@ export interface FlowStream {
   key: string | undefined;
   scans: Scans;
   metrics: ReplayMetrics;
+  /** Whether this much more may be queued for the taker. Always, when nothing is: so a flow that waits is always woken. */
   hasRoom(bytes: number): boolean;
-  /** Records that wait for a replay take (or, negative, give back) this much of the budget. */
+  /** Whether this much more may wait for the end of a replay. */
+  mayKeep(bytes: number): boolean;
+  /** Records that wait for the end of a replay have become more or (negative) fewer. */
   keep(bytes: number): void;
   queue(record: LogRecord): void;
   /** This much of the log was read for the stream; false: it was too much, and the stream has ended. */
@@ -38,11 +40,12 @@ export class Flow implements TailListener {
   /** Not yet counted as resumed. */
   #resuming = false;
 
-  constructor(at: TopicPartition, tail: Tail, start: Point, sequences: SequenceMemory, stream: FlowStream) {
+  /** Takes the tail over: it is released when the flow is closed. */
+  constructor(at: TopicPartition, tail: Tail, seam: Seam, stream: FlowStream) {
     this.at = at;
     this.#tail = tail;
     this.#stream = stream;
-    this.#seam = new Seam(start, sequences);
+    this.#seam = seam;
   }
 
   mustCheck(): void {
@@ -85,12 +88,14 @@ export class Flow implements TailListener {
 
   live(record: LogRecord, before: Point): void {
     const waited = this.#seam.bufferBytes;
-    switch (this.#seam.live(record, before, this.#stream.hasRoom(record.sizeBytes))) {
+    const { sizeBytes } = record;
+    const room = this.isLive ? this.#stream.hasRoom(sizeBytes) : this.#stream.mayKeep(sizeBytes);
+    switch (this.#seam.live(record, before, room)) {
       case 'queue':
         this.#stream.queue(record);
         return;
       case 'buffered':
-        this.#stream.keep(record.sizeBytes);
+        this.#stream.keep(sizeBytes);
         return;
       case 'let-go':
         this.#stream.keep(-waited);

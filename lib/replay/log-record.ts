@@ -1,5 +1,4 @@
-import type { KafkaRecord } from '../kafka/types.ts';
-import { sequenceOf } from './sequence-filter.ts';
+import { type KafkaRecord, sequenceOf } from '../kafka/index.ts';
 import type { StreamRecord } from './types.ts';
 
 /** A record with what every stream would otherwise work out for itself. Shared by all of them: never changed. */

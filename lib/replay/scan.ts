@@ -4,7 +4,13 @@
  */
 
 import { messageOf } from '../errors.ts';
-import type { ReadFault, RecordBatch, TopicPartition, Topics } from '../kafka/types.ts';
+import {
+  type ReadFault,
+  type RecordBatch,
+  type TopicPartition,
+  type Topics,
+  UnreadableBatchError,
+} from '../kafka/index.ts';
 import type { Logger } from '../ops/index.ts';
 import { type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
@@ -103,6 +109,7 @@ export function openScans(parts: { topics: Topics; concurrency: number; metrics:
           }
         } catch (error) {
           log.warn({ ...scan.at, offset: from, reason: messageOf(error) }, 'a replay cannot read on');
+          if (error instanceof UnreadableBatchError) fail(scan, ({ next }) => next <= from, 'UNREADABLE');
         }
         if ((stuck += 1) % patience === 0 || stuck === 1) await judge(scan, from);
         await backOff.wait();
@@ -156,15 +163,24 @@ export function openScans(parts: { topics: Topics; concurrency: number; metrics:
       const gone = count === undefined || partition >= count;
       const bounds = gone ? undefined : (await topics.offsets(topic, [partition])).get(partition);
       if (!gone && bounds === undefined) return;
-      for (const rider of [...scan.clients]) {
-        const lost = bounds === undefined || rider.next < bounds.start || rider.client.until > bounds.end;
-        if (!lost || rider.next > from) continue;
-        scan.clients.delete(rider);
-        rider.client.failed(gone ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'OFFSET_OUT_OF_RANGE');
-      }
+      const fault = gone ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'OFFSET_OUT_OF_RANGE';
+      fail(
+        scan,
+        ({ next, client }) =>
+          next <= from && (bounds === undefined || next < bounds.start || client.until > bounds.end),
+        fault,
+      );
     } catch (error) {
       log.debug({ ...scan.at, reason: messageOf(error) }, 'the bounds of the log cannot be had');
     }
+  }
+}
+
+function fail(scan: Scan, lost: (rider: Rider) => boolean, fault: ScanFault): void {
+  for (const rider of [...scan.clients]) {
+    if (!lost(rider)) continue;
+    scan.clients.delete(rider);
+    rider.client.failed(fault);
   }
 }
 

@@ -1,5 +1,3 @@
-import type { KafkaRecord } from '../kafka/types.ts';
-
 /**
  * Whether a record repeats what its key has already shown: a handler that crashed between publishing and forgetting
  * publishes again under the same sequence numbers (`ce_keysequence`). Per topic and key the log is in order of
@@ -7,17 +5,6 @@ import type { KafkaRecord } from '../kafka/types.ts';
  */
 export function repeats(lastPassed: number | undefined, sequence: number | undefined): boolean {
   return lastPassed !== undefined && sequence !== undefined && sequence <= lastPassed;
-}
-
-/** `ce_keysequence` of a record; undefined where absent or not a whole number. */
-export function sequenceOf(record: KafkaRecord): number | undefined {
-  const header = record.headers.ce_keysequence;
-  const first = Array.isArray(header) ? header[0] : header;
-  if (first === undefined) return undefined;
-  const text = typeof first === 'string' ? first : first.toString('latin1');
-  if (!/^\d{1,16}$/.test(text)) return undefined;
-  const sequence = Number(text);
-  return Number.isSafeInteger(sequence) ? sequence : undefined;
 }
 
 /** Last sequences passed, by key. */
@@ -47,7 +34,7 @@ export function openSequenceMemory(keys: number): SequenceMemory {
 }
 
 /** For OWN streams: one key. */
-export function openSingleSequence(lastPassed: number | undefined): SequenceMemory {
+export function openSingleSequence(lastPassed?: number): SequenceMemory {
   let last = lastPassed;
   return {
     last: () => last,

@@ -6,14 +6,15 @@ export type StartVerdict =
   | { verdict: 'good' }
   /** Good, if the record at the position still has its timestamp: a topic made anew has offsets like the old one. */
   | { verdict: 'check' }
-  | { verdict: 'expired'; reason: string };
+  /** `anew`: this may not be the log that the position was made for; what is known of sequences does not count either. */
+  | { verdict: 'expired'; reason: string; anew: boolean };
 
 /** @param bounds fresh; undefined where the partition does not exist. */
 export function judgeStart(position: Point, bounds: Bounds | undefined): StartVerdict {
   const { offset, timestampMs } = position;
-  if (bounds === undefined) return { verdict: 'expired', reason: 'the partition does not exist' };
-  if (offset + 1 < bounds.start) return { verdict: 'expired', reason: 'the log begins after it' };
-  if (offset >= bounds.end) return { verdict: 'expired', reason: 'the log ends before it' };
+  if (bounds === undefined) return { verdict: 'expired', reason: 'the partition does not exist', anew: true };
+  if (offset + 1 < bounds.start) return { verdict: 'expired', reason: 'the log begins after it', anew: false };
+  if (offset >= bounds.end) return { verdict: 'expired', reason: 'the log ends before it', anew: true };
   return { verdict: timestampMs >= 0 && offset >= bounds.start ? 'check' : 'good' };
 }
 

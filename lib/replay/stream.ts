@@ -10,6 +10,7 @@ import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
 import { type LogRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
+import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
 import { earliestPoint } from './start.ts';
 import type { Tail } from './tail.ts';
@@ -21,6 +22,8 @@ export interface StreamParts {
   offsets: FreshOffsets;
   metrics: ReplayMetrics;
   scanMaxBytes: number;
+  /** Default: `seamRules`. */
+  rules?: SeamRules;
 }
 
 /** Where a flow begins. */
@@ -32,8 +35,8 @@ export interface FlowStart {
   check: boolean;
 }
 
-/** Keys whose last sequence an ALL stream remembers. */
-const rememberedKeys = 10_000;
+/** Keys whose last sequence an ALL stream remembers, per partition. */
+const rememberedKeys = 2_000;
 
 /** Begins at once; `gone` is called when it is closed. */
 export function beginStream(
@@ -58,13 +61,14 @@ class Stream implements RecordStream, FlowStream {
   #positions: PartitionPosition[] = [];
   #sequences: Readonly<Record<string, number>>;
   #ready: LogRecord[] = [];
-  /** Of the budget: what is ready, and what waits for replays. */
-  #usedBytes = 0;
   #readyBytes = 0;
+  /** Of live records that wait for the end of a replay. */
+  #keptBytes = 0;
   #replayBytes = 0;
   #firstServed = 0;
   #wake: (() => void) | undefined;
-  #expired: { reason: string; earliest: ReadonlyMap<number, Point> } | undefined;
+  /** What `next` throws when it has given everything. */
+  #failure: (() => PenstockError) | undefined;
   readonly #closing = new AbortController();
 
   constructor(
@@ -82,10 +86,12 @@ class Stream implements RecordStream, FlowStream {
     this.metrics = parts.metrics;
     const last = firstSequence(request, starts);
     this.#sequences = last === undefined ? {} : { [request.topic]: last };
-    const memory = this.key === undefined ? openSequenceMemory(rememberedKeys) : openSingleSequence(last);
     for (const [partition, { tail, point, check }] of starts) {
       const at: TopicPartition = { topic: request.topic, partition };
-      const flow = new Flow(at, tail, point ?? tail.reached(), memory, this);
+      // By partition: only within one are a key's records in order of sequence.
+      const memory = this.key === undefined ? openSequenceMemory(rememberedKeys) : openSingleSequence(last);
+      const seam = new Seam(point ?? tail.reached(), memory, parts.rules ?? seamRules);
+      const flow = new Flow(at, tail, seam, this);
       if (check) flow.mustCheck();
       this.#flowOf.set(partition, { flow, index: this.#flows.length });
       this.#flows.push(flow);
@@ -97,7 +103,7 @@ class Stream implements RecordStream, FlowStream {
   async next(): Promise<readonly StreamRecord[] | undefined> {
     for (;;) {
       if (this.#ready.length > 0) return this.#take();
-      if (this.#expired !== undefined) throw this.#expiredError(this.#expired.reason, this.#expired.earliest);
+      if (this.#failure !== undefined) throw this.#failure();
       if (this.#closing.signal.aborted) return undefined;
       if (this.#wake !== undefined) throw new Error('next() is already waiting');
       await new Promise<void>(resolve => {
@@ -112,7 +118,7 @@ class Stream implements RecordStream, FlowStream {
     const point = pointOf(record);
     found.flow.advance(point);
     this.#positions[found.index] = { ...found.flow.at, ...point };
-    if (this.key !== undefined && record.sequence !== undefined) this.#sequences = { [this.topic]: record.sequence };
+    this.#passSequence(record.sequence);
     return { partitions: this.#positions.slice(), sequences: this.#sequences };
   }
 
@@ -131,16 +137,19 @@ class Stream implements RecordStream, FlowStream {
   }
 
   hasRoom(bytes: number): boolean {
-    return this.#usedBytes === 0 || this.#usedBytes + bytes <= this.#request.bufferBytes;
+    return this.#readyBytes === 0 || this.#readyBytes + bytes <= this.#request.bufferBytes;
+  }
+
+  mayKeep(bytes: number): boolean {
+    return this.#keptBytes + bytes <= this.#request.bufferBytes;
   }
 
   keep(bytes: number): void {
-    this.#usedBytes += bytes;
+    this.#keptBytes += bytes;
   }
 
   queue(record: LogRecord): void {
     this.#ready.push(record);
-    this.#usedBytes += record.sizeBytes;
     this.#readyBytes += record.sizeBytes;
     this.#wakeUp();
   }
@@ -158,6 +167,11 @@ class Stream implements RecordStream, FlowStream {
   }
 
   faulted(flow: Flow, fault: ScanFault): void {
+    if (fault === 'UNREADABLE') {
+      const { topic, partition } = flow.at;
+      this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be read`));
+      return;
+    }
     // A topic made anew invalidates the positions in all of its partitions, whichever shows it.
     const lost = fault === 'TIMESTAMP_DIFFERS' ? this.#flows : [flow];
     const partitions = lost.map(({ at }) => at.partition);
@@ -170,7 +184,6 @@ class Stream implements RecordStream, FlowStream {
   #take(): readonly StreamRecord[] {
     const taken = this.#ready;
     this.#ready = [];
-    this.#usedBytes -= this.#readyBytes;
     this.#readyBytes = 0;
     // Not always the same flow first: one with a long way to go would keep all the room to itself.
     this.#firstServed += 1;
@@ -180,18 +193,30 @@ class Stream implements RecordStream, FlowStream {
   }
 
   #expire(reason: string, earliest: ReadonlyMap<number, Point>, anew = false): void {
-    if (this.#expired !== undefined || this.#closing.signal.aborted) return;
-    this.#expired = { reason, earliest };
-    if (anew) this.#sequences = {};
+    if (this.#failure !== undefined || this.#closing.signal.aborted) return;
     this.#parts.metrics.expired();
+    // The position to go on from is read when it is thrown: until then the taker may advance.
+    this.#end(() => this.#expiredError(reason, earliest, anew));
+  }
+
+  #end(failure: () => PenstockError): void {
+    if (this.#failure !== undefined || this.#closing.signal.aborted) return;
+    this.#failure = failure;
     for (const flow of this.#flows) flow.close();
     this.#wakeUp();
   }
 
-  #expiredError(reason: string, earliest: ReadonlyMap<number, Point>): PenstockError {
+  #passSequence(sequence: number | undefined): void {
+    if (this.key === undefined || sequence === undefined) return;
+    const last = this.#sequences[this.topic];
+    if (last === undefined || sequence > last) this.#sequences = { [this.topic]: sequence };
+  }
+
+  #expiredError(reason: string, earliest: ReadonlyMap<number, Point>, anew: boolean): PenstockError {
     const { partitions, sequences } = this.watermark();
     const position: StreamPosition = {
-      sequences,
+      // A log made anew may count anew.
+      sequences: anew ? {} : sequences,
       partitions: partitions.map(item => ({ ...item, ...earliest.get(item.partition) })),
     };
     return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reason}`, { position });

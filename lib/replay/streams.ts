@@ -6,7 +6,7 @@ import type { Point } from './log-record.ts';
 import { replayMetrics } from './metrics.ts';
 import { openRings } from './ring.ts';
 import { openScans } from './scan.ts';
-import { earliestPoint, judgeStart } from './start.ts';
+import { earliestPoint, judgeStart, type StartVerdict } from './start.ts';
 import { beginStream, type FlowStart } from './stream.ts';
 import { openTails, type Tail } from './tail.ts';
 import { beginTap } from './tap.ts';
@@ -92,14 +92,14 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     if (unproved.length === 0) return starts;
 
     const bounds = await offsets.bounds(topic, unproved);
-    const expired = new Map<number, string>();
+    const expired = new Map<number, StartVerdict & { verdict: 'expired' }>();
     for (const partition of unproved) {
       const tail = acquired.get(partition);
       if (tail === undefined) continue;
       // A partition that the position does not know was added since: it starts at its beginning.
       const point = points.get(partition) ?? earliestPoint(bounds.get(partition));
       const verdict = judgeStart(point, bounds.get(partition));
-      if (verdict.verdict === 'expired') expired.set(partition, verdict.reason);
+      if (verdict.verdict === 'expired') expired.set(partition, verdict);
       else starts.set(partition, { tail, point, check: verdict.verdict === 'check' });
     }
     if (expired.size > 0) throw expiredError(request, points, expired, bounds);
@@ -111,10 +111,11 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
   function expiredError(
     { topic, partitions, start }: StreamRequest,
     points: ReadonlyMap<number, PartitionPosition>,
-    expired: ReadonlyMap<number, string>,
+    expired: ReadonlyMap<number, StartVerdict & { verdict: 'expired' }>,
     bounds: ReadonlyMap<number, Bounds>,
   ): PenstockError {
     metrics.expired();
+    const anew = [...expired.values()].some(verdict => verdict.anew);
     const position: StreamPosition = {
       partitions: partitions.map(partition => ({
         topic,
@@ -122,9 +123,9 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
         ...earliestPoint(bounds.get(partition)),
         ...(expired.has(partition) ? {} : points.get(partition)),
       })),
-      sequences: start.kind === 'position' ? start.position.sequences : {},
+      sequences: start.kind !== 'position' || anew ? {} : start.position.sequences,
     };
-    const reasons = [...expired].map(([partition, reason]) => `partition ${partition}: ${reason}`);
+    const reasons = [...expired].map(([partition, { reason }]) => `partition ${partition}: ${reason}`);
     return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reasons.join('; ')}`, { position });
   }
 
@@ -178,6 +179,6 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
  */
 function provedBy(tail: Tail, { offset, timestampMs }: Point): boolean {
   const reached = tail.reached();
-  if (timestampMs < 0 || offset > reached.offset) return false;
+  if (!tail.isReading() || timestampMs < 0 || offset > reached.offset) return false;
   return (reached.offset === offset ? reached.timestampMs : tail.ring.timestampAt(offset)) === timestampMs;
 }

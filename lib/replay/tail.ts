@@ -28,6 +28,8 @@ export interface Tail {
   detach(key: string | undefined, listener: TailListener): void;
   /** Everything up to here has been shown. */
   reached(): Point;
+  /** Whether it reads: between a fault and the new beginning it does not, and what it knows is old. */
+  isReading(): boolean;
   /** The key's last sequence, if this tail has seen it. */
   lastSequence(key: string): number | undefined;
   /** The newest records, where the partition is held. */
@@ -102,6 +104,7 @@ class SharedTail implements RecordSink {
       attach: (key, listener) => this.#attach(key, listener),
       detach: (key, listener) => this.#detach(key, listener),
       reached: () => this.#reached,
+      isReading: () => this.#reading,
       lastSequence: key => this.#sequences.last(key),
       release: () => {
         if (released) return;

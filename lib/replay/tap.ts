@@ -2,6 +2,7 @@ import type { KafkaRecord, TopicPartition } from '../kafka/types.ts';
 import { Flow, type FlowStream } from './flow.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import type { Scans } from './scan.ts';
+import { Seam } from './seam.ts';
 import type { SequenceMemory } from './sequence-filter.ts';
 import type { Tails } from './tail.ts';
 
@@ -23,6 +24,7 @@ export async function beginTap(
     scans: parts.scans,
     metrics: parts.metrics,
     hasRoom: () => true,
+    mayKeep: () => true,
     keep: () => undefined,
     queue: ({ record }) => listener(record),
     replayed: () => true,
@@ -38,7 +40,7 @@ export async function beginTap(
   async function begin(): Promise<Flow> {
     const tail = parts.tails.acquire(at, false);
     await tail.ready();
-    const begun = new Flow(at, tail, tail.reached(), noMemory, stream);
+    const begun = new Flow(at, tail, new Seam(tail.reached(), noMemory), stream);
     begun.begin(false);
     if (ended) begun.close();
     return begun;

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { PenstockError } from '../../../lib/errors.ts';
+import { openCursorCodec } from '../../../lib/replay/cursor.ts';
+import { fingerprint } from '../../../lib/replay/fingerprint.ts';
+import type { Position } from '../../../lib/replay/types.ts';
+
+const secret = (id: string) => `${id}:${randomBytes(32).toString('base64')}`;
+const k1 = secret('k1');
+const codec = openCursorCodec(k1);
+
+const offsets = fc.oneof(
+  fc.integer({ min: -1, max: 300 }),
+  fc.maxSafeNat().map(offset => offset - 1),
+);
+const timestamps = fc.oneof(fc.constant(-1), fc.integer({ min: 0, max: 4_102_444_800_000 }));
+const topics = fc.oneof(fc.constantFrom('transactions', 'feedback'), fc.string({ minLength: 1, unit: 'binary' }));
+const partitions = fc
+  .uniqueArray(
+    fc.record(
+      { topic: topics, partition: fc.nat({ max: 2_000 }), offset: offsets, timestampMs: timestamps },
+      { noNullPrototype: true },
+    ),
+    { selector: ({ topic, partition }) => `${partition}/${topic}` },
+  )
+  .map(list => list.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1)));
+const sequences = fc
+  .dictionary(
+    topics,
+    fc.maxSafeNat().map(sequence => Math.min(sequence, Number.MAX_SAFE_INTEGER - 1)),
+    { maxKeys: 4 },
+  )
+  .map(found => Object.fromEntries(Object.entries(found).filter(([topic]) => topic !== '__proto__')));
+const positions: fc.Arbitrary<Position> = fc.record({
+  kind: fc.constantFrom('stream' as const, 'view' as const),
+  userKey: fc.string(),
+  binding: fc.string(),
+  clusterId: fc.string(),
+  partitions,
+  sequences,
+});
+
+test('a cursor gives back the position it was made of, with fingerprints in place of names', () => {
+  fc.assert(
+    fc.property(positions, position => {
+      assert.deepEqual(codec.parse(codec.format(position)), {
+        ...position,
+        sequences: { ...position.sequences },
+        userKey: fingerprint('user', position.userKey),
+        binding: position.kind === 'view' ? '' : fingerprint('binding', position.binding),
+        clusterId: fingerprint('cluster', position.clusterId),
+      });
+    }),
+  );
+});
+
+test('a cursor with any one bit changed is refused', () => {
+  fc.assert(
+    fc.property(positions, fc.nat(), (position, where) => {
+      const bytes = Buffer.from(codec.format(position), 'base64url');
+      const bit = where % (bytes.length * 8);
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      refused(bytes.toString('base64url'));
+    }),
+  );
+});
+
+test('every single bit of a cursor counts, and every character of its spelling', () => {
+  const cursor = codec.format(sample);
+  const bytes = Buffer.from(cursor, 'base64url');
+  for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+    const changed = Buffer.from(bytes);
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    refused(changed.toString('base64url'));
+  }
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  for (let index = 0; index < cursor.length; index += 1) {
+    for (const character of alphabet) {
+      if (character !== cursor[index]) refused(cursor.slice(0, index) + character + cursor.slice(index + 1));
+    }
+  }
+});
+
+test('what is no cursor at all is refused, whatever it is', () => {
+  for (const text of ['', 'x', 'null', `${codec.format(sample)}=`, ` ${codec.format(sample)}`, 'a'.repeat(2_000_000)]) {
+    refused(text);
+  }
+  fc.assert(fc.property(fc.string(), refused));
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => refused(Buffer.from(bytes).toString('base64url'))));
+});
+
+test('a cursor that was cut off or carries more is refused', () => {
+  const bytes = Buffer.from(codec.format(sample), 'base64url');
+  for (let length = 0; length < bytes.length; length += 1) refused(bytes.subarray(0, length).toString('base64url'));
+  refused(Buffer.concat([bytes, Buffer.alloc(1)]).toString('base64url'));
+});
+
+test('after a rotation the old key still verifies and the new one signs', () => {
+  const k2 = secret('k2');
+  const rotated = openCursorCodec(`${k2},${k1}`);
+  assert.deepEqual(rotated.parse(codec.format(sample)), codec.parse(codec.format(sample)));
+  refused(rotated.format(sample));
+  assert.deepEqual(openCursorCodec(k2).parse(rotated.format(sample)), rotated.parse(rotated.format(sample)));
+});
+
+test('a cursor signed with another secret under the same key id is refused', () => {
+  refused(openCursorCodec(secret('k1')).format(sample));
+});
+
+test('partitions given out of order are put in order', () => {
+  const reversed = { ...sample, partitions: [...sample.partitions].reverse() };
+  assert.equal(codec.format(reversed), codec.format(sample));
+});
+
+test('bad secrets are named', () => {
+  assert.throws(() => openCursorCodec(''), /none given/);
+  assert.throws(() => openCursorCodec('abc'), /id:base64/);
+  assert.throws(() => openCursorCodec(`k1:${randomBytes(31).toString('base64')}`), /k1 has 31 bytes/);
+  assert.throws(() => openCursorCodec(`${k1},${k1}`), /given twice/);
+});
+
+const sample: Position = {
+  kind: 'stream',
+  userKey: 'alice',
+  binding: 'transactions',
+  clusterId: 'cluster',
+  partitions: [
+    { topic: 'balance_changed', partition: 3, offset: 17, timestampMs: 1_790_000_000_000 },
+    { topic: 'balance_changed', partition: 4, offset: -1, timestampMs: -1 },
+  ],
+  sequences: { balance_changed: 5 },
+};
+
+function refused(cursor: string): void {
+  assert.throws(
+    () => codec.parse(cursor),
+    (error: unknown) => error instanceof PenstockError && error.code === 'CURSOR_INVALID',
+  );
+}

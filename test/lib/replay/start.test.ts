@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { earliestPoint, judgeStart } from '../../../lib/replay/start.ts';
+
+const known = 1_790_000_000_000;
+const cases: readonly [string, number, number, { start: number; end: number } | undefined, string][] = [
+  ['in the middle of the log', 5, -1, { start: 0, end: 10 }, 'good'],
+  ['in the middle, with a timestamp', 5, known, { start: 0, end: 10 }, 'check'],
+  ['on the last record', 9, known, { start: 0, end: 10 }, 'check'],
+  ['right before the first record', 2, known, { start: 3, end: 10 }, 'good'],
+  ['before everything in an empty log', -1, -1, { start: 0, end: 0 }, 'good'],
+  ['behind a log whose records are all gone', 9, known, { start: 10, end: 10 }, 'good'],
+  ['with lost records behind it', 1, known, { start: 3, end: 10 }, 'expired'],
+  ['before everything, when the beginning is gone', -1, -1, { start: 1, end: 10 }, 'expired'],
+  ['on the next record to be written', 10, known, { start: 0, end: 10 }, 'expired'],
+  ['far past the end', 1_000, -1, { start: 0, end: 10 }, 'expired'],
+  ['in an empty log that had records', 4, known, { start: 0, end: 0 }, 'expired'],
+  ['in a partition that is gone', 4, known, undefined, 'expired'],
+];
+for (const [name, offset, timestampMs, bounds, verdict] of cases) {
+  test(`a position ${name} is ${verdict}`, () => {
+    assert.equal(judgeStart({ offset, timestampMs }, bounds).verdict, verdict);
+  });
+}
+
+test('sequences still count where only retention has passed, not where the log may be another', () => {
+  const verdictOf = (offset: number) => judgeStart({ offset, timestampMs: -1 }, { start: 3, end: 10 });
+  assert.deepEqual(verdictOf(1), { verdict: 'expired', reason: 'the log begins after it', anew: false });
+  assert.deepEqual(verdictOf(10), { verdict: 'expired', reason: 'the log ends before it', anew: true });
+});
+
+test('what is gone goes on at the beginning of the log', () => {
+  assert.deepEqual(earliestPoint({ start: 3, end: 10 }), { offset: 2, timestampMs: -1 });
+  assert.deepEqual(earliestPoint(undefined), { offset: -1, timestampMs: -1 });
+});
