@@ -81,7 +81,12 @@ export async function startStack(wishes: StackWishes = {}): Promise<Stack> {
 export async function sharedStack(): Promise<Stack> {
   const file = process.env.TEST_STACK;
   if (file === undefined) throw new Error("TEST_STACK (the path of a stack's stack.json) is not set");
-  return stackAt(dirname(file), { output: () => '', stop: async () => null });
+  return attachStack(dirname(file));
+}
+
+/** A stack that somebody else has started and will stop. */
+export function attachStack(folder: string): Stack {
+  return stackAt(folder, { output: () => '', stop: async () => null });
 }
 
 export interface StackRun {
