@@ -17,7 +17,7 @@ export interface Outlet {
   room(): Promise<void> | undefined;
 }
 
-/** For a socket or a server response. */
+/** For a socket. */
 export function openOutlet(writable: Writable, options: OutletOptions): Outlet {
   const { bufferBytes, slowTimeoutMs, onSlow } = options;
   let gathering = false;

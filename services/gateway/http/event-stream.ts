@@ -24,7 +24,8 @@ export interface EventStream {
 }
 
 export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventStream {
-  const outlet = openOutlet(response, {
+  // Not the response itself: what it holds back when it ends comes after the end (node:http, chunked encoding).
+  const outlet = openOutlet(response.socket ?? response, {
     ...options,
     onSlow() {
       options.onSlow();
