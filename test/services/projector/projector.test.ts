@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { KafkaRecord, TopicPartition } from '../../../lib/kafka/index.ts';
+import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
+import { until } from '../../support/until.ts';
+
+let world: ProjectorWorld;
+beforeEach(async () => {
+  world = await openProjectorWorld();
+});
+afterEach(() => world.close());
+
+/** Two topics make one table of orders; the second alone makes another. */
+function shop(placed: string, shipped: string): string {
+  return `
+    scalar SafeInt
+    scalar DateTime
+    type Query {
+      order(id: ID!): Order @view(table: "order")
+      orders: [Order!]! @view(table: "order")
+      all: [Order!]! @view(table: "order") @requiresRole(anyOf: ["clerk"])
+      parcels: [Parcel!]! @view(table: "parcel")
+    }
+    type Order @table(name: "order", topics: ["${placed}", "${shipped}"], id: ["id"]) {
+      id: ID!
+      cents: SafeInt!
+      note: String
+      parcel: String @from(field: "code")
+      at: DateTime
+    }
+    type Parcel @table(name: "parcel", topics: ["${shipped}"], id: ["code"]) { code: ID! cents: SafeInt }
+  `;
+}
+
+async function newShop(partitions = 2) {
+  const placed = await world.topic(partitions);
+  const shipped = await world.topic(partitions);
+  return { placed, shipped, plan: world.plan(shop(placed, shipped)) };
+}
+
+async function contentOf(at: TopicPartition): Promise<KafkaRecord[]> {
+  const end = await world.topics.endOffset(at);
+  const records: KafkaRecord[] = [];
+  for (let offset = 0; offset < end; ) {
+    const batch = await world.topics.fetch(at, offset, 1_048_576);
+    records.push(...batch.records);
+    offset = batch.nextOffset;
+  }
+  return records;
+}
+
+test('a row merges two topics, shows once its non-null fields are known, and only to its owner', async () => {
+  const { placed, shipped, plan } = await newShop();
+  const projector = await world.start(plan);
+  const views = world.views(plan);
+  await world.send(shipped, 0, { key: 'alice', json: { id: 'o1', code: 'p1' } });
+  await world.caughtUp(shipped);
+  assert.deepEqual(await world.read(views, plan, 'orders', {}, 'alice'), []);
+  await world.send(placed, 0, {
+    key: 'alice',
+    json: { id: 'o1', cents: 1250, note: 'x', at: '2026-07-31T12:00:00+02:00' },
+  });
+  await world.caughtUp(placed);
+  const row = { id: 'o1', cents: 1250, note: 'x', parcel: 'p1', at: '2026-07-31T10:00:00.000Z' };
+  assert.deepEqual(await world.read(views, plan, 'orders', {}, 'alice'), [row]);
+  assert.deepEqual(await world.read(views, plan, 'order', { id: 'o1' }, 'alice'), row);
+  assert.deepEqual(await world.read(views, plan, 'orders', {}, 'bob'), []);
+  assert.equal(await world.read(views, plan, 'order', { id: 'o1' }, 'bob'), null);
+  assert.deepEqual(await world.read(views, plan, 'all'), [row]);
+  await projector.close();
+});
+
+test('a tombstone deletes the rows of its key; older records of other topics, read later, do not bring them back', async () => {
+  const { placed, shipped, plan } = await newShop();
+  await world.send(placed, 1, { key: 'carol', sequence: 1, json: { id: 'o1', cents: 1 } });
+  await world.send(shipped, 1, { key: 'carol', sequence: 2, json: { id: 'o1', code: 'p1' } });
+  await world.send(placed, 1, { key: 'carol', sequence: 3, json: { id: 'o2', cents: 2 } });
+  await world.send(placed, 1, { key: 'dave', sequence: 1, json: { id: 'o3', cents: 3 } });
+  await world.send(placed, 1, { key: 'carol', sequence: 4, value: null });
+  await world.send(shipped, 1, { key: 'carol', sequence: 5, json: { id: 'o2', code: 'p2' } });
+  await world.send(placed, 1, { key: 'carol', sequence: 6, json: { id: 'o2', cents: 20 } });
+  const projector = await world.start(plan);
+  const views = world.views(plan);
+  await world.caughtUp(placed, shipped);
+  const orders = (await world.read(views, plan, 'all')) as { id: string; cents: number; parcel: string | null }[];
+  assert.deepEqual(
+    orders.map(({ id, cents, parcel }) => ({ id, cents, parcel })).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    [
+      { id: 'o2', cents: 20, parcel: 'p2' },
+      { id: 'o3', cents: 3, parcel: null },
+    ],
+  );
+  // The tombstone was in another topic than the parcels': they stay.
+  assert.deepEqual(await world.read(views, plan, 'parcels', {}, 'carol'), [
+    { code: 'p2', cents: null },
+    { code: 'p1', cents: null },
+  ]);
+  await projector.close();
+});
+
+test('a record that fits not feeds no table and goes to the dead letters, with headers as Spring writes them', async () => {
+  const { placed, shipped, plan } = await newShop();
+  const projector = await world.start(plan, { createTopics: true });
+  const views = world.views(plan);
+  await world.send(shipped, 1, {
+    key: 'erin',
+    json: { id: 'o1', code: 'p1', cents: 'twelve' },
+    headers: { own: 'kept' },
+  });
+  await world.send(shipped, 1, { key: 'erin', value: 'no json' });
+  await world.send(shipped, 1, { key: 'erin', value: '[1]' });
+  await world.send(shipped, 1, { key: 'erin', json: { id: null, code: 'p2' } });
+  await world.send(shipped, 1, { key: 'erin', json: { code: 'p\u0000' } });
+  await world.send(shipped, 1, { key: 'erin', json: { other: 'no id at all' } });
+  await world.send(shipped, 1, { key: 'erin', json: { id: 'o1', code: 'p3', cents: 3 } });
+  await world.send(placed, 1, { key: 'erin', json: { id: 'o1', cents: 1 } });
+  await world.caughtUp(placed, shipped);
+  assert.deepEqual(await world.read(views, plan, 'parcels', {}, 'erin'), [{ code: 'p3', cents: 3 }]);
+  const letters = await contentOf({ topic: `${shipped}-dlt`, partition: 1 });
+  assert.equal(await world.topics.partitionCount(`${shipped}-dlt`), 2);
+  assert.deepEqual(
+    letters.map(({ value }) => value?.toString()),
+    [
+      JSON.stringify({ id: 'o1', code: 'p1', cents: 'twelve' }),
+      'no json',
+      '[1]',
+      JSON.stringify({ id: null, code: 'p2' }),
+      JSON.stringify({ code: 'p\u0000' }),
+    ],
+  );
+  const [first, second] = letters;
+  const headers = first?.headers ?? {};
+  const [original] = await contentOf({ topic: shipped, partition: 1 });
+  assert.equal(first?.key?.toString(), 'erin');
+  assert.equal(String(headers.own), 'kept');
+  assert.equal(String(headers['kafka_dlt-original-topic']), shipped);
+  assert.deepEqual(headers['kafka_dlt-original-partition'], Buffer.from([0, 0, 0, 1]));
+  assert.deepEqual(headers['kafka_dlt-original-offset'], Buffer.from([0, 0, 0, 0, 0, 0, 0, 0]));
+  assert.deepEqual(second?.headers['kafka_dlt-original-offset'], Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]));
+  const timestamp = headers['kafka_dlt-original-timestamp'];
+  assert.ok(Buffer.isBuffer(timestamp) && timestamp.length === 8);
+  assert.equal(Number(timestamp.readBigInt64BE()), original?.timestampMs);
+  assert.equal(String(headers['kafka_dlt-original-timestamp-type']), 'CreateTime');
+  assert.equal(String(headers['kafka_dlt-original-consumer-group']), world.group);
+  assert.match(String(headers['kafka_dlt-exception-fqcn']), /^[a-zA-Z.]+Exception$/);
+  assert.match(String(headers['kafka_dlt-exception-message']), /field cents must be an integer/);
+  const metrics = await projector.ops.metrics.metrics();
+  assert.match(metrics, new RegExp(`penstock_projector_dead_letters_total\\{topic="${shipped}"\\} 5`));
+  await projector.close();
+  await world.kafka.remove(`${shipped}-dlt`);
+});
+
+test('a partition whose dead letters cannot be written waits and says so; the others go on; nothing is lost', async () => {
+  const { placed, shipped, plan } = await newShop();
+  const projector = await world.start(plan);
+  const views = world.views(plan);
+  await world.send(placed, 0, { key: 'frank', json: { id: 'o1', cents: 1 } });
+  await world.send(placed, 0, { key: 'frank', json: { id: 'o2', cents: 'many' } });
+  await world.send(placed, 0, { key: 'frank', json: { id: 'o3', cents: 3 } });
+  await world.send(placed, 1, { key: 'gina', json: { id: 'o4', cents: 4 } });
+  const ids = async (user: string) =>
+    ((await world.read(views, plan, 'orders', {}, user)) as { id: string }[]).map(({ id }) => id).join();
+  await until('the record before the misfit', async () => (await ids('frank')) === 'o1');
+  await until('another partition', async () => (await ids('gina')) === 'o4');
+  const reason = await until('a reason', () => projector.ops.readiness.reasons().partitions);
+  assert.match(reason, new RegExp(`${placed}-dlt can't be written: topic ${placed}-dlt does not exist`));
+  assert.equal(await ids('frank'), 'o1');
+  await world.topics.ensure([{ name: `${placed}-dlt`, partitions: 2, replicationFactor: 1 }]);
+  await until('the record behind the misfit', async () => (await ids('frank')) === 'o3,o1');
+  await until('ready again', () => projector.ops.readiness.reasons().partitions === undefined);
+  assert.equal((await contentOf({ topic: `${placed}-dlt`, partition: 0 })).length, 1);
+  await projector.close();
+  await world.kafka.remove(`${placed}-dlt`);
+  await world.caughtUp(shipped);
+});
+
+test('a record that a crashed producer wrote again changes nothing, whatever it says', async () => {
+  const { placed, shipped, plan } = await newShop();
+  const projector = await world.start(plan);
+  const views = world.views(plan);
+  await world.send(placed, 0, { key: 'hugo', sequence: 1, json: { id: 'o1', cents: 1 } });
+  await world.send(placed, 0, { key: 'hugo', sequence: 2, json: { id: 'o1', cents: 2 } });
+  await world.caughtUp(placed);
+  await world.send(placed, 0, { key: 'hugo', sequence: 1, json: { id: 'o9', cents: 9 } });
+  await world.send(placed, 0, { key: 'hugo', sequence: 2, json: { id: 'o1', cents: 8 } });
+  await world.send(placed, 0, { key: 'hugo', sequence: 2, value: null });
+  await world.caughtUp(placed, shipped);
+  const orders = (await world.read(views, plan, 'all')) as { id: string; cents: number }[];
+  assert.deepEqual(
+    orders.map(({ id, cents }) => [id, cents]),
+    [['o1', 2]],
+  );
+  await projector.close();
+});
