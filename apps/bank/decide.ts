@@ -22,8 +22,18 @@ export function decide(ledger: Ledger, command: Command, context: DecisionContex
   }
 }
 
-export function failure(commandId: string, reason: string): Readonly<Record<string, unknown>> {
+/** A transfer that can't even be read is first of all held against the first rule. */
+export function reject(commandId: string, reason: string, command?: Command): Readonly<Record<string, unknown>> {
+  const unreadable = command?.type === 'transferMoney' && !isAmount(command.arguments.amount);
+  return failure(commandId, unreadable ? 'invalid amount' : reason);
+}
+
+function failure(commandId: string, reason: string): Readonly<Record<string, unknown>> {
   return { commandId, success: false, reason };
+}
+
+function isAmount(amount: unknown): amount is number {
+  return Number.isSafeInteger(amount) && Number(amount) > 0;
 }
 
 function openAccount(ledger: Ledger, command: Command, context: DecisionContext): BankDecision {
@@ -98,7 +108,7 @@ function objection(
   caller: string,
   token: unknown,
 ): Reason | undefined {
-  if (!Number.isSafeInteger(amountCents) || amountCents <= 0) return 'invalid amount';
+  if (!isAmount(amountCents)) return 'invalid amount';
   if (from === to) return "from and to can't be same";
   if (debtor === undefined && creditor === undefined) return 'both to and from are not known at this bank';
   if (debtor !== undefined) {

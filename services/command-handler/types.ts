@@ -53,20 +53,14 @@ export interface OutboxRow extends RowId {
   topic: string;
   /** `ce_id`. */
   eventId: string;
-  /** `ce_type`: the command that caused it. */
-  eventType: string;
   /** `ce_commandid`, for feedback only. */
   commandId: string | undefined;
   traceparent: string | undefined;
   timeMs: number;
   /** JSON. */
   value: string;
-}
-
-/** A claim on one partition of all command topics. A later claim by anybody makes it worthless. */
-export interface Claim {
-  partition: number;
-  epoch: number;
+  /** When the command was appended, ms: known to the handler that has just decided it, for its feedback. */
+  appendedMs: number | undefined;
 }
 
 /** One partition's share of a batch: `fromOffset` is the stored position, `toOffset` the one after the batch. */

@@ -367,11 +367,11 @@ function rowOf(key: string, sequence: number, repetition: number, topic: string)
     partition: partitionOfKey(key),
     topic,
     eventId: `${key}/${sequence}`,
-    eventType: 'test',
     commandId: undefined,
     traceparent: undefined,
     timeMs: 0,
     value: '{}',
+    appendedMs: undefined,
   };
 }
 

@@ -1,0 +1,71 @@
+import type pg from 'pg';
+import type { TopicPartition } from '../../lib/kafka/index.ts';
+
+/** A claim on one command partition: what the next transaction has to name, or it is fenced. */
+export interface Claim extends TopicPartition {
+  epoch: number;
+  /** Next offset to be taken up. */
+  position: number;
+}
+
+export interface ClaimResult {
+  claimed: readonly Claim[];
+  /** A later generation holds these; only a member that still heartbeats may claim them all the same. */
+  stale: readonly TopicPartition[];
+  /** A transaction of their last owner is under way: try again soon. */
+  busy: readonly TopicPartition[];
+}
+
+/** First offset of a partition that has never been read. */
+export type StartOf = (at: TopicPartition) => number;
+
+/**
+ * Raises the epoch of each partition, which makes every earlier claim worthless. With `force`, also where a later
+ * generation is stored: a group that was empty for long begins again at generation 1.
+ */
+export async function claim(
+  pool: pg.Pool,
+  wanted: readonly TopicPartition[],
+  generation: number,
+  startOf: StartOf,
+  force: boolean,
+): Promise<ClaimResult> {
+  const columns = [wanted.map(({ topic }) => topic), wanted.map(({ partition }) => partition)];
+  await pool.query({
+    name: 'penstock_first_claim',
+    text: `INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position)
+      SELECT topic, partition, 0, 0, position FROM unnest($1::text[], $2::int[], $3::bigint[]) AS first(topic, partition, position)
+      ORDER BY topic COLLATE "C", partition ON CONFLICT DO NOTHING`,
+    values: [...columns, wanted.map(startOf)],
+  });
+  const { rows: claimed } = await pool.query<Claim>({
+    name: 'penstock_claim',
+    text: `WITH free AS MATERIALIZED (
+        SELECT stored.topic, stored.partition FROM penstock.command_positions AS stored
+        JOIN unnest($1::text[], $2::int[]) AS wanted(topic, partition)
+          ON wanted.topic = stored.topic AND wanted.partition = stored.partition
+        WHERE $4 OR stored.generation <= $3
+        ORDER BY stored.topic, stored.partition FOR UPDATE OF stored SKIP LOCKED
+      )
+      UPDATE penstock.command_positions AS stored SET epoch = stored.epoch + 1, generation = $3 FROM free
+      WHERE stored.topic = free.topic AND stored.partition = free.partition
+      RETURNING stored.topic, stored.partition, stored.epoch::float8 AS epoch, stored.position::float8 AS position`,
+    values: [...columns, generation, force],
+  });
+  const left = wanted.filter(at => !claimed.some(claim => isSame(claim, at)));
+  if (left.length === 0) return { claimed, stale: [], busy: [] };
+  const { rows: later } = await pool.query<TopicPartition>({
+    name: 'penstock_stale',
+    text: `SELECT stored.topic, stored.partition FROM penstock.command_positions AS stored
+      JOIN unnest($1::text[], $2::int[]) AS wanted(topic, partition)
+        ON wanted.topic = stored.topic AND wanted.partition = stored.partition
+      WHERE stored.generation > $3 AND NOT $4`,
+    values: [...columns, generation, force],
+  });
+  const isLater = (at: TopicPartition): boolean => later.some(other => isSame(other, at));
+  return { claimed, stale: left.filter(isLater), busy: left.filter(at => !isLater(at)) };
+}
+
+function isSame(one: TopicPartition, other: TopicPartition): boolean {
+  return one.topic === other.topic && one.partition === other.partition;
+}

@@ -1,0 +1,41 @@
+import type { OutgoingRecord } from '../../lib/kafka/index.ts';
+import type { OutboxRow } from './types.ts';
+
+/** `ce_source` of everything that follows from a command. */
+const source = '/penstock/command-handler';
+/** Of a value that Kafka refuses for its size, fields that need no more than this are kept, bytes of JSON. */
+const stubFieldBytes = 256;
+
+/** An event as it lies in the log: CloudEvents 1.0, Kafka protocol binding, binary content mode. */
+export function eventRecord(row: OutboxRow): OutgoingRecord {
+  return {
+    key: row.key,
+    value: row.value,
+    headers: {
+      ce_specversion: '1.0',
+      ce_id: row.eventId,
+      ce_type: row.topic,
+      ce_source: source,
+      ce_time: new Date(row.timeMs).toISOString(),
+      ce_keysequence: String(row.sequence),
+      'content-type': 'application/json',
+      ...(row.commandId === undefined ? {} : { ce_commandid: row.commandId, ce_final: 'true' }),
+      ...(row.traceparent === undefined ? {} : { traceparent: row.traceparent }),
+    },
+  };
+}
+
+/**
+ * What goes out in place of an event that can never be written: the same sequence, so that the key goes on, with the
+ * small fields of its value; with `bare`, none.
+ */
+export function stubRecord(row: OutboxRow, bare: boolean): OutgoingRecord {
+  const fields = bare ? [] : Object.entries(JSON.parse(row.value) as Record<string, unknown>);
+  const small = fields.filter(([, field]) => Buffer.byteLength(JSON.stringify(field) ?? '') <= stubFieldBytes);
+  const record = eventRecord(row);
+  return {
+    ...record,
+    value: JSON.stringify(Object.fromEntries(small)),
+    headers: { ...record.headers, penstock_stub: 'true' },
+  };
+}

@@ -1,0 +1,37 @@
+import pg from 'pg';
+
+/** Somebody else has claimed these partitions, or moved them on: what memory says of them is wrong. */
+export class FencedError extends Error {
+  readonly lost: readonly { topic: string; partition: number }[];
+  constructor(lost: readonly { topic: string; partition: number }[]) {
+    super(`fenced: ${lost.map(({ topic, partition }) => `${topic}/${partition}`).join()}`);
+    this.name = 'FencedError';
+    this.lost = lost;
+  }
+}
+
+/** The app threw, and not because of PostgreSQL. */
+export class AppFaultError extends Error {
+  constructor(doing: string, cause: unknown) {
+    super(`the app failed to ${doing}`, { cause });
+    this.name = 'AppFaultError';
+  }
+}
+
+/**
+ * What a failed transaction calls for. `again`: the same once more (deadlock, a race for a unique key). `data`: it will
+ * fail each time because of what is in it. `lost`: the connection or the server; whether it was committed is unknown.
+ */
+export type FailureKind = 'again' | 'data' | 'lost';
+
+/** deadlock_detected, serialization_failure, unique_violation, lock_not_available. */
+const again = new Set(['40P01', '40001', '23505', '55P03']);
+
+export function failureKindOf(error: unknown): FailureKind {
+  if (error instanceof AppFaultError) return 'data';
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  if (code === undefined) return 'lost';
+  if (again.has(code)) return 'again';
+  // Data exceptions, broken constraints, and what an app raises itself. A missing table is an operator's matter: it waits.
+  return code.startsWith('22') || code.startsWith('23') || code === 'P0001' ? 'data' : 'lost';
+}

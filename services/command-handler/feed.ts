@@ -1,0 +1,117 @@
+import type { DirectReader, KafkaRecord, ReadFault, RecordBatch, TopicPartition } from '../../lib/kafka/index.ts';
+import type { Batch, Slice } from './batch.ts';
+import type { Claim } from './claims.ts';
+import { type Sort, sizeOf } from './intake.ts';
+
+export interface FeedOptions {
+  reader: DirectReader;
+  sort: Sort;
+  /** Bytes of records that wait to be taken up. Beyond it partitions are not read until half of it is free. */
+  bufferBytes: number;
+  /** There is something to take. */
+  onReady(): void;
+  onFault(fault: ReadFault, at: TopicPartition & { offset: number }): void;
+}
+
+/** Records of claimed partitions, read ahead and taken in batches. */
+export interface Feed {
+  /** Reads from `readFrom` on; what was read under an earlier claim is forgotten. */
+  open(claim: Claim, readFrom: number): void;
+  close(at: TopicPartition): void;
+  /** Up to `limit` records, of all partitions fairly; undefined when there is none. */
+  take(limit: number): Batch | undefined;
+  bufferedBytes(): number;
+}
+
+interface Channel {
+  claim: Claim;
+  records: KafkaRecord[];
+  /** Where reading goes on, while the channel is paused. */
+  pausedAt: number | undefined;
+  /** Behind the last record read, gaps of the log included. */
+  nextOffset: number;
+}
+
+export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOptions): Feed {
+  const channels = new Map<string, Channel>();
+  let buffered = 0;
+  let turn = 0;
+
+  return {
+    open(claim, readFrom) {
+      close(claim);
+      const channel: Channel = { claim: { ...claim }, records: [], pausedAt: undefined, nextOffset: readFrom };
+      channels.set(nameOf(claim), channel);
+      read(channel, readFrom);
+    },
+    close,
+    take,
+    bufferedBytes: () => buffered,
+  };
+
+  function close(at: TopicPartition): void {
+    const channel = channels.get(nameOf(at));
+    if (channel === undefined) return;
+    channels.delete(nameOf(at));
+    reader.unassign(at);
+    for (const record of channel.records) buffered -= sizeOf(record);
+  }
+
+  function read(channel: Channel, offset: number): void {
+    channel.pausedAt = undefined;
+    reader.assign(channel.claim, offset, {
+      onBatch: batch => add(channel, batch),
+      onFault(fault, at) {
+        if (channels.get(nameOf(at)) === channel) onFault(fault, at);
+      },
+    });
+  }
+
+  function add(channel: Channel, { records, nextOffset }: RecordBatch): void {
+    if (channels.get(nameOf(channel.claim)) !== channel) return;
+    for (const record of records) {
+      channel.records.push(record);
+      buffered += sizeOf(record);
+    }
+    channel.nextOffset = nextOffset;
+    if (buffered >= bufferBytes) {
+      reader.unassign(channel.claim);
+      channel.pausedAt = nextOffset;
+    }
+    if (records.length > 0) onReady();
+  }
+
+  function take(limit: number): Batch | undefined {
+    const full = [...channels.values()].filter(({ records }) => records.length > 0);
+    if (full.length === 0) return undefined;
+    const first = turn++ % full.length;
+    const slices: Slice[] = [];
+    let left = limit;
+    [...full.slice(first), ...full.slice(0, first)].forEach((channel, index) => {
+      const share = Math.ceil(left / (full.length - index));
+      const slice = share > 0 ? takeFrom(channel, share) : undefined;
+      if (slice === undefined) return;
+      slices.push(slice);
+      left -= slice.intakes.length;
+    });
+    if (buffered < bufferBytes / 2) resume();
+    return slices;
+  }
+
+  function takeFrom(channel: Channel, limit: number): Slice {
+    const { claim } = channel;
+    const records = channel.records.splice(0, limit);
+    for (const record of records) buffered -= sizeOf(record);
+    const { topic, partition, epoch, position: fromOffset } = claim;
+    claim.position = channel.records[0]?.offset ?? channel.nextOffset;
+    return { topic, partition, epoch, fromOffset, toOffset: claim.position, intakes: records.map(sort) };
+  }
+
+  function resume(): void {
+    for (const channel of channels.values()) if (channel.pausedAt !== undefined) read(channel, channel.pausedAt);
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

@@ -1,0 +1,36 @@
+import { setTimeout } from 'node:timers/promises';
+import { loadApp, loadCommands } from '../../lib/app/index.ts';
+import { connectKafka, joinControlGroup, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
+import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
+import { startHandler } from './handler.ts';
+
+const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'handler'] as const;
+/** Rows wait in the outbox whatever the lanes do with them, so that no time-out may tear a key's records apart, ms. */
+const deliveryTimeoutMs = 86_400_000;
+
+start('command-handler', async () => {
+  const config = readConfig(catalogue, sections, process.env);
+  const { schema, folder } = config.app;
+  if (folder === undefined) throw new Error('PENSTOCK_APP_FOLDER is required: the folder of the app, with commands.ts');
+  const ops = await openOps('command-handler', config);
+  const [plan, app] = [await loadApp(schema), await loadCommands(folder)];
+  const connection = connectKafka(config.kafka, ops);
+  const topics = openTopics(connection);
+  const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, laneBufferBytes } = config.kafka;
+  const reader = openReader(connection, { maxWaitMs, partitionBytes });
+  const maxBatchBytes = Math.max(1_048_588, config.handler.maxValueBytes + 65_536);
+  const lanes = openLanes(connection, { bufferBytes: laneBufferBytes, maxBatchBytes, deliveryTimeoutMs });
+  const handler = startHandler({
+    ...{ config, plan, app, ops, reader, lanes, topics },
+    joinGroup: options => joinControlGroup(connection, options),
+  });
+  await Promise.all([
+    handler.running,
+    runUntilSignal(ops, [handler, reader, withinSeconds(lanes, 3), topics, connection, ops]),
+  ]);
+});
+
+/** What the lanes still hold when Kafka is away is safe in the outbox. */
+function withinSeconds(part: Closable, seconds: number): Closable {
+  return { close: () => Promise.race([part.close(), setTimeout(seconds * 1_000, undefined, { ref: false })]) };
+}

@@ -1,0 +1,114 @@
+import type pg from 'pg';
+import type { OutboxRow, RowId } from './types.ts';
+
+/** How much is read of the outbox at a time. */
+export interface Limit {
+  rows: number;
+  /** Of values; a single row may be larger. */
+  bytes: number;
+}
+
+/** Rows in order of key and sequence. */
+export interface Piece {
+  rows: OutboxRow[];
+  /** False when the limit has cut something off. */
+  complete: boolean;
+}
+
+/** Keeps the beginning of an ordered select of outbox rows, up to so many bytes of values. */
+export function within(select: string, bytes: string): string {
+  return `SELECT ${columns}, stored.before_bytes::float8 AS "beforeBytes" FROM (
+      SELECT cut.*, sum(octet_length(cut.value)) OVER (ORDER BY cut.user_key, cut.sequence) - octet_length(cut.value) AS before_bytes
+      FROM (${select}) AS cut
+    ) AS stored WHERE stored.before_bytes <= ${bytes} ORDER BY stored.user_key, stored.sequence`;
+}
+
+export function pieceOf(rows: readonly (StoredRow & { beforeBytes?: number })[], limit: Limit): Piece {
+  const last = rows.at(-1);
+  const bytes = last === undefined ? 0 : (last.beforeBytes ?? 0) + Buffer.byteLength(last.value);
+  return { rows: rows.map(rowOf), complete: rows.length < limit.rows && bytes <= limit.bytes };
+}
+
+/** Deletes rows that are in the log, and only in the incarnation that is. */
+export async function remove(client: pg.ClientBase | pg.Pool, rows: readonly RowId[]): Promise<void> {
+  await client.query({
+    name: 'penstock_remove',
+    text: `DELETE FROM penstock.outbox AS stored
+      USING unnest($1::text[], $2::bigint[], $3::bigint[]) AS gone(user_key, sequence, repetition)
+      WHERE stored.user_key = gone.user_key AND stored.sequence = gone.sequence AND stored.repetition = gone.repetition`,
+    values: [...idColumns(rows)],
+  });
+}
+
+/** Which keys' rows a select of what is left is about. */
+export type Scope = 'all' | 'announced' | 'old';
+
+const scopes: Readonly<Record<Scope, string>> = {
+  all: '',
+  announced: 'AND hint.announced',
+  old: `AND hint.written_at < clock_timestamp() - interval '1 second'`,
+};
+
+/**
+ * Every remaining row of the keys that have one in scope, key by key in order of sequence, as far as the limit goes:
+ * of the last key the end may be missing and never the beginning.
+ */
+export async function remaining(
+  client: pg.ClientBase | pg.Pool,
+  partitions: readonly number[],
+  scope: Scope,
+  limit: Limit,
+): Promise<Piece> {
+  const { rows } = await client.query<StoredRow>({
+    name: `penstock_remaining_${scope}`,
+    text: within(
+      `SELECT stored.* FROM penstock.outbox AS stored
+      WHERE stored.user_key IN (
+        SELECT hint.user_key FROM penstock.outbox AS hint WHERE hint.partition = ANY($1::int[]) ${scopes[scope]}
+      ) ORDER BY stored.user_key, stored.sequence LIMIT $2`,
+      '$3',
+    ),
+    values: [partitions, limit.rows, limit.bytes],
+  });
+  return pieceOf(rows, limit);
+}
+
+/** Tells the handlers that listen whose partitions have got rows from somebody else. */
+export async function announce(client: pg.ClientBase | pg.Pool, partitions: Iterable<number>): Promise<void> {
+  const list = [...partitions].join();
+  // A notification holds 8,000 bytes.
+  await client.query('SELECT pg_notify($1, $2)', [channel, list.length < 7_000 ? list : everyPartition]);
+}
+
+export const channel = 'penstock_outbox';
+export const everyPartition = '*';
+
+export const columns = `stored.user_key AS key, stored.sequence::float8 AS sequence, stored.repetition::float8 AS repetition,
+  stored.partition, stored.topic, stored.event_id AS "eventId",
+  stored.command_id AS "commandId", stored.traceparent, stored.time_ms::float8 AS "timeMs", stored.value`;
+
+export type StoredRow = Omit<OutboxRow, 'commandId' | 'traceparent' | 'appendedMs'> & {
+  commandId: string | null;
+  traceparent: string | null;
+};
+
+export function rowOf(row: StoredRow): OutboxRow {
+  const { commandId, traceparent } = row;
+  return {
+    key: row.key,
+    sequence: row.sequence,
+    repetition: row.repetition,
+    partition: row.partition,
+    topic: row.topic,
+    eventId: row.eventId,
+    timeMs: row.timeMs,
+    value: row.value,
+    commandId: commandId ?? undefined,
+    traceparent: traceparent ?? undefined,
+    appendedMs: undefined,
+  };
+}
+
+export function idColumns(rows: readonly RowId[]): readonly [string[], number[], number[]] {
+  return [rows.map(({ key }) => key), rows.map(({ sequence }) => sequence), rows.map(({ repetition }) => repetition)];
+}

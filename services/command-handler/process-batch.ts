@@ -1,0 +1,194 @@
+import type pg from 'pg';
+import type { AppPlan, CommandApp } from '../../lib/app/index.ts';
+import type { Batch } from './batch.ts';
+import {
+  type CommandName,
+  type DecidedBatch,
+  decideBatch,
+  nameOf,
+  type Outcome,
+  type PlannedRow,
+  type Refusal,
+} from './decide-batch.ts';
+import { AppFaultError, FencedError } from './failures.ts';
+import type { KeyPlace, Outbox } from './outbox.ts';
+import { announce, remove } from './outbox-rows.ts';
+import { allOf, isOfPostgres, queriesOf } from './postgres.ts';
+import { tenuresOf, type Written } from './publication.ts';
+import { fence, type LowerBound, lookUp, lower, repeat, reserve, write } from './statements.ts';
+import type { CommandIntake, OutboxRow, RowId } from './types.ts';
+
+export interface Processing<State, Change> {
+  pool: pg.Pool;
+  app: CommandApp<State, Change>;
+  plan: AppPlan;
+  /** What this handler owns and remembers; only read here. */
+  outbox: Pick<Outbox, 'tenure' | 'known'>;
+  partitionOf(key: string): number;
+  now(): number;
+  uuid(): string;
+  /** Largest value of a record that an app may cause, bytes. */
+  maxValueBytes: number;
+  /** A decision that threw; the command is refused. */
+  onFault(refusal: Refusal): void;
+}
+
+export interface Committed extends Written {
+  outcomes: readonly Outcome[];
+}
+
+/** What a transaction reads of lower rows; beyond it they are left to a select. */
+const lowerLimit = { rows: 500, bytes: 4_194_304 };
+
+/**
+ * One transaction: positions, effects, verdicts, sequence numbers and outbox of a batch, all or nothing. `acknowledged`
+ * rows are deleted with it. Decided again from the beginning while a decision fails, with that command refused.
+ * @throws FencedError, AppFaultError, and whatever PostgreSQL says: `failureKindOf` judges.
+ */
+export async function processBatch<State, Change>(
+  processing: Processing<State, Change>,
+  batch: Batch,
+  acknowledged: readonly RowId[] = [],
+): Promise<Committed> {
+  const refused = new Map<string, string>();
+  for (;;) {
+    const answer = await attempt(processing, batch, acknowledged, refused);
+    if (!('reason' in answer)) return answer;
+    const name = nameOf(answer.key, answer.commandId);
+    if (refused.has(name)) throw new AppFaultError('refuse a command', answer.cause);
+    refused.set(name, answer.reason);
+    processing.onFault(answer);
+  }
+}
+
+async function attempt<State, Change>(
+  processing: Processing<State, Change>,
+  batch: Batch,
+  acknowledged: readonly RowId[],
+  refused: ReadonlyMap<string, string>,
+): Promise<Committed | Refusal> {
+  const { app, plan, pool } = processing;
+  const intakes = batch
+    .flatMap(slice => slice.intakes)
+    .filter((intake): intake is CommandIntake => intake.kind === 'command');
+  const client = await pool.connect();
+  let clean = false;
+  try {
+    const [, fenced, known, state] = await allOf([
+      client.query('BEGIN'),
+      fence(client, batch),
+      lookUp(client, namesOf(intakes)),
+      app.load(
+        queriesOf(client),
+        intakes.filter(({ refusal }) => refusal === undefined).map(({ command }) => command),
+      ),
+    ]);
+    const lost = batch.filter(
+      ({ topic, partition }) => !fenced.some(at => at.topic === topic && at.partition === partition),
+    );
+    if (lost.length > 0) {
+      await client.query('ROLLBACK');
+      clean = true;
+      throw new FencedError(lost);
+    }
+    const decided = decideBatch(intakes, {
+      ...processing,
+      plan,
+      state,
+      decided: new Set(known.map(({ key, commandId }) => nameOf(key, commandId))),
+      refused,
+      nowMs: processing.now(),
+    });
+    if ('reason' in decided) {
+      await client.query('ROLLBACK');
+      clean = true;
+      return decided;
+    }
+    const written = await writeDecided(client, processing, decided, acknowledged);
+    clean = true;
+    return { ...written, outcomes: decided.outcomes };
+  } finally {
+    // After a failure nobody knows which statements the connection has prepared, or whether it is still in the transaction.
+    client.release(!clean);
+  }
+}
+
+function namesOf(intakes: readonly CommandIntake[]): CommandName[] {
+  return intakes.map(({ command }) => ({ key: command.userKey, commandId: command.id }));
+}
+
+/** The second half: what doesn't wait for an answer is sent in one go. COMMIT follows when all of it has gone well. */
+async function writeDecided<State, Change>(
+  client: pg.PoolClient,
+  { app, outbox, partitionOf }: Processing<State, Change>,
+  { rows, counts, changes, repeats }: DecidedBatch<Change>,
+  acknowledged: readonly RowId[],
+): Promise<Written> {
+  const places = placesOf([...counts.keys(), ...repeats.map(({ key }) => key)], partitionOf);
+  const tenures = tenuresOf(
+    outbox,
+    places.map(({ partition }) => partition),
+  );
+  const isForeign = (partition: number): boolean => tenures.get(partition) === undefined;
+  const owned = places.filter(({ partition }) => !isForeign(partition));
+  const foreign = [...tenures.keys()].filter(isForeign);
+
+  const saving = changes.length > 0 ? inApp('save', () => app.save(queriesOf(client), changes)) : nothing;
+  const reserving = counts.size > 0 ? reserve(client, counts) : Promise.resolve(new Map<string, number>());
+  const writing: Promise<unknown>[] = [saving, reserving];
+  if (rows.length > 0) writing.push(write(client, rows, counts, isForeign));
+  if (acknowledged.length > 0) writing.push(remove(client, acknowledged));
+  if (foreign.length > 0) writing.push(announce(client, foreign));
+  let repeated: OutboxRow[] = [];
+  if (repeats.length > 0) {
+    await allOf(writing);
+    repeated = await repeat(client, unique(repeats), partitionOf, isForeign);
+  }
+  const reading = lower(client, boundsOf(owned, counts, repeated), outbox.known(owned), lowerLimit);
+  await allOf([...writing, reading]);
+  const [last, below] = [await reserving, await reading];
+  const { command } = await client.query('COMMIT');
+  if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
+  return {
+    own: [...rows.map(row => numbered(row, last, counts)), ...repeated],
+    lower: below.rows,
+    lowerComplete: below.complete,
+    tenures,
+  };
+}
+
+const nothing = Promise.resolve();
+
+async function inApp<T>(doing: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw isOfPostgres(error) ? error : new AppFaultError(doing, error);
+  }
+}
+
+function placesOf(keys: readonly string[], partitionOf: (key: string) => number): KeyPlace[] {
+  return [...new Set(keys)].map(key => ({ key, partition: partitionOf(key) }));
+}
+
+function boundsOf(
+  owned: readonly KeyPlace[],
+  counts: ReadonlyMap<string, number>,
+  repeated: readonly OutboxRow[],
+): LowerBound[] {
+  const highest = new Map<string, number>();
+  for (const { key, sequence } of repeated) highest.set(key, Math.max(highest.get(key) ?? 0, sequence));
+  return owned.map(({ key }) => {
+    const count = counts.get(key) ?? 0;
+    return { key, count, below: count > 0 ? undefined : highest.get(key) };
+  });
+}
+
+function numbered(row: PlannedRow, last: ReadonlyMap<string, number>, counts: ReadonlyMap<string, number>): OutboxRow {
+  const { nth, ...rest } = row;
+  return { ...rest, sequence: (last.get(row.key) ?? 0) - (counts.get(row.key) ?? 0) + nth, repetition: 0 };
+}
+
+function unique(names: readonly CommandName[]): CommandName[] {
+  return [...new Map(names.map(name => [nameOf(name.key, name.commandId), name])).values()];
+}

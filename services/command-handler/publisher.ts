@@ -1,0 +1,133 @@
+import type pg from 'pg';
+import { messageOf } from '../../lib/errors.ts';
+import type { Lanes } from '../../lib/kafka/index.ts';
+import type { Ops } from '../../lib/ops/index.ts';
+import { type Cleaner, openCleaner } from './cleaner.ts';
+import type { HandlerMetrics } from './metrics.ts';
+import { listen } from './notifications.ts';
+import type { Outbox } from './outbox.ts';
+import { announce } from './outbox-rows.ts';
+import { publicationOf, type Written } from './publication.ts';
+import { openRepair } from './repair.ts';
+import { openSender } from './sender.ts';
+import { pause } from './signal.ts';
+import type { OutboxRow } from './types.ts';
+
+export interface PublisherOptions {
+  pool: pg.Pool;
+  /** For LISTEN. */
+  postgresUrl: string;
+  lanes: Pick<Lanes, 'send'>;
+  outbox: Outbox;
+  ops: Pick<Ops, 'log' | 'readiness'>;
+  metrics: HandlerMetrics;
+  windowBytes: number;
+  /** Partitions that are owned now. */
+  owned(): readonly number[];
+  onRoom(): void;
+}
+
+/** Publishes what the outbox holds for owned partitions, by the rule in outbox.ts. */
+export interface Publisher {
+  cleaner: Cleaner;
+  gain(partition: number): void;
+  lose(partition: number): void;
+  /** After a commit. */
+  publish(written: Written): void;
+  hasRoom(): boolean;
+  /** Waits for what is under way, at most so long, and deletes what has been acknowledged. */
+  close(patienceMs: number): Promise<void>;
+}
+
+/** How often rows are looked for that no notification has told of, ms. */
+const pollMs = 1_000;
+/** Waiting before a partition whose row was given up is begun anew, ms. */
+const retryMs = 1_000;
+/** Without an acknowledgement for so long, the handler is not ready, ms. */
+const stalledMs = 5_000;
+
+export function openPublisher(options: PublisherOptions): Publisher {
+  const { pool, postgresUrl, lanes, outbox, ops, metrics, windowBytes, owned, onRoom } = options;
+  const { log } = ops;
+  const cleaner = openCleaner(outbox, pool, log);
+  const sender = openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, onGivenUp });
+  const repair = openRepair({
+    pool,
+    log,
+    owns: partition => outbox.tenure(partition) !== undefined,
+    hasRoom: sender.hasRoom,
+    publish: hand,
+  });
+  const notifications = listen({
+    url: postgresUrl,
+    ops,
+    onRows: partitions => repair.request(partitions ?? owned(), partitions === undefined ? 'all' : 'announced'),
+  });
+  const ending = new AbortController();
+  const polling = setInterval(poll, pollMs);
+  /** Partitions whose tenure was begun anew and that wait for their select. */
+  const mending = new Set<number>();
+
+  return {
+    cleaner,
+    gain(partition) {
+      outbox.gain(partition);
+      repair.request([partition], 'all');
+    },
+    lose: outbox.lose,
+    publish,
+    hasRoom: sender.hasRoom,
+    async close(patienceMs) {
+      clearInterval(polling);
+      await Promise.all([notifications.close(), repair.close()]);
+      const deadline = Date.now() + patienceMs;
+      while (outbox.unacknowledged() > 0 && Date.now() < deadline) await pause(5, ending.signal);
+      ending.abort();
+      const left = outbox.unacknowledged();
+      if (left > 0) log.warn({ records: left }, 'not acknowledged in time; they stay in the outbox');
+      await cleaner.close();
+    },
+  };
+
+  function publish(written: Written): void {
+    const { rows, behind, foreign } = publicationOf(outbox, written);
+    sender.send(rows);
+    repair.request(behind, 'all');
+    if (foreign.size === 0) return;
+    announce(pool, foreign).catch((error: unknown) => {
+      log.warn({ reason: messageOf(error) }, 'could not notify other handlers; they poll');
+    });
+  }
+
+  function hand(rows: readonly OutboxRow[]): number {
+    const fresh = outbox.learn(rows);
+    sender.send(fresh);
+    return fresh.length;
+  }
+
+  function onAcknowledged(row: OutboxRow): void {
+    outbox.acknowledge(row);
+    cleaner.touch();
+    metrics.published.inc({ topic: row.topic });
+    if (row.appendedMs !== undefined) metrics.commandSeconds.observe(Math.max(0, Date.now() - row.appendedMs) / 1_000);
+  }
+
+  /** Rows of its key that were sent behind it are given up as well: all of the partition is learnt anew. */
+  function onGivenUp(row: OutboxRow, canHelp: 'at once' | 'later'): void {
+    outbox.abandon(row);
+    const { partition } = row;
+    if (outbox.tenure(partition) === undefined || mending.has(partition)) return;
+    outbox.gain(partition);
+    mending.add(partition);
+    void pause(canHelp === 'at once' ? 0 : retryMs, ending.signal).then(() => {
+      mending.delete(partition);
+      repair.request([partition], 'all');
+    });
+  }
+
+  function poll(): void {
+    repair.request(owned(), 'old');
+    const stalled = sender.oldestMs() > stalledMs;
+    ops.readiness.set('publishing', stalled ? `Kafka has acknowledged nothing for ${stalledMs} ms` : undefined);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The handler's own tables. One database serves one app. Keys are compared bytewise (COLLATE "C"), so that the order
+ * in which rows are locked is the same everywhere.
+ */
+export const migrations = [
+  'CREATE SCHEMA IF NOT EXISTS penstock',
+  // Where each command partition is, and whose transactions count: `epoch` rises with every claim.
+  `CREATE TABLE IF NOT EXISTS penstock.command_positions (
+    topic text COLLATE "C",
+    partition integer,
+    epoch bigint NOT NULL,
+    generation bigint NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+  ) WITH (fillfactor = 50)`,
+  // The partition count that the outbox was written for.
+  `CREATE TABLE IF NOT EXISTS penstock.command_partitions (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    partitions integer NOT NULL
+  )`,
+  // Last sequence number of each key, over all topics.
+  `CREATE TABLE IF NOT EXISTS penstock.key_sequences (
+    user_key text COLLATE "C" PRIMARY KEY,
+    sequence bigint NOT NULL
+  ) WITH (fillfactor = 70)`,
+  `CREATE TABLE IF NOT EXISTS penstock.verdicts (
+    user_key text COLLATE "C",
+    command_id text COLLATE "C",
+    sequence bigint NOT NULL,
+    topic text NOT NULL,
+    event_id text NOT NULL,
+    traceparent text,
+    time_ms bigint NOT NULL,
+    value text NOT NULL,
+    PRIMARY KEY (user_key, command_id)
+  )`,
+  // Written, and perhaps not yet in the log. `announced`: its writer did not own the partition.
+  `CREATE TABLE IF NOT EXISTS penstock.outbox (
+    user_key text COLLATE "C",
+    sequence bigint,
+    repetition bigint NOT NULL,
+    partition integer NOT NULL,
+    announced boolean NOT NULL,
+    topic text NOT NULL,
+    event_id text NOT NULL,
+    command_id text,
+    traceparent text,
+    time_ms bigint NOT NULL,
+    value text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (user_key, sequence)
+  ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000)`,
+  'CREATE INDEX IF NOT EXISTS outbox_by_partition ON penstock.outbox (partition)',
+  'CREATE SEQUENCE IF NOT EXISTS penstock.repetition',
+];

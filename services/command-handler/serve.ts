@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { messageOf } from '../../lib/errors.ts';
+import {
+  type ControlGroup,
+  type KafkaRecord,
+  keyText,
+  partitionOf,
+  type TopicPartition,
+} from '../../lib/kafka/index.ts';
+import type { Batch } from './batch.ts';
+import { openDeadLetters } from './dead-letters.ts';
+import { type Feed, openFeed } from './feed.ts';
+import type { HandlerOptions } from './handler.ts';
+import { openSorting, type Sort } from './intake.ts';
+import { type HandlerMetrics, openMetrics } from './metrics.ts';
+import { openOutbox } from './outbox.ts';
+import { type Processing, processBatch } from './process-batch.ts';
+import { openPublisher } from './publisher.ts';
+import { keepTenures } from './tenures.ts';
+import { startWorker } from './worker.ts';
+
+/** How often positions are committed to Kafka, where only lag displays look at them, ms. */
+const commitMs = 5_000;
+/** A partition that could not be read is claimed again after this time, ms. */
+const faultMs = 1_000;
+
+/** Puts the parts together and joins the group. Returns how to stop: finish the batch, publish, leave. */
+export async function serve<State, Change>(
+  options: HandlerOptions<State, Change>,
+  pool: pg.Pool,
+  partitionCount: number,
+): Promise<() => Promise<void>> {
+  const { config, ops, plan, app, reader, lanes, topics, joinGroup } = options;
+  const { log, readiness } = ops;
+  const { group, batchCommands, bufferBytes, windowBytes, maxValueBytes } = config.handler;
+  const commandTopics = [...new Set([...plan.commands.values()].map(({ topic }) => topic))];
+  const placeOf = (key: string): number => partitionOf(key, partitionCount);
+  const outbox = openOutbox();
+  const metrics = openMetrics(ops.metrics, outbox.unacknowledged);
+  const committed = new Map<string, TopicPartition & { offset: number }>();
+  let controlGroup: ControlGroup | undefined;
+
+  const processing: Processing<State, Change> = {
+    ...{ pool, app, plan, outbox, partitionOf: placeOf, now: Date.now, uuid: randomUUID, maxValueBytes },
+    onFault: ({ reason, cause }) => log.error({ reason, error: cause }, 'a command is refused'),
+  };
+  const feed: Feed = openFeed({
+    reader,
+    sort: watchPlaces(openSorting(plan), placeOf, metrics, ops),
+    bufferBytes,
+    onReady: () => worker.wake(),
+    onFault(fault, { topic, partition, offset }) {
+      log.error({ topic, partition, offset, fault }, 'a command partition can not be read; trying again');
+      tenures.claimAgain([partition], faultMs);
+    },
+  });
+  const publisher = openPublisher({
+    ...{ pool, postgresUrl: config.postgres.url, lanes, outbox, ops, metrics, windowBytes },
+    owned: () => tenures.held(),
+    onRoom: () => worker.wake(),
+  });
+  const tenures = keepTenures({
+    ...{ pool, topics, commandTopics, ops },
+    heartbeat: async () => controlGroup?.heartbeat(),
+    onHeld(partition, claims) {
+      publisher.gain(partition);
+      for (const claim of claims) feed.open(claim, claim.readFrom);
+    },
+    onLetGo(partition) {
+      publisher.lose(partition);
+      for (const topic of commandTopics) feed.close({ topic, partition });
+    },
+  });
+  const { createTopics, replicationFactor } = config.kafka;
+  const create = createTopics ? { replicationFactor } : undefined;
+  const worker = startWorker({
+    ...{ feed, cleaner: publisher.cleaner, log, metrics, batchCommands, hasRoom: publisher.hasRoom },
+    deadLetters: openDeadLetters({
+      topics,
+      lanes,
+      log,
+      group,
+      create,
+      onSent: topic => metrics.deadLetters.inc({ topic }),
+    }),
+    async process(batch, acknowledged) {
+      const done = await processBatch(processing, batch, acknowledged);
+      noteCommitted(batch);
+      return done;
+    },
+    publish: publisher.publish,
+    distrust: partitions => tenures.claimAgain(partitions ?? tenures.held()),
+  });
+  const committing = setInterval(() => void commitForLag(), commitMs);
+
+  readiness.set('kafka', 'not in the group yet');
+  controlGroup = await joinGroup({
+    groupId: group,
+    topics: commandTopics,
+    address: ops.adminUrl,
+    sessionTimeoutMs: config.kafka.sessionTimeoutMs,
+    heartbeatIntervalMs: config.kafka.heartbeatIntervalMs,
+    onAssigned({ generation, partitions }) {
+      const grown = partitions.some(partition => partition >= partitionCount);
+      readiness.set('kafka', grown ? 'the partition count has changed: drain and restart every handler' : undefined);
+      tenures.assigned({ generation, partitions: partitions.filter(partition => partition < partitionCount) });
+    },
+    onLost(reason) {
+      readiness.set('kafka', reason);
+      tenures.lost();
+    },
+  });
+
+  return async () => {
+    clearInterval(committing);
+    await worker.close();
+    await publisher.close(ops.drainTimeoutMs / 3);
+    await commitForLag();
+    await controlGroup?.close();
+    await tenures.close();
+    await pool.end();
+  };
+
+  function noteCommitted(batch: Batch): void {
+    for (const { topic, partition, toOffset } of batch)
+      committed.set(`${topic}/${partition}`, { topic, partition, offset: toOffset });
+  }
+
+  async function commitForLag(): Promise<void> {
+    const held = new Set(tenures.held());
+    const offsets = [...committed.values()].filter(({ partition }) => held.has(partition));
+    committed.clear();
+    if (offsets.length === 0) return;
+    await controlGroup?.commit(offsets).catch((error: unknown) => {
+      log.debug({ reason: messageOf(error) }, 'positions were not committed to Kafka');
+    });
+  }
+}
+
+/** Counts records that another partitioner has put where their key does not belong. They are decided all the same. */
+function watchPlaces(
+  sort: Sort,
+  placeOf: (key: string) => number,
+  metrics: HandlerMetrics,
+  { log }: Pick<HandlerOptions<unknown, unknown>['ops'], 'log'>,
+): Sort {
+  return (record: KafkaRecord) => {
+    const key = keyText(record);
+    if (key !== undefined && placeOf(key) !== record.partition) {
+      metrics.misplaced.inc({ topic: record.topic });
+      const { topic, partition, offset } = record;
+      log.warn({ topic, partition, offset }, "a record lies in another partition than its key's");
+    }
+    return sort(record);
+  };
+}

@@ -1,0 +1,167 @@
+import type pg from 'pg';
+import { messageOf } from '../../lib/errors.ts';
+import { type Assignment, FencedMemberError, type TopicPartition, type Topics } from '../../lib/kafka/index.ts';
+import type { Ops } from '../../lib/ops/index.ts';
+import { type Claim, claim } from './claims.ts';
+import { openSignal, pause } from './signal.ts';
+
+export interface TenureOptions {
+  pool: pg.Pool;
+  topics: Pick<Topics, 'offsets'>;
+  commandTopics: readonly string[];
+  ops: Pick<Ops, 'log' | 'readiness'>;
+  /** Rejects with FencedMemberError when this member is not in the group with its generation any more. */
+  heartbeat(): Promise<void>;
+  /** All command topics of the partition are claimed. `readFrom` is behind the position where the log begins later. */
+  onHeld(partition: number, claims: readonly (Claim & { readFrom: number })[]): void;
+  /** At once, before anybody else can have claimed it where possible. */
+  onLetGo(partition: number): void;
+}
+
+/** Which partitions this handler holds: assigned by the group, claimed in PostgreSQL. */
+export interface TenureKeeper {
+  assigned(assignment: Pick<Assignment, 'generation' | 'partitions'>): void;
+  /** The group has lost us, or we leave: everything is let go. */
+  lost(): void;
+  /** What memory says of these is not to be trusted: let them go and claim them again while they are assigned. */
+  claimAgain(partitions: Iterable<number>, afterMs?: number): void;
+  held(): readonly number[];
+  close(): Promise<void>;
+}
+
+const busyMs = 20;
+const retryMs = 500;
+
+export function keepTenures(options: TenureOptions): TenureKeeper {
+  const { pool, topics, commandTopics, ops, heartbeat, onHeld, onLetGo } = options;
+  let generation = 0;
+  let assigned = new Set<number>();
+  const held = new Set<number>();
+  /** Partitions that a later generation holds, and that are ours all the same: we have just heartbeaten. */
+  const forced = new Set<number>();
+  /** Partitions whose log does not reach to their position, and why that keeps us from being ready. */
+  const displaced = new Map<number, string>();
+  const asked = openSignal();
+  const ending = new AbortController();
+  const running = run();
+
+  return {
+    assigned(assignment) {
+      generation = assignment.generation;
+      assigned = new Set(assignment.partitions);
+      for (const partition of [...held]) if (!assigned.has(partition)) letGo(partition);
+      asked.raise();
+    },
+    lost() {
+      assigned = new Set();
+      for (const partition of [...held]) letGo(partition);
+    },
+    claimAgain(partitions, afterMs = 0) {
+      for (const partition of partitions) letGo(partition);
+      if (afterMs === 0) asked.raise();
+      else void pause(afterMs, ending.signal).then(() => asked.raise());
+    },
+    held: () => [...held],
+    async close() {
+      ending.abort();
+      asked.raise();
+      await running;
+    },
+  };
+
+  function letGo(partition: number): void {
+    if (held.delete(partition)) onLetGo(partition);
+  }
+
+  async function run(): Promise<void> {
+    while (!ending.signal.aborted) {
+      await asked.wait();
+      for (;;) {
+        const missing = [...assigned].filter(partition => !held.has(partition));
+        ops.readiness.set('claims', missing.length > 0 ? `${missing.length} partitions are to be claimed` : undefined);
+        if (missing.length === 0 || ending.signal.aborted) break;
+        const waitMs = await claimMissing(missing).catch((error: unknown) => {
+          ops.log.warn({ reason: messageOf(error) }, 'partitions could not be claimed; trying again');
+          return retryMs;
+        });
+        if (waitMs > 0) await pause(waitMs, ending.signal);
+      }
+    }
+  }
+
+  /** Returns how long to wait before what is missing is tried again, ms. */
+  async function claimMissing(missing: readonly number[]): Promise<number> {
+    const bounds = new Map<string, { start: number; end: number }>();
+    for (const topic of commandTopics) {
+      for (const [partition, bound] of await topics.offsets(topic, missing))
+        bounds.set(nameOf({ topic, partition }), bound);
+    }
+    const startOf = (at: TopicPartition): number => bounds.get(nameOf(at))?.start ?? 0;
+    let waitMs = 0;
+    for (const force of [false, true]) {
+      const wanted = placesOf(missing.filter(partition => forced.has(partition) === force));
+      if (wanted.length === 0) continue;
+      const result = await claim(pool, wanted, generation, startOf, force);
+      if (result.busy.length > 0) waitMs = busyMs;
+      if (result.stale.length > 0) waitMs = Math.max(waitMs, await believe(result.stale));
+      for (const partition of missing) {
+        const claims = result.claimed.filter(each => each.partition === partition);
+        if (claims.length === commandTopics.length && !hold(partition, claims, bounds)) waitMs = retryMs;
+      }
+    }
+    return waitMs;
+  }
+
+  /** A later generation is believed only if ours is over: a group that was empty for long begins again at 1. */
+  async function believe(stale: readonly TopicPartition[]): Promise<number> {
+    try {
+      await heartbeat();
+      for (const { partition } of stale) forced.add(partition);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof FencedMemberError)) throw error;
+      for (const { partition } of stale) assigned.delete(partition);
+      return 0;
+    }
+  }
+
+  function placesOf(partitions: readonly number[]): TopicPartition[] {
+    return partitions.flatMap(partition => commandTopics.map(topic => ({ topic, partition })));
+  }
+
+  /** False where the log does not reach to the position: another log, or one that has lost its end. */
+  function hold(
+    partition: number,
+    claims: readonly Claim[],
+    bounds: ReadonlyMap<string, { start: number; end: number }>,
+  ): boolean {
+    forced.delete(partition);
+    if (!assigned.has(partition) || held.has(partition)) return true;
+    const readable = claims.map(each => {
+      const { start, end } = bounds.get(nameOf(each)) ?? { start: 0, end: Number.POSITIVE_INFINITY };
+      return { ...each, start, end, readFrom: Math.max(start, each.position) };
+    });
+    displaced.delete(partition);
+    for (const { topic, position, start, end } of readable) {
+      if (position > end) {
+        const reason = `${topic}/${partition} ends at offset ${end}, but ${position} has been reached: another topic of that name?`;
+        ops.log.error({ topic, partition, position, end }, reason);
+        displaced.set(partition, reason);
+      } else if (position < start) {
+        ops.log.error(
+          { topic, partition, position, start },
+          'commands are gone from the log before they were taken up',
+        );
+      }
+    }
+    ops.readiness.set('positions', [...displaced.values()][0]);
+    if (displaced.has(partition)) return false;
+    held.add(partition);
+    onHeld(partition, readable);
+    return true;
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

@@ -1,0 +1,159 @@
+import type { Logger } from '../../lib/ops/index.ts';
+import { type Batch, sizeOfBatch, splitBatch } from './batch.ts';
+import type { Cleaner } from './cleaner.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import { type FailureKind, FencedError, failureKindOf } from './failures.ts';
+import type { Feed } from './feed.ts';
+import type { HandlerMetrics } from './metrics.ts';
+import type { Committed } from './process-batch.ts';
+import { openSignal, pause } from './signal.ts';
+import type { CommandIntake, DeadIntake, Intake, RowId } from './types.ts';
+
+export interface WorkerOptions {
+  feed: Pick<Feed, 'take'>;
+  cleaner: Pick<Cleaner, 'take' | 'deleted' | 'giveBack'>;
+  deadLetters: DeadLetters;
+  log: Logger;
+  metrics: HandlerMetrics;
+  batchCommands: number;
+  process(batch: Batch, acknowledged: readonly RowId[]): Promise<Committed>;
+  /** Whether more may be published; else the next batch waits for a {@link Worker.wake}. */
+  hasRoom(): boolean;
+  publish(committed: Committed): void;
+  /** Nothing that memory says of these partitions is to be trusted; undefined: of any. */
+  distrust(partitions: readonly number[] | undefined): void;
+}
+
+/** Takes up one batch after the other; while one is in its transaction, the next fills and the last is being published. */
+export interface Worker {
+  /** There is something to take. */
+  wake(): void;
+  /** Finishes the batch under way. */
+  close(): Promise<void>;
+}
+
+/** Why a batch must be read again: a claim is gone, or whether it was committed is not known. */
+type Setback = 'fenced' | 'lost';
+
+/** Deadlocks and races for a key dissolve by trying again; something that never does is not one of them. */
+const mostAttempts = 8;
+const lostMs = 250;
+
+export function startWorker(options: WorkerOptions): Worker {
+  const { feed, cleaner, deadLetters, log, metrics } = options;
+  const ready = openSignal();
+  const ending = new AbortController();
+  const running = run();
+
+  return {
+    wake: ready.raise,
+    async close() {
+      ending.abort();
+      ready.raise();
+      await running;
+    },
+  };
+
+  async function run(): Promise<void> {
+    for (;;) {
+      await ready.wait();
+      for (;;) {
+        if (ending.signal.aborted) return;
+        const batch = options.hasRoom() ? feed.take(options.batchCommands) : undefined;
+        if (batch === undefined) break;
+        await bury(batch);
+        await recover(batch, await settle(batch));
+      }
+    }
+  }
+
+  async function recover(batch: Batch, failure: Setback | undefined): Promise<void> {
+    if (failure === 'fenced') options.distrust(partitionsOf(batch));
+    if (failure !== 'lost') return;
+    options.distrust(undefined);
+    await pause(lostMs, ending.signal);
+  }
+
+  /** Before the position passes them: a crash in between writes them twice, never not at all. */
+  async function bury(batch: Batch): Promise<void> {
+    for (const { intakes } of batch) {
+      for (const intake of intakes) {
+        if (intake.kind !== 'dead') continue;
+        metrics.commands.inc({ type: 'unknown', verdict: 'dead' });
+        await deadLetters(intake);
+      }
+    }
+  }
+
+  /** Undefined when done; else the batch must be read again. Halves what can't be committed until the culprit is alone. */
+  async function settle(batch: Batch): Promise<Setback | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const failure = await tryOnce(batch);
+      if (failure === undefined || failure === 'fenced' || failure === 'lost') return failure;
+      if (failure === 'again' && attempt < mostAttempts && !ending.signal.aborted) {
+        await pause(attempt * attempt * Math.random() * 4, ending.signal);
+        continue;
+      }
+      const halves = splitBatch(batch);
+      if (halves === undefined) return settleAlone(batch);
+      return (await settle(halves[0])) ?? settle(halves[1]);
+    }
+  }
+
+  /** A single record that can't be committed is refused; one that can't even be refused goes to the dead letters. */
+  async function settleAlone(batch: Batch): Promise<Setback | undefined> {
+    const [slice] = batch;
+    const [intake] = slice?.intakes ?? [];
+    if (slice === undefined || intake === undefined || intake.kind === 'dead') return 'lost';
+    const { topic, partition, offset } = intake.at;
+    log.error({ topic, partition, offset }, 'a command could not be committed');
+    const next: Intake = intake.refusal === undefined ? { ...intake, refusal: 'internal error' } : deadIntakeOf(intake);
+    const again = [{ ...slice, intakes: [next] }];
+    await bury(again);
+    return settle(again);
+  }
+
+  async function tryOnce(batch: Batch): Promise<FailureKind | 'fenced' | undefined> {
+    const acknowledged = cleaner.take();
+    const end = metrics.batchSeconds.startTimer();
+    try {
+      const committed = await options.process(batch, acknowledged);
+      end();
+      cleaner.deleted(acknowledged);
+      metrics.batchCommands.observe(sizeOfBatch(batch));
+      for (const outcome of committed.outcomes) metrics.commands.inc({ type: outcome.type, verdict: outcome.verdict });
+      options.publish(committed);
+      return undefined;
+    } catch (error) {
+      cleaner.giveBack(acknowledged);
+      return judge(error);
+    }
+  }
+
+  function judge(error: unknown): FailureKind | 'fenced' {
+    if (error instanceof FencedError) {
+      metrics.fenced.inc();
+      log.warn({ lost: error.lost }, 'fenced: somebody else has claimed partitions of this batch');
+      return 'fenced';
+    }
+    const kind = failureKindOf(error);
+    log[kind === 'again' ? 'debug' : 'warn']({ kind, error }, 'a batch was not committed');
+    return kind;
+  }
+}
+
+function deadIntakeOf({ at, timestampMs, sizeBytes, command }: CommandIntake): DeadIntake {
+  return {
+    kind: 'dead',
+    at,
+    timestampMs,
+    sizeBytes,
+    exception: 'UndecidableCommand',
+    message: 'the command can neither be decided nor refused',
+    record: { key: Buffer.from(command.userKey), value: Buffer.from(JSON.stringify(command.arguments)), headers: {} },
+  };
+}
+
+function partitionsOf(batch: Batch): number[] {
+  return [...new Set(batch.map(({ partition }) => partition))];
+}
