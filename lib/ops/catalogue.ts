@@ -140,6 +140,22 @@ export const catalogue = {
   handler: {
     group: v(text('penstock-command-handler'), 'consumer group of the command handlers'),
     batchCommands: v(integer(1, 10_000, 500), 'most commands in one transaction'),
+    bufferBytes: v(
+      integer(65_536, 17_179_869_184, 16_777_216),
+      'bytes of commands that wait to be taken up before reading stops',
+    ),
+    windowBytes: v(
+      integer(65_536, 1_073_741_824, 12_582_912),
+      'bytes of events not yet acknowledged by Kafka before the next batch waits; keep it below the lane buffer',
+    ),
+    maxValueBytes: v(
+      integer(1_024, 104_857_600, 900_000),
+      "largest value of a feedback or event; a command that would cause a larger one is refused; keep it below the topics' max.message.bytes",
+    ),
+    transactionTimeoutMs: v(
+      integer(100, 600_000, 5_000),
+      'PostgreSQL ends a transaction that stands still for so long, ms: how long a stopped handler can hold up another',
+    ),
   },
   projector: {
     group: v(text('penstock-projector'), 'consumer group of the projectors'),
