@@ -20,11 +20,6 @@ export function looksLikeOurs(text: string): boolean {
   return pattern.test(text);
 }
 
-/** ISO 13616: the first four characters go last, letters become two digits (A = 10), the number modulo 97 is 1. */
-export function isValidIban(text: string): boolean {
-  return /^[A-Z]{2}\d{2}[A-Z0-9]{1,30}$/.test(text) && remainder(text.slice(4) + text.slice(0, 4)) === 1;
-}
-
 /** Modulo 97 of a text of digits and capital letters, digit by digit so that no number gets too large. */
 function remainder(text: string): number {
   let rest = 0;
