@@ -53,7 +53,7 @@ export async function joinControlGroup(
 
   async function run(): Promise<void> {
     let failures = 0;
-    while (!isClosing()) {
+    while (!isClosing() && !cluster.closed) {
       try {
         await join();
         failures = 0;
@@ -70,6 +70,7 @@ export async function joinControlGroup(
         await pause(backOffMs(failures++, 50, 1_000));
       }
     }
+    if (!isClosing()) lose('the connection to Kafka was closed');
   }
 
   async function join(): Promise<void> {
@@ -93,11 +94,11 @@ export async function joinControlGroup(
     const synced = await link.call(broker =>
       broker.syncGroup({ groupId, generationId: generation, memberId, groupAssignment }),
     );
-    contact();
     const share = decodeShare(synced.memberAssignment);
     if (share === undefined) throw new KafkaUnavailableError('the leader gave no assignment');
     if (isClosing()) return;
     membership = { memberId, generation };
+    contact();
     claim = { owned: share.partitions, generation };
     log.info({ generation, memberId, partitions: share.partitions.length }, 'assigned');
     onAssigned({ generation, memberId, partitions: share.partitions, routing: share.routing });
@@ -105,7 +106,7 @@ export async function joinControlGroup(
 
   /** Until the group rebalances (resolves) or this member is not in it any more (rejects). */
   async function stay(): Promise<void> {
-    while (!isClosing() && membership !== undefined) {
+    while (!isClosing() && !cluster.closed && membership !== undefined) {
       await pause(heartbeatIntervalMs);
       if (isClosing()) return;
       try {
@@ -124,9 +125,15 @@ export async function joinControlGroup(
 
   async function beat(current: Membership): Promise<void> {
     const link = await findCoordinator();
-    await link.call(broker =>
-      broker.heartbeat({ groupId, groupGenerationId: current.generation, memberId: current.memberId }),
-    );
+    // A coordinator that stands still must be given up while there is time to find the next one.
+    const patience = setTimeout(() => link.close(), sessionTimeoutMs / 3);
+    try {
+      await link.call(broker =>
+        broker.heartbeat({ groupId, groupGenerationId: current.generation, memberId: current.memberId }),
+      );
+    } finally {
+      clearTimeout(patience);
+    }
   }
 
   async function findCoordinator(): Promise<Link> {

@@ -198,7 +198,9 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       return;
     }
     const reason = nameOfCode(errorCode);
-    log.warn({ ...lane.at, reason, records: batch.passengers.length }, 'a batch was not acknowledged');
+    // The first refusals are everyday: a leader has moved, or does not know yet that it leads.
+    const level = lane.failures < 3 ? 'debug' : 'warn';
+    log[level]({ ...lane.at, reason, records: batch.passengers.length }, 'a batch was not acknowledged');
     switch (verdict) {
       case 'written-somewhere':
         lane.written();
@@ -241,9 +243,11 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
 
   /** What waited too long. A batch under way is not in `ready`, and so not here. */
   function expire(lane: Lane, now: number): void {
-    if (now < lane.deadline) return;
+    if (now < lane.deadline && !cluster.closed) return;
     if (lane.batch !== undefined) abandon(lane, outcome => timedOut(outcome));
-    for (const passenger of lane.remove(({ deadline }) => now >= deadline)) fail(passenger, timedOut('not-written'));
+    for (const passenger of lane.remove(({ deadline }) => now >= deadline || cluster.closed)) {
+      fail(passenger, timedOut('not-written'));
+    }
   }
 
   function timedOut(outcome: 'not-written' | 'unknown', reason?: unknown): ProduceError {

@@ -29,12 +29,13 @@ interface Reading extends TopicPartition {
   outOfRange: number;
 }
 
-/** A broker's fetches: the long poll over all its partitions, and a short one for those assigned meanwhile. */
+/** A broker's fetches: the long poll over all its partitions, and short ones for those assigned meanwhile. */
 interface Station {
   nodeId: number;
   /** What the long poll under way asks for, with the offset at which it does. */
   polling: ReadonlyMap<Reading, number> | undefined;
-  catchingUp: boolean;
+  /** What each short poll under way asks for, by the number of its connection. */
+  catchingUp: Map<number, ReadonlyMap<Reading, number>>;
   turn: number;
 }
 
@@ -42,6 +43,8 @@ interface Station {
 const missingPatienceMs = 3_000;
 /** The short poll's wait: a partition assigned during one has to wait for its end. */
 const shortWaitMs = 10;
+/** Connections for short polls, opened when first needed; the long poll's is 0. */
+const shortLanes = [1, 2, 3];
 
 /**
  * Reads assigned partitions by plain fetch requests, without a consumer group. Each broker has one long poll under way
@@ -85,7 +88,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
 
   /** Starts every fetch that can start. */
   function pump(): void {
-    if (closed) return;
+    if (closed || cluster.closed) return;
     const now = Date.now();
     const byLeader = new Map<number, Reading[]>();
     for (const reading of readings.values()) {
@@ -104,10 +107,10 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     if (staleTopics.size > 0) void refresh();
     for (const [nodeId, group] of byLeader) {
       const station = stationOf(nodeId);
-      const { polling } = station;
-      if (polling === undefined) void longPoll(station, group);
-      else if (!station.catchingUp) {
-        const uncovered = group.filter(reading => !polling.has(reading));
+      if (station.polling === undefined) void longPoll(station, group);
+      else {
+        const covered = [station.polling, ...station.catchingUp.values()];
+        const uncovered = group.filter(reading => !covered.some(asked => asked.has(reading)));
         if (uncovered.length > 0) void shortPoll(station, uncovered);
       }
     }
@@ -116,7 +119,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   function stationOf(nodeId: number): Station {
     const known = stations.get(nodeId);
     if (known !== undefined) return known;
-    const station: Station = { nodeId, polling: undefined, catchingUp: false, turn: 0 };
+    const station: Station = { nodeId, polling: undefined, catchingUp: new Map(), turn: 0 };
     stations.set(nodeId, station);
     return station;
   }
@@ -132,10 +135,12 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   }
 
   async function shortPoll(station: Station, group: readonly Reading[]): Promise<void> {
-    station.catchingUp = true;
+    const lane = shortLanes.find(one => !station.catchingUp.has(one));
+    if (lane === undefined) return; // the first to end looks again
     const asked = new Map(group.map(reading => [reading, reading.position]));
-    await fetch(station.nodeId, 1, asked, Math.min(shortWaitMs, maxWaitMs));
-    station.catchingUp = false;
+    station.catchingUp.set(lane, asked);
+    await fetch(station.nodeId, lane, asked, Math.min(shortWaitMs, maxWaitMs));
+    station.catchingUp.delete(lane);
     pulse.soon();
   }
 

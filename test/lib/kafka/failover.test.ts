@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type Assignment, joinControlGroup, openLanes, openReader, type RecordSink } from '../../../lib/kafka/index.ts';
+import { type ScratchBrokers, startScratchBrokers } from '../../support/scratch-brokers.ts';
+import { contentOf, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
+import { until } from '../../support/until.ts';
+
+/** Three brokers, three copies, two of which must have a record; each test takes one broker away. */
+let brokers: ScratchBrokers;
+let kafka: ScratchKafka;
+before(async () => {
+  brokers = await startScratchBrokers(3);
+  kafka = openScratchKafka(brokers.addresses);
+});
+after(async () => {
+  await kafka?.close();
+  await brokers?.close();
+});
+
+async function replicatedTopic(partitions: number): Promise<string> {
+  const name = `replicated-${partitions}-${Date.now()}`;
+  await kafka.topics.ensure([{ name, partitions, replicationFactor: 3 }]);
+  return name;
+}
+
+/** Sends and reads all the time; `stop` checks that every record is there once, in order, where its send said. */
+async function startTraffic(partitions: number): Promise<{ acknowledged(): number; stop(): Promise<void> }> {
+  const topic = await replicatedTopic(partitions);
+  const lanes = openLanes(kafka.connection, { bufferBytes: 1_000_000, deliveryTimeoutMs: 60_000 });
+  const reader = openReader(kafka.connection, { maxWaitMs: 100, partitionBytes: 262_144 });
+  const sent: string[][] = Array.from({ length: partitions }, () => []);
+  const offsets: number[][] = Array.from({ length: partitions }, () => []);
+  const read: string[][] = Array.from({ length: partitions }, () => []);
+  const failures: unknown[] = [];
+  let acknowledged = 0;
+  const sink: RecordSink = {
+    onBatch: ({ partition, records }) => {
+      for (const { value } of records) read[partition]?.push(String(value));
+    },
+    onFault: fault => void failures.push(fault),
+  };
+  for (let partition = 0; partition < partitions; partition++) reader.assign({ topic, partition }, 0, sink);
+  const pending = new Set<Promise<void>>();
+  let n = 0;
+  const ticker = setInterval(() => {
+    for (let i = 0; i < 10; i++, n++) {
+      const partition = n % partitions;
+      const value = `v${n}`;
+      sent[partition]?.push(value);
+      const sending = lanes.send({ topic, partition }, { key: `k${n % 7}`, value }).then(
+        ({ offset }) => {
+          offsets[partition]?.push(offset);
+          acknowledged++;
+        },
+        (error: unknown) => void failures.push(error),
+      );
+      pending.add(sending);
+      void sending.finally(() => pending.delete(sending));
+    }
+  }, 10);
+  return {
+    acknowledged: () => acknowledged,
+    async stop() {
+      clearInterval(ticker);
+      await Promise.all(pending);
+      await until('all is read', () => read.flat().length >= acknowledged);
+      await reader.close();
+      await lanes.close();
+      assert.deepEqual(failures, []);
+      for (let partition = 0; partition < partitions; partition++) {
+        const mine = sent[partition] ?? [];
+        assert.deepEqual(await contentOf(kafka.topics, { topic, partition }), mine);
+        assert.deepEqual(read[partition], mine);
+        assert.deepEqual(
+          offsets[partition],
+          mine.map((_, i) => i),
+        );
+      }
+    },
+  };
+}
+
+test('a broker is killed and comes back: every record is there once and in order, for the log and for the reader', async () => {
+  const traffic = await startTraffic(24);
+  await until('traffic flows', () => traffic.acknowledged() > 500);
+  for (const id of [2, 3]) {
+    await brokers.kill(id);
+    const then = traffic.acknowledged();
+    await until('traffic flows without the broker', () => traffic.acknowledged() > then + 3_000, 60_000);
+    brokers.start(id);
+    const later = traffic.acknowledged();
+    await until('traffic flows with the broker back', () => traffic.acknowledged() > later + 2_000, 60_000);
+  }
+  await traffic.stop();
+});
+
+test('a broker stands still for longer than its session: nothing is lost, nothing is twice', async () => {
+  const traffic = await startTraffic(12);
+  await until('traffic flows', () => traffic.acknowledged() > 500);
+  brokers.pause(1);
+  const then = traffic.acknowledged();
+  await until('traffic flows without the broker', () => traffic.acknowledged() > then + 3_000, 60_000);
+  brokers.resume(1);
+  const later = traffic.acknowledged();
+  await until('traffic flows with the broker back', () => traffic.acknowledged() > later + 2_000, 60_000);
+  await traffic.stop();
+});
+
+test('the group coordinator is killed: the member keeps its partitions and its generation', async () => {
+  const topic = await replicatedTopic(4);
+  const assignments: Assignment[] = [];
+  const lost: string[] = [];
+  const groupId = `failover-${Date.now()}`;
+  const group = await joinControlGroup(kafka.connection, {
+    groupId,
+    topics: [topic],
+    address: 'http://a',
+    sessionTimeoutMs: 30_000, // longer than a failover takes
+    heartbeatIntervalMs: 100,
+    onAssigned: assignment => void assignments.push(assignment),
+    onLost: reason => void lost.push(reason),
+  });
+  await until('it is assigned', () => assignments.length === 1);
+  const cluster = kafka.connection.openCluster('test');
+  const link = await cluster.anyLink();
+  const { coordinator } = await link.call(broker => broker.findGroupCoordinator({ groupId }));
+  cluster.close();
+  await brokers.kill(coordinator.nodeId);
+  await until(
+    'a heartbeat reaches the next coordinator',
+    () =>
+      group
+        .heartbeat()
+        .then(() => true)
+        .catch(() => false),
+    60_000,
+  );
+  assert.equal(assignments.length, 1);
+  assert.deepEqual(lost, []);
+  await group.close();
+  brokers.start(coordinator.nodeId);
+});
+
+test('without any broker the member is told in time that it lost; with them back it is assigned again', async () => {
+  const topic = await replicatedTopic(2);
+  const assignments: Assignment[] = [];
+  const lost: string[] = [];
+  const group = await joinControlGroup(kafka.connection, {
+    groupId: `outage-${Date.now()}`,
+    topics: [topic],
+    address: 'http://a',
+    sessionTimeoutMs: 2_000,
+    heartbeatIntervalMs: 100,
+    onAssigned: assignment => void assignments.push(assignment),
+    onLost: reason => void lost.push(reason),
+  });
+  await until('it is assigned', () => assignments.length === 1);
+  for (const id of [1, 2, 3]) brokers.pause(id);
+  await until('it is told', () => lost.length === 1);
+  for (const id of [1, 2, 3]) brokers.resume(id);
+  await until('it is assigned again', () => assignments.length > 1, 60_000);
+  await group.heartbeat();
+  await group.close();
+});
