@@ -74,7 +74,7 @@ async function installPackages() {
   try {
     if (installed()) return; // another start has done it meanwhile
     const started = Date.now();
-    console.error('installing npm packages (first start, or package-lock.json has changed; about 150 MB)');
+    console.error('installing npm packages (first start, or package-lock.json has changed; about 170 MB)');
     const [command, first] = npm();
     const code = await run(command, [...first, ...installArguments], ['ignore', 2, 2]);
     if (stopping) process.exit(0);

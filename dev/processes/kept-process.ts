@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { startTimeOf } from '../lock.mjs';
 import { lastLine, openLogFile } from './log-file.ts';
-import type { Register } from './register.ts';
+import type { ProcessKind, Register } from './register.ts';
 
 /** How one process is started. */
 export interface ProcessSpec {
@@ -26,6 +26,7 @@ export interface KeptProcess {
 
 export interface Keeping {
   name: string;
+  kind: ProcessKind;
   stopSignal: NodeJS.Signals;
   logFile: string;
   register: Register;
@@ -81,7 +82,8 @@ export function keepProcess(keeping: Keeping): KeptProcess {
       state = 'running';
       const started = startTimeOf(pid);
       if (started !== undefined) {
-        keeping.register.add({ name: keeping.name, pid, started, stopSignal: keeping.stopSignal });
+        const { name, kind, stopSignal } = keeping;
+        keeping.register.add({ name, pid, started, kind, stopSignal });
       }
       keeping.onStart(pid);
     }

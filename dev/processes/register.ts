@@ -9,9 +9,13 @@ export interface Registered {
   pid: number;
   /** From startTimeOf: with the pid, unique. */
   started: string;
+  kind: ProcessKind;
   /** What asks it to stop. */
   stopSignal: NodeJS.Signals;
 }
+
+/** Services stop before the servers that they need. */
+export type ProcessKind = 'service' | 'server';
 
 const shape = z.object({
   supervisor: z.number(),
@@ -20,6 +24,7 @@ const shape = z.object({
       name: z.string(),
       pid: z.number(),
       started: z.string(),
+      kind: z.enum(['service', 'server']),
       stopSignal: z.custom<NodeJS.Signals>(value => typeof value === 'string'),
     }),
   ),
@@ -59,16 +64,19 @@ export function isAlive(process: Registered): boolean {
 }
 
 /**
- * Ends the processes that a supervisor left behind: asks, waits up to `graceMs`, then kills.
+ * Ends the processes that a supervisor left behind, services first: asks, waits up to `graceMs`, then kills.
  * Returns how many were still there.
  */
 export async function sweep(left: readonly Registered[], graceMs: number): Promise<number> {
   const alive = left.filter(isAlive);
-  for (const process of alive) signal(process, process.stopSignal);
-  for (const process of alive) signal(process, 'SIGCONT');
-  await allGone(alive, graceMs);
-  for (const process of alive.filter(isAlive)) signal(process, 'SIGKILL');
-  await allGone(alive, 5_000);
+  for (const kind of ['service', 'server'] as const) {
+    const some = alive.filter(process => process.kind === kind);
+    for (const process of some) signal(process, process.stopSignal);
+    for (const process of some) signal(process, 'SIGCONT'); // a paused one would never hear it
+    await allGone(some, graceMs);
+    for (const process of some.filter(isAlive)) signal(process, 'SIGKILL');
+    await allGone(some, 5_000);
+  }
   return alive.length;
 }
 

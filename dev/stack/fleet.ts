@@ -46,6 +46,7 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
     let current: number | undefined;
     return {
       name,
+      kind: 'service',
       stopSignal: 'SIGTERM',
       async spec() {
         assigned = {

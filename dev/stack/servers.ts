@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { ProcessSpec } from '../processes/kept-process.ts';
 import { javaProblem } from '../requirements.mjs';
 import { type ServerFiles, serverFiles } from '../servers/cache.ts';
 import { type KafkaCluster, kafkaSpec, newClusterId, prepareKafka } from '../servers/kafka.ts';
@@ -9,6 +8,7 @@ import { redisAnswers, redisCommand, redisSpec } from '../servers/redis.ts';
 import { tlsFiles } from '../servers/tls.ts';
 import { filesOf, readSettings, type Settings, saveSettings, settle } from './folder.ts';
 import { openPorts, type Ports } from './ports.ts';
+import type { Work } from './supervisor.ts';
 import { type Report, Trouble } from './trouble.ts';
 
 /** Where Kafka, Redis and PostgreSQL are, ours or the user's. */
@@ -21,18 +21,10 @@ export interface ServerAddresses {
   postgres: string;
 }
 
-/** A server that the stack runs itself. */
-export interface Server {
-  name: string;
-  stopSignal: NodeJS.Signals;
-  spec(): Promise<ProcessSpec>;
-  /** Returns once it answers; throws while it does not. */
-  probe(): Promise<void>;
-}
-
 export interface ServerPlan {
   addresses: ServerAddresses;
-  servers: readonly Server[];
+  /** Those that the stack runs itself. */
+  servers: readonly Work[];
   settings: Settings;
   ports: Ports;
 }
@@ -114,8 +106,9 @@ async function kafkaServers(wishes: ServerWishes, settings: Settings, ports: Por
   return {
     brokers: nodes.map(({ port }) => `127.0.0.1:${port}`),
     caFile: tls?.caFile,
-    servers: nodes.map<Server>(node => ({
+    servers: nodes.map<Work>(node => ({
       name: `kafka-${node.id}`,
+      kind: 'server',
       stopSignal: 'SIGTERM',
       spec: async () => kafkaSpec(cluster, node, wishes.env),
       async probe() {
@@ -129,8 +122,9 @@ async function kafkaServers(wishes: ServerWishes, settings: Settings, ports: Por
 async function redisServer(wishes: ServerWishes, ports: Ports, fetched: ServerFiles, report: Report) {
   const port = await ports.take('redis');
   const command = redisCommand(fetched.redisBinary, report);
-  const server: Server = {
+  const server: Work = {
     name: 'redis',
+    kind: 'server',
     stopSignal: 'SIGTERM',
     spec: () => redisSpec(command, filesOf(wishes.folder).redis, port, wishes.env),
     async probe() {
@@ -145,8 +139,9 @@ async function postgresServer(wishes: ServerWishes, ports: Ports) {
   const { postgres: folder } = filesOf(wishes.folder);
   const programs = await postgresPrograms(folder);
   await preparePostgres(programs, folder);
-  const server: Server = {
+  const server: Work = {
     name: 'postgres',
+    kind: 'server',
     stopSignal: 'SIGINT', // "fast": SIGTERM would wait for its clients
     spec: async () => postgresSpec(programs, folder, port, wishes.env),
     probe: () => openDatabase(port, probeTimeoutMs),

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type KeptProcess, keepProcess, type ProcessSpec } from '../processes/kept-process.ts';
-import type { Register } from '../processes/register.ts';
+import type { ProcessKind, Register } from '../processes/register.ts';
 import { type Report, Trouble } from './trouble.ts';
 
 /** Something to keep running: a server or a process of a service. */
 export interface Work {
   name: string;
+  kind: ProcessKind;
   stopSignal: NodeJS.Signals;
   spec(): Promise<ProcessSpec>;
   /** Returns once it is ready; throws, with the reason, while it is not. */
@@ -42,6 +43,7 @@ export function openSupervisor(supervision: Supervision): Supervisor {
   function keep(work: Work, onDeath: (why: string) => void): KeptProcess {
     const process = keepProcess({
       name: work.name,
+      kind: work.kind,
       stopSignal: work.stopSignal,
       logFile: supervision.logFile(work.name),
       register: supervision.register,

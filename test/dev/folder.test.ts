@@ -26,7 +26,16 @@ async function idler(deaf = false) {
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
   await once(child.stdout, 'data');
   const pid = child.pid ?? 0;
-  return { child, registered: { name: 'idler', pid, started: startTimeOf(pid) ?? '', stopSignal: 'SIGTERM' as const } };
+  return {
+    child,
+    registered: {
+      name: 'idler',
+      pid,
+      started: startTimeOf(pid) ?? '',
+      kind: 'service' as const,
+      stopSignal: 'SIGTERM' as const,
+    },
+  };
 }
 
 test('a folder belongs to one stack at a time', async () => {
@@ -91,7 +100,7 @@ test('a left-over that does not listen is killed, also a paused one', async () =
 test('the register is what is on disk', () => {
   const path = join(newFolder(), 'pids.json');
   const register = openRegister(path);
-  const entry = { name: 'redis', pid: 7, started: '1', stopSignal: 'SIGTERM' as const };
+  const entry = { name: 'redis', pid: 7, started: '1', kind: 'service' as const, stopSignal: 'SIGTERM' as const };
   register.add(entry);
   assert.deepEqual(readRegister(path), { supervisor: process.pid, processes: [entry] });
   register.remove(7);

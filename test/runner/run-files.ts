@@ -20,6 +20,9 @@ export interface RunSettings {
   signal: AbortSignal;
 }
 
+/** Tests that take longer are named, so that they are noticed. */
+const slowSeconds = 10;
+
 /** Runs test files, each in a process of its own, and prints what failed as it comes. Adds to `tally`. */
 export async function runFiles(files: readonly string[], settings: RunSettings, tally: Tally): Promise<void> {
   const queue = [...files];
@@ -39,6 +42,7 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
   const started = performance.now();
   const mine: Tally = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
+  const slow: string[] = [];
   let output = '';
   // one run a file: the signal ends a process that hangs, which run()'s own time-out does not
   const events = run({
@@ -56,6 +60,7 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
     if (result === undefined) continue;
     mine[result.kind]++;
     tally[result.kind]++;
+    if (result.seconds > slowSeconds) slow.push(`  ${result.seconds.toFixed(1)} s: ${result.name}`);
     if (result.kind === 'failed') {
       const why = tooLong.aborted ? `the file took longer than ${fileTimeoutMs / 1_000} s` : result.why;
       failures.push(`  ✖ ${result.name}\n${indent(why)}`);
@@ -63,28 +68,29 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
   }
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
   print(`${failures.length === 0 ? '✔' : '✖'} ${name}: ${mine.passed} passed, ${mine.failed} failed (${seconds} s)`);
-  for (const failure of failures) print(failure);
+  for (const line of [...failures, ...slow]) print(line);
   if (failures.length > 0 && output.trim() !== '')
     print(`  its output ended:\n${indent(output.trimEnd().slice(-4_000))}`);
 }
 
-type Result = { name: string } & ({ kind: 'passed' | 'skipped' } | { kind: 'failed'; why: string });
+type Result = { name: string; seconds: number } & ({ kind: 'passed' | 'skipped' } | { kind: 'failed'; why: string });
 
 /** What an event says of one test; nothing for suites, and for a test that failed only because one inside it did. */
 function resultOf(event: TestEvent, file: string): Result | undefined {
   if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
   const { name, details, skip, todo } = event.data;
+  const seconds = details.duration_ms / 1_000;
   if (details.type === 'suite' && event.type === 'test:pass') return undefined;
-  if (skip !== undefined || todo !== undefined) return { name, kind: 'skipped' };
+  if (skip !== undefined || todo !== undefined) return { name, seconds, kind: 'skipped' };
   if (event.type === 'test:pass') {
-    if (name !== file) return { name, kind: 'passed' };
-    return { name: 'the file as a whole', kind: 'failed', why: 'it has no test' };
+    if (name !== file) return { name, seconds, kind: 'passed' };
+    return { name: 'the file as a whole', seconds, kind: 'failed', why: 'it has no test' };
   }
   const { error } = event.data.details;
   const type = (error as { failureType?: string }).failureType;
   if (type === 'subtestsFailed') return undefined;
   const why = type === 'testAborted' ? 'its process was ended before it was done' : explain(error);
-  return { name: name === file ? 'the file as a whole' : name, kind: 'failed', why };
+  return { name: name === file ? 'the file as a whole' : name, seconds, kind: 'failed', why };
 }
 
 /** The message and the stack's frames in our own code. */
