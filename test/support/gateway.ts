@@ -120,7 +120,7 @@ export async function openGatewayLab(): Promise<GatewayLab> {
       });
       running.push(gateway);
       if (waitUntilReady) {
-        await until('the gateway is ready', async () => (await fetch(`${gateway.admin}/readyz`)).status === 200);
+        await until('the gateway is ready', async () => (await fetch(`${gateway.admin}/readyz`)).ok, 60_000);
       }
       return gateway;
     },
@@ -175,8 +175,8 @@ async function startGateway(env: Readonly<Record<string, string>>): Promise<Test
     if (ended) throw new Error(`the gateway has ended:\n${log}`);
     return pattern.exec(log)?.[1];
   };
-  const admin = await until('the admin port', () => found(/"admin":"([^"]+)"/));
-  const url = await until('the address', () => found(/"listening":"([^"]+)"/));
+  const admin = await until('the admin port', () => found(/"admin":"([^"]+)"/), 60_000);
+  const url = await until('the address', () => found(/"listening":"([^"]+)"/), 60_000);
   const wsUrl = url.replace('http', 'ws');
   return {
     url,
