@@ -22,6 +22,8 @@ export interface FlowStream {
   replayed(bytes: number): boolean;
   /** It has caught up. */
   wentLive(): void;
+  /** Live has stopped by a fault; `goOn` lets the flow go on behind `passed`. */
+  interrupted(flow: Flow, passed: Point): void;
   faulted(flow: Flow, fault: ScanFault): void;
 }
 
@@ -113,6 +115,11 @@ export class Flow implements TailListener {
     this.#leaveScan = undefined;
     // The same records at the same offsets, or a log that is not the old one: the next replay begins with a look.
     this.#check = true;
+    this.#stream.interrupted(this, this.#seam.passed);
+  }
+
+  /** After an interruption: attaches to live when there is one again. */
+  goOn(): void {
     this.#attach();
   }
 

@@ -12,7 +12,7 @@ import type { ReplayMetrics } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
-import { earliestPoint } from './start.ts';
+import { earliestPoint, judgeStart } from './start.ts';
 import type { Tail } from './tail.ts';
 import type { PartitionPosition, RecordStream, StreamPosition, StreamRecord, StreamRequest } from './types.ts';
 import { openBackOff } from './waiting.ts';
@@ -164,6 +164,16 @@ class Stream implements RecordStream, FlowStream {
   /** All flows live: the next cold replay may read as much again. */
   wentLive(): void {
     if (this.#flows.every(({ isLive }) => isLive)) this.#replayBytes = 0;
+  }
+
+  /** A tail that begins anew does so at the log's end, if there is a log: whether the position holds is asked here. */
+  interrupted(flow: Flow, passed: Point): void {
+    const { partition } = flow.at;
+    void this.#bounds([partition]).then(bounds => {
+      const verdict = judgeStart(passed, bounds.get(partition));
+      if (verdict.verdict !== 'expired') flow.goOn();
+      else this.#expire(verdict.reason, new Map([[partition, earliestPoint(bounds.get(partition))]]), verdict.anew);
+    });
   }
 
   faulted(flow: Flow, fault: ScanFault): void {

@@ -29,6 +29,7 @@ export async function beginTap(
     queue: ({ record }) => listener(record),
     replayed: () => true,
     wentLive: () => undefined,
+    interrupted: stopped => stopped.goOn(),
     faulted: again,
   };
   let flow = await begin();

@@ -58,7 +58,7 @@ export class World {
       }),
     );
     const metrics = { resumed() {}, expired() {}, scanned() {}, scansUnderWay() {} };
-    const offsets = { bounds: () => Promise.reject(new Error('not asked in this world')) };
+    const bounds = async () => new Map(this.logs.map(({ partition, end }) => [partition, { start: 0, end }]));
     return beginStream(
       {
         topic,
@@ -68,7 +68,7 @@ export class World {
         bufferBytes: bufferRecords * recordBytes,
       },
       starts,
-      { scans: this.scans, offsets, metrics, scanMaxBytes: Number.MAX_SAFE_INTEGER, rules },
+      { scans: this.scans, offsets: { bounds }, metrics, scanMaxBytes: Number.MAX_SAFE_INTEGER, rules },
       () => undefined,
     );
   }
