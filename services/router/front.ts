@@ -11,6 +11,10 @@ export interface FrontOptions {
   maxConnections: number;
   /** From the beginning of a drain until whoever is still connected is cut off, ms. */
   drainMs: number;
+  /** Longest time in which a request's headers must be there, ms; default 10,000. */
+  headersTimeoutMs?: number;
+  /** Longest time in which a whole request must be there, ms; default 30,000. */
+  requestTimeoutMs?: number;
 }
 
 export type UpgradeHandler = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
@@ -36,9 +40,6 @@ export function frontState(): FrontState {
 
 /** Beyond the limit, connections that get a proper refusal; any more are dropped unanswered. */
 const refusable = 256;
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 30_000;
-const checkIntervalMs = 1_000;
 /** Longer than the idle time of usual load balancers (60 s), so that it is they who close. */
 const keepAliveTimeoutMs = 65_000;
 const maxHeaderBytes = 32_768;
@@ -54,7 +55,7 @@ export interface Front extends Closable {
 
 /** Serves requests and upgrades on every address. */
 export async function openFront(
-  { listen, maxConnections, drainMs }: FrontOptions,
+  { listen, maxConnections, drainMs, headersTimeoutMs = 10_000, requestTimeoutMs = 30_000 }: FrontOptions,
   state: FrontState,
   onRequest: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
   onUpgrade: UpgradeHandler,
@@ -66,7 +67,7 @@ export async function openFront(
         maxHeaderSize: maxHeaderBytes,
         headersTimeout: headersTimeoutMs,
         requestTimeout: requestTimeoutMs,
-        connectionsCheckingInterval: checkIntervalMs,
+        connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs),
         keepAliveTimeout: keepAliveTimeoutMs,
         noDelay: true,
         keepAlive: true,

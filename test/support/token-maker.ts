@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 
 /** Signs tokens of any shape, right or wrong: an issuer, or an attacker with a key. */
 export interface TokenMaker {
@@ -16,6 +16,27 @@ export async function tokenMaker(kid: string, alg = 'ES256'): Promise<TokenMaker
     publicJwk,
     sign: (payload, header = {}) =>
       new SignJWT(payload as JWTPayload).setProtectedHeader({ alg, kid, typ: 'at+jwt', ...header }).sign(privateKey),
+  };
+}
+
+/** The router's own key, taken from its database: for tokens that are right in all but what a test is about. */
+export async function stolenKey(
+  database: { query<Row>(sql: string, values: readonly unknown[]): Promise<Row[]> },
+  use: 'access' | 'route',
+): Promise<{ kid: string; sign: TokenMaker['sign'] }> {
+  const [key] = await database.query<{ kid: string; jwk: JWK }>(
+    'SELECT kid, private_jwk AS jwk FROM penstock_auth.signing_key WHERE use = $1 ORDER BY signs_from_ms LIMIT 1',
+    [use],
+  );
+  if (key === undefined) throw new Error(`no ${use} key in the database`);
+  const { kid } = key;
+  const privateKey = await importJWK(key.jwk, 'ES256');
+  return {
+    kid,
+    sign: (payload, header = {}) =>
+      new SignJWT(payload as JWTPayload)
+        .setProtectedHeader({ alg: 'ES256', kid, typ: 'at+jwt', ...header })
+        .sign(privateKey),
   };
 }
 
