@@ -19,7 +19,7 @@ export const testSchema = (names: TestTopics): string => `
   type Query { notes: [Note!]! @view(table: "note") }
   type Mutation {
     say(commandId: ID, text: String!, times: Int = 1): Heard!
-      @command(topic: "${names.commands}", type: "say", feedback: "${names.feedback}", timeoutMs: 4000)
+      @command(topic: "${names.commands}", type: "say", feedback: "${names.feedback}", timeoutMs: 60000)
     sayLater(text: String!): Heard!
       @command(topic: "${names.commands}", type: "sayLater", feedback: "${names.feedback}", timeoutMs: 300)
     decree(text: String!): Heard! @requiresRole(anyOf: ["king"])
@@ -27,7 +27,7 @@ export const testSchema = (names: TestTopics): string => `
   }
   type Subscription {
     say(commandId: ID, text: String!, times: Int = 1): Heard!
-      @command(topic: "${names.commands}", type: "say", feedback: "${names.feedback}", timeoutMs: 4000)
+      @command(topic: "${names.commands}", type: "say", feedback: "${names.feedback}", timeoutMs: 60000)
     notes(kind: Kind @where(field: "kind"), min: Int @where(field: "n", op: GTE)): Note! @records(topic: "${names.notes}")
     allNotes(min: Int @where(field: "n", op: GTE)): Note!
       @records(topic: "${names.notes}", scope: ALL) @requiresRole(anyOf: ["auditor"])

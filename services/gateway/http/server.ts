@@ -112,13 +112,11 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
     }
   }
 
+  /** A router is told to ask again: another replica may own the partition by now. */
   function whyNot(routeToken: string | undefined): PenstockError | undefined {
-    if (draining) {
-      return routeToken === undefined
-        ? new PenstockError('UNAVAILABLE', 'this replica is leaving')
-        : new PenstockError('NOT_OWNER', 'this replica is leaving: ask the router again');
-    }
-    return service ? undefined : new PenstockError('UNAVAILABLE', 'this replica is starting');
+    if (service && !draining) return undefined;
+    const why = draining ? 'this replica is leaving' : 'this replica is starting';
+    return new PenstockError(routeToken === undefined ? 'UNAVAILABLE' : 'NOT_OWNER', why);
   }
 }
 

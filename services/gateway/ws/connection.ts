@@ -17,6 +17,9 @@ export interface ConnectionOptions {
   onSlow(): void;
 }
 
+/** A client that answers none of this many pings in a row is gone. */
+const unansweredPings = 3;
+
 /** One WebSocket: its frames, its pings, and the subscriptions under way on it. */
 export interface Connection {
   readonly route: RouteClaims | undefined;
@@ -39,6 +42,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const { socket, wire, pingIntervalMs } = options;
   const flows = new Map<string, Flow>();
   let bytesHeard = 0;
+  let unanswered = 0;
   const outlet = openOutlet(wire, {
     bufferBytes: options.bufferBytes,
     slowTimeoutMs: options.slowTimeoutMs,
@@ -105,13 +109,12 @@ export function openConnection(options: ConnectionOptions): Connection {
     send(pingFrame(cursors));
   }
 
-  /** Not a byte since the last ping was sent, although nothing that we sent could have held up its pong. */
+  /** Not a byte for several pings, although nothing that we sent could have held up their pongs. */
   function isDead(): boolean {
     const heard = 'bytesRead' in wire && typeof wire.bytesRead === 'number' ? wire.bytesRead : undefined;
-    if (heard === undefined) return false;
-    const silent = heard === bytesHeard && wire.writableLength === 0;
-    bytesHeard = heard;
-    return silent;
+    unanswered = heard === bytesHeard && wire.writableLength === 0 ? unanswered + 1 : 0;
+    bytesHeard = heard ?? bytesHeard;
+    return unanswered >= unansweredPings;
   }
 }
 
