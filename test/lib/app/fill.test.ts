@@ -232,6 +232,13 @@ test('a record without a key has a null key; a sequence that is none is null; a 
   assert.deepEqual(late, { ok: false, reason: 'field _timestamp is missing' });
 });
 
+test('of a sequence number that comes twice in the headers, the last one counts', () => {
+  const headers = { ce_keysequence: [Buffer.from('1'), '2'] };
+  const filled = fillShape(shape('envelope'), recordOf({}, { headers }));
+  assert.ok(filled.ok);
+  assert.equal(filled.value._sequence, 2);
+});
+
 test('what every object inherits is not taken for a field', () => {
   assert.deepEqual(fill('inherited', {}), {
     ok: true,
