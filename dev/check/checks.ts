@@ -11,7 +11,7 @@ export interface CheckResult {
 
 const checks: readonly { name: string; command: string; args: readonly string[] }[] = [
   { name: 'types (tsc)', command: 'tsc', args: ['-p', '.'] },
-  { name: 'lint and formatting (biome)', command: 'biome', args: ['ci', '--max-diagnostics=200', '.'] },
+  { name: 'lint and formatting (biome)', command: 'biome', args: ['ci', '--colors=off', '--max-diagnostics=50', '.'] },
   { name: 'dead code (knip)', command: 'knip', args: ['--no-progress'] },
 ];
 
@@ -25,7 +25,7 @@ async function one({ name, command, args }: (typeof checks)[number]): Promise<Ch
   const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`; // their `#!/usr/bin/env node` is the pinned one
   const child = spawn(join(root, 'node_modules/.bin', command), args, {
     cwd: root,
-    env: { ...process.env, PATH: path },
+    env: { ...process.env, PATH: path, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -17,6 +17,8 @@ export interface Selection {
 }
 
 const aloneFolders = ['test/faults/', 'test/dev/'];
+/** How a file elsewhere says that it must not share the machine with others, and why. */
+const aloneMark = /^\/\/ runs alone: \S/m;
 
 /**
  * Reads `npm test -- [path or part of a path …] [--name pattern]`.
@@ -38,7 +40,7 @@ export function select(args: readonly string[], root: string): Selection {
   const chosen = positionals.length === 0 ? all : all.filter(file => paths.has(file));
   const inFolders = (folders: readonly string[]) => (file: string) =>
     folders.some(folder => relative(root, file).split(sep).join('/').startsWith(folder));
-  const isAlone = inFolders(aloneFolders);
+  const isAlone = (file: string) => inFolders(aloneFolders)(file) || aloneMark.test(readFileSync(file, 'utf8'));
   const together = chosen.filter(file => !isAlone(file));
   return {
     together,
