@@ -79,7 +79,7 @@ export async function openUser(
     connectionParams: () => ({ accessToken }),
     webSocketImpl: WebSocket,
     lazy: true,
-    lazyCloseTimeout: 60_000,
+    lazyCloseTimeout: 1_000,
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: () => true,
     retryWait: attempt =>
