@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
-import { describeAssignment, type GroupAssignment, type KafkaConnection } from '../kafka/index.ts';
+import { describeAssignment, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops } from '../ops/index.ts';
+import { isOther, mergeOwners, ownersOf } from './owners.ts';
 import { openOwnerRegistry } from './registry.ts';
 import type { Owner, OwnerTable } from './types.ts';
 
@@ -19,41 +20,6 @@ export interface OwnerTableParts {
 const pollMs = 1_000;
 /** Somebody waits: look again, but not more often than this. */
 const hurriedPollMs = 50;
-
-/** Whether `owner` may be who a request is sent to that has just failed at `not`. */
-export function isOther(owner: Owner, not: Owner | undefined): boolean {
-  if (not === undefined || owner.address !== not.address) return true;
-  return owner.epoch > not.epoch || (owner.epoch === not.epoch && owner.generation > not.generation);
-}
-
-/**
- * The newest of what is known: Redis' word counts; where Redis is away or has nothing, the group's assignment; where
- * neither answers, what was known last.
- */
-export function mergeOwners(
-  before: ReadonlyMap<number, Owner>,
-  redis: ReadonlyMap<number, Owner> | undefined,
-  group: ReadonlyMap<number, Owner> | undefined,
-): Map<number, Owner> {
-  const merged = new Map(before);
-  for (const [partition, owner] of group ?? []) if (redis?.get(partition) === undefined) merged.set(partition, owner);
-  for (const [partition, owner] of redis ?? []) {
-    if (owner.address === '') merged.delete(partition);
-    else merged.set(partition, owner);
-  }
-  return merged;
-}
-
-/** The group's assignment as owners; their epoch is 0, since only Redis counts epochs. */
-export function ownersOf(assignment: GroupAssignment | undefined): Map<number, Owner> {
-  const owners = new Map<number, Owner>();
-  for (const { memberId, address, partitions } of assignment?.members ?? []) {
-    for (const partition of partitions) {
-      owners.set(partition, { address, epoch: 0, generation: assignment?.generation ?? 0, memberId });
-    }
-  }
-  return owners;
-}
 
 /** Resolves when it has looked once, found something or not. */
 export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable> {

@@ -43,6 +43,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   /** Owned, but not (or not provably) written in Redis. */
   const unclaimed = new Set<number>();
   const claiming = new Set<number>();
+  const releasing = new Set<Promise<void>>();
   const assignedAt = new Map<number, number>();
   let member: { memberId: string; generation: number } = { memberId: '', generation: -1 };
   let leaving: Promise<void> | undefined;
@@ -54,9 +55,13 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     log,
     claim: partition => void claim(partition, 'gain'),
     release: partition => {
-      const { memberId } = member;
       unclaimed.delete(partition);
-      registry.release(partition, memberId).catch(error => log.debug({ error, partition }, 'not released'));
+      const release = registry.release(partition, member.memberId).then(
+        () => undefined,
+        error => log.debug({ error, partition }, 'not released'),
+      );
+      releasing.add(release);
+      void release.then(() => releasing.delete(release));
     },
   });
   const metrics = ownershipMetrics(parts.ops.metrics, {
@@ -257,6 +262,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   async function close(): Promise<void> {
     await leave();
     closed = true;
+    await Promise.all(releasing);
     clearInterval(timer);
     redis.off('ready', redisIsBack);
     stopWatching();
