@@ -53,8 +53,11 @@ export async function buildTable(context: BuildContext, plan: TablePlan): Promis
     context.log.info({ table: plan.name, version: version.version }, 'building a table');
     const build = new Build(context, session, version);
     await build.begin();
-    do await build.catchUp();
-    while (!(await build.trySwap()));
+    // Records keep coming: how many may be missing when the projectors are held up grows until it is enough.
+    for (let gap = context.batchRecords; ; gap *= 2) {
+      await build.catchUp(gap);
+      if (await build.trySwap(gap)) break;
+    }
     context.log.info({ table: plan.name, version: version.version }, 'the new version is live');
     await session.transaction(queries => dropScope(queries, version.id));
     return { kind: 'swapped', version: version.version };
@@ -97,13 +100,15 @@ class Build {
     await insertPositions(this.#session, this.#version.id, starts);
   }
 
-  /** Up to where the projectors were when it began. */
-  async catchUp(): Promise<void> {
-    for (;;) {
+  /** Until no more than half of `gap` is missing, or so much comes in meanwhile that it hardly gets less. */
+  async catchUp(gap: number): Promise<void> {
+    for (let before = Number.POSITIVE_INFINITY; ; ) {
       const goals = await this.#goals(this.#session);
       const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
       this.#report(goals);
-      if (open.length === 0) return;
+      const missing = this.#missing(goals);
+      if (missing <= gap / 2 || missing > before * 0.9) return;
+      before = missing;
       for (let at = 0; at < open.length; at += fetchesAtOnce) {
         await this.#advance(open.slice(at, at + fetchesAtOnce), chunks =>
           applySplitting(
@@ -118,10 +123,10 @@ class Build {
   }
 
   /** False where the projectors have gone too far meanwhile to hold them up, or a record needs a transaction of its own. */
-  async trySwap(): Promise<boolean> {
+  async trySwap(gap: number): Promise<boolean> {
     const before = new Map(this.#next);
     try {
-      return await retrying(() => this.#session.transaction(queries => this.#swap(queries)));
+      return await retrying(() => this.#session.transaction(queries => this.#swap(queries, gap)));
     } catch (error) {
       if (faultOf(error) !== 'record') throw error;
       for (const [name, next] of before) this.#next.set(name, next);
@@ -129,12 +134,11 @@ class Build {
     }
   }
 
-  async #swap(queries: Queries): Promise<boolean> {
+  async #swap(queries: Queries, gap: number): Promise<boolean> {
     const goals = await lockTopics(queries, liveScope, this.#version.plan.topics);
     const positions = await lockTopics(queries, this.#version.id, this.#version.plan.topics);
     for (const { topic, partition, next } of positions) this.#next.set(`${topic}/${partition}`, next);
-    const gap = goals.reduce((sum, goal) => sum + goal.next - this.#nextOf(goal), 0);
-    if (gap > this.#context.batchRecords * 2) return false;
+    if (this.#missing(goals) > gap) return false;
     for (;;) {
       const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
       if (open.length === 0) break;
@@ -184,6 +188,10 @@ class Build {
        WHERE scope = $1 AND topic = ANY($2::text[]) ORDER BY topic COLLATE "C", partition`,
       [liveScope, this.#version.plan.topics],
     );
+  }
+
+  #missing(goals: readonly StoredPosition[]): number {
+    return goals.reduce((sum, goal) => sum + Math.max(0, goal.next - this.#nextOf(goal)), 0);
   }
 
   #nextOf({ topic, partition }: TopicPartition): number {
