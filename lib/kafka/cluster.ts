@@ -14,6 +14,8 @@ export class Cluster {
   readonly #onClose: () => void;
   readonly #brokers = new Map<number, BrokerAddress>();
   readonly #topics = new Map<string, TopicMetadata>();
+  /** topic → leaders by partition number. */
+  readonly #leaders = new Map<string, number[]>();
   readonly #links = new Map<string, Slot>();
   readonly #wanted = new Set<string>();
   #refreshing: Promise<MetadataAnswer> | undefined;
@@ -43,13 +45,14 @@ export class Cluster {
 
   /** The leader's node id; undefined while none is known. */
   leaderOf(topic: string, partition: number): number | undefined {
-    const found = this.#topics.get(topic)?.partitions.find(candidate => candidate.partition === partition);
-    return found === undefined || found.leader < 0 ? undefined : found.leader;
+    const leader = this.#leaders.get(topic)?.[partition];
+    return leader === undefined || leader < 0 ? undefined : leader;
   }
 
   /** Drops what is known of a topic that nobody uses any more. */
   forget(topic: string): void {
     this.#topics.delete(topic);
+    this.#leaders.delete(topic);
   }
 
   /**
@@ -142,7 +145,12 @@ export class Cluster {
       const answer = await link.send(metadataRequest(topics));
       this.#brokers.clear();
       for (const broker of answer.brokers) this.#brokers.set(broker.nodeId, broker);
-      for (const topic of answer.topics) this.#topics.set(topic.topic, topic);
+      for (const topic of answer.topics) {
+        this.#topics.set(topic.topic, topic);
+        const leaders: number[] = [];
+        for (const { partition, leader } of topic.partitions) leaders[partition] = leader;
+        this.#leaders.set(topic.topic, leaders);
+      }
       return answer;
     } catch (error) {
       for (const topic of topics) this.#wanted.add(topic);

@@ -46,6 +46,7 @@ export async function joinControlGroup(
   let lastContact = Date.now();
   let deadline: NodeJS.Timeout | undefined;
   let wake: (() => void) | undefined;
+  let joining: Promise<unknown> | undefined;
   let closing: Promise<void> | undefined;
   const isClosing = () => closing !== undefined;
 
@@ -78,7 +79,7 @@ export async function joinControlGroup(
     if (isClosing()) return;
     watch(sessionTimeoutMs * 2);
     const metadata = encodeState(topics, { address, owned: claim.owned, generation: claim.generation });
-    const joined = await link.call(broker =>
+    const asking = link.call(broker =>
       broker.joinGroup({
         groupId,
         sessionTimeout: sessionTimeoutMs,
@@ -87,7 +88,11 @@ export async function joinControlGroup(
         groupProtocols: [{ name: protocolName, metadata }],
       }),
     );
+    joining = asking.catch(() => undefined);
+    const joined = await asking;
+    joining = undefined;
     memberId = joined.memberId;
+    if (isClosing()) return;
     const { generationId: generation } = joined;
     const groupAssignment =
       joined.leaderId === memberId ? shareOut(joined.members, await countPartitions(), generation) : [];
@@ -229,6 +234,8 @@ export async function joinControlGroup(
       closing ??= (async () => {
         clearTimeout(deadline);
         membership = undefined;
+        // Without its answer there is no id to leave with, and the group would wait for a member that never comes.
+        if (memberId === '') await joining;
         // A JoinGroup under way holds the coordinator's connection: leave over another one.
         if (memberId !== '')
           await leave(cluster, groupId, memberId).catch(error => log.warn({ error }, 'could not leave'));

@@ -173,9 +173,14 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
         ),
       );
     } catch (error) {
+      // All of them at the same time again, so that a broker that is away is not asked for each.
+      const failures = Math.max(...loads.map(({ lane }) => lane.failures));
+      const notBefore = Date.now() + backOffMs(failures, 20, 1_000);
       for (const { lane } of loads) {
         staleTopics.add(lane.at.topic);
+        lane.failures = failures;
         retry(lane, sent, error);
+        lane.notBefore = lane.batch === undefined ? 0 : notBefore;
       }
       return;
     }

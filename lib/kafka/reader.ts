@@ -1,10 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import type { KafkaConnection } from './connection.ts';
 import { reportLag } from './lag.ts';
 import { backOffMs, Pulse } from './pulse.ts';
-import type { DirectReader, ReadFault, RecordSink, TopicPartition } from './types.ts';
+import { nameOf, type Outcome, Reading } from './reading.ts';
+import type { DirectReader, RecordSink, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
-import { type DecodedRecords, decodeRecords } from './wire/record-batch.ts';
 import { type FetchedPartition, fetchRequest } from './wire/requests.ts';
 
 export interface ReaderOptions {
@@ -12,45 +13,38 @@ export interface ReaderOptions {
   maxWaitMs: number;
   /** Bytes asked for per partition and fetch. */
   partitionBytes: number;
-  /** Bytes asked for per fetch; one response per broker is in flight at a time. Default 8 MiB. */
+  /**
+   * Bytes asked for per fetch. A broker has one long poll under way and, while partitions are being assigned, up to three
+   * short ones. Default 8 MiB.
+   */
   responseBytes?: number;
 }
 
-/** One assigned partition: the position, and how it fares. */
-interface Reading extends TopicPartition {
-  sink: RecordSink;
-  position: number;
-  highWatermark: number;
-  /** Not to be fetched before, ms since the epoch; after errors. */
-  notBefore: number;
-  failures: number;
-  /** When the topic was first said not to exist, ms since the epoch. */
-  missingSince: number | undefined;
-  outOfRange: number;
-}
+/** What a fetch asks for, and at which offset. */
+type Asked = ReadonlyMap<Reading, number>;
 
 /** A broker's fetches: the long poll over all its partitions, and short ones for those assigned meanwhile. */
 interface Station {
   nodeId: number;
-  /** What the long poll under way asks for, with the offset at which it does. */
-  polling: ReadonlyMap<Reading, number> | undefined;
-  /** What each short poll under way asks for, by the number of its connection. */
-  catchingUp: Map<number, ReadonlyMap<Reading, number>>;
+  polling: Asked | undefined;
+  /** By the number of its connection. */
+  catchingUp: Map<number, Asked>;
   turn: number;
+  failures: number;
 }
 
-/** A topic said to be unknown may be one that a broker has not heard of yet; after this time it is gone. */
-const missingPatienceMs = 3_000;
-/** The short poll's wait: a partition assigned during one has to wait for its end. */
+/** The short poll's wait: how long a partition's second place in a fetch goes unused. */
 const shortWaitMs = 10;
 /** Connections for short polls, opened when first needed; the long poll's is 0. */
 const shortLanes = [1, 2, 3];
+/** Longest time that a large answer keeps the event loop before others have a turn, to within a partition's share. */
+const sliceMs = 5;
 
 /**
  * Reads assigned partitions by plain fetch requests, without a consumer group. Each broker has one long poll under way
- * over all its partitions; a partition assigned meanwhile is fetched at once on a second connection, until the next
- * long poll covers it. Errors are taken partition by partition: one that is gone, expired or without a leader never holds
- * up another. While Kafka is away it tries on, with a back-off.
+ * over all its partitions; a partition assigned meanwhile is fetched at once on another connection, until the next long
+ * poll covers it. Errors are taken partition by partition: one that is gone, expired or without a leader never holds up
+ * another. While Kafka is away it tries on, with a back-off.
  */
 export function openReader(connection: KafkaConnection, options: ReaderOptions): DirectReader {
   const { maxWaitMs, partitionBytes, responseBytes = 8 * 1024 * 1024 } = options;
@@ -58,25 +52,16 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   const cluster: Cluster = connection.openCluster('reader');
   const readings = new Map<string, Reading>();
   const stations = new Map<number, Station>();
+  /** Topics whose leaders have to be asked for. */
   const staleTopics = new Set<string>();
+  const refresh = { underWay: false, notBefore: 0, failures: 0 };
   const pulse = new Pulse(pump);
-  let refreshing = false;
   let closed = false;
   const stopReporting = reportLag(metrics, () => readings.values());
 
   function assign(at: TopicPartition, offset: number, sink: RecordSink): void {
     if (closed) throw new Error('the reader is closed');
-    readings.set(nameOf(at), {
-      topic: at.topic,
-      partition: at.partition,
-      sink,
-      position: offset,
-      highWatermark: offset,
-      notBefore: 0,
-      failures: 0,
-      missingSince: undefined,
-      outOfRange: 0,
-    });
+    readings.set(nameOf(at), new Reading(at, offset, sink));
     pulse.soon();
   }
 
@@ -104,7 +89,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
         else group.push(reading);
       }
     }
-    if (staleTopics.size > 0) void refresh();
+    if (staleTopics.size > 0) void askLeaders(now);
     for (const [nodeId, group] of byLeader) {
       const station = stationOf(nodeId);
       if (station.polling === undefined) void longPoll(station, group);
@@ -119,7 +104,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   function stationOf(nodeId: number): Station {
     const known = stations.get(nodeId);
     if (known !== undefined) return known;
-    const station: Station = { nodeId, polling: undefined, catchingUp: new Map(), turn: 0 };
+    const station: Station = { nodeId, polling: undefined, catchingUp: new Map(), turn: 0, failures: 0 };
     stations.set(nodeId, station);
     return station;
   }
@@ -129,7 +114,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     const start = station.turn++ % group.length;
     const rotated = [...group.slice(start), ...group.slice(0, start)];
     station.polling = new Map(rotated.map(reading => [reading, reading.position]));
-    await fetch(station.nodeId, 0, station.polling, maxWaitMs);
+    await fetch(station, 0, station.polling, maxWaitMs);
     station.polling = undefined;
     pulse.soon();
   }
@@ -139,151 +124,111 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     if (lane === undefined) return; // the first to end looks again
     const asked = new Map(group.map(reading => [reading, reading.position]));
     station.catchingUp.set(lane, asked);
-    await fetch(station.nodeId, lane, asked, Math.min(shortWaitMs, maxWaitMs));
+    await fetch(station, lane, asked, Math.min(shortWaitMs, maxWaitMs));
     station.catchingUp.delete(lane);
     pulse.soon();
   }
 
   /** Never rejects: what goes wrong is noted at the partitions. */
-  async function fetch(
-    nodeId: number,
-    lane: number,
-    asked: ReadonlyMap<Reading, number>,
-    waitMs: number,
-  ): Promise<void> {
-    const missing = new Map([...asked.keys()].map(reading => [nameOf(reading), reading]));
+  async function fetch(station: Station, lane: number, asked: Asked, waitMs: number): Promise<void> {
     try {
-      const link = await cluster.link(nodeId, lane);
-      const targets = [...asked].map(([reading, offset]) => ({
-        topic: reading.topic,
-        partition: reading.partition,
+      const link = await cluster.link(station.nodeId, lane);
+      const targets = [...asked].map(([{ topic, partition }, offset]) => ({
+        topic,
+        partition,
         offset,
         maxBytes: partitionBytes,
       }));
       const request = fetchRequest(targets, { maxWaitMs: waitMs, minBytes: 1, maxBytes: responseBytes });
       const answer = await link.send(request);
-      if (closed) return;
       if (answer.errorCode !== codes.NONE) throw new Error(`fetch: ${nameOfCode(answer.errorCode)}`);
-      for (const fetched of answer.partitions) {
-        const name = nameOf(fetched);
-        const reading = missing.get(name);
-        missing.delete(name);
-        // Unassigned, moved, or served by the other poll while this one was under way: not ours to deliver.
-        if (reading === undefined || readings.get(name) !== reading) continue;
-        if (reading.position === asked.get(reading)) take(reading, fetched);
-      }
-      for (const reading of missing.values()) later(reading, 'the answer does not name the partition');
+      station.failures = 0;
+      await handOut(asked, answer.partitions);
     } catch (error) {
       if (closed) return;
-      log.warn({ error, broker: nodeId }, 'a fetch failed');
+      log.warn({ error, broker: station.nodeId }, 'a fetch failed');
+      // All of them at the same time again, so that a broker that is away is not asked for each.
+      const notBefore = Date.now() + backOffMs(station.failures++, 20, 1_000);
       for (const reading of asked.keys()) {
         staleTopics.add(reading.topic);
-        later(reading);
+        reading.notBefore = notBefore;
       }
     }
   }
 
-  function take(reading: Reading, fetched: FetchedPartition): void {
-    if (fetched.errorCode !== codes.NONE) {
-      refuse(reading, fetched.errorCode);
-      return;
+  async function handOut(asked: Asked, partitions: readonly FetchedPartition[]): Promise<void> {
+    const silent = new Map([...asked.keys()].map(reading => [reading.name, reading]));
+    let since = performance.now();
+    for (const fetched of partitions) {
+      if (performance.now() - since > sliceMs) {
+        await nextTurn();
+        since = performance.now();
+      }
+      if (closed) return;
+      const name = nameOf(fetched);
+      const reading = silent.get(name);
+      silent.delete(name);
+      // Unassigned, moved, or served by another poll while this one was under way: not ours to deliver.
+      if (reading === undefined || readings.get(name) !== reading) continue;
+      if (reading.position === asked.get(reading)) follow(reading, reading.take(fetched));
     }
-    reading.failures = 0;
-    reading.missingSince = undefined;
-    reading.outOfRange = 0;
-    reading.highWatermark = fetched.highWatermark;
-    if (fetched.records.length === 0) return;
-    let decoded: DecodedRecords;
-    try {
-      decoded = decodeRecords(reading, reading.position, fetched.records);
-    } catch (error) {
-      log.error({ error, topic: reading.topic, partition: reading.partition }, 'a batch cannot be read');
-      stop(reading, 'UNREADABLE');
-      return;
-    }
-    const { records, nextOffset } = decoded;
-    if (nextOffset === reading.position) {
-      // Less than one batch fits partitionBytes; brokers send at least one whole batch since KIP-74, so it is cut off.
-      later(reading, 'an incomplete batch');
-      return;
-    }
-    reading.position = nextOffset;
-    const { topic, partition, highWatermark } = reading;
-    try {
-      reading.sink.onBatch({ topic, partition, records, nextOffset, highWatermark });
-    } catch (error) {
-      log.error({ error, topic, partition }, 'a sink failed; the reader goes on');
+    for (const reading of silent.values()) {
+      follow(reading, { kind: 'again', reason: 'the answer does not name it', stale: true });
     }
   }
 
-  function refuse(reading: Reading, errorCode: number): void {
-    if (errorCode === codes.OFFSET_OUT_OF_RANGE) {
-      // Once may be a leader that has just been elected and has not caught up with its own past.
-      if (++reading.outOfRange >= 2) {
-        stop(reading, 'OFFSET_OUT_OF_RANGE');
+  function follow(reading: Reading, outcome: Outcome): void {
+    const { topic, partition, sink, position } = reading;
+    switch (outcome.kind) {
+      case 'nothing new':
+        return;
+      case 'batch':
+        try {
+          sink.onBatch(outcome.batch);
+        } catch (error) {
+          log.error({ error, topic, partition }, 'a sink failed; the reader goes on');
+        }
+        return;
+      case 'again': {
+        if (outcome.stale) staleTopics.add(topic);
+        // The first failures are everyday: a leader has moved, or does not know yet that it leads.
+        const level = reading.postpone(Date.now()) > 4 ? 'warn' : 'debug';
+        log[level]({ topic, partition, reason: outcome.reason }, 'a partition cannot be read for now');
         return;
       }
-    } else if (errorCode === codes.UNSUPPORTED_COMPRESSION_TYPE) {
-      stop(reading, 'UNREADABLE');
-      return;
-    }
-    staleTopics.add(reading.topic);
-    later(reading, nameOfCode(errorCode));
-  }
-
-  function later(reading: Reading, reason?: string): void {
-    reading.notBefore = Date.now() + backOffMs(reading.failures++, 20, 1_000);
-    if (reason !== undefined && reading.failures > 3) {
-      log.warn({ topic: reading.topic, partition: reading.partition, reason }, 'a partition cannot be read for now');
+      case 'fault':
+        unassign(reading);
+        log.warn(
+          { topic, partition, offset: position, fault: outcome.fault, reason: outcome.reason },
+          'a partition is not read any more',
+        );
+        sink.onFault(outcome.fault, { topic, partition, offset: position });
     }
   }
 
-  function stop(reading: Reading, fault: ReadFault): void {
-    const { topic, partition, position, sink } = reading;
-    unassign(reading);
-    log.warn({ topic, partition, offset: position, fault }, 'a partition is not read any more');
-    sink.onFault(fault, { topic, partition, offset: position });
-  }
-
-  /** Asks who leads the stale topics now; gives those up that have been gone for long enough. */
-  async function refresh(): Promise<void> {
-    if (refreshing) return;
-    refreshing = true;
-    const topics = [...staleTopics];
+  /** Asks who leads the stale topics now; those that have been gone for long enough are given up. */
+  async function askLeaders(now: number): Promise<void> {
+    if (refresh.underWay) return;
+    if (refresh.notBefore > now) return pulse.at(refresh.notBefore);
+    refresh.underWay = true;
+    const topics = new Set(staleTopics);
     staleTopics.clear();
     try {
-      await cluster.refresh(topics);
-      for (const reading of [...readings.values()]) if (topics.includes(reading.topic)) check(reading);
+      await cluster.refresh([...topics]);
+      refresh.failures = 0;
+      for (const reading of [...readings.values()]) {
+        const { topic, partition } = reading;
+        if (!topics.has(topic) || cluster.leaderOf(topic, partition) !== undefined) continue;
+        follow(reading, reading.leaderless(cluster.topic(topic), Date.now()));
+      }
     } catch (error) {
       if (!closed) log.warn({ error }, 'no metadata for now');
-      for (const reading of readings.values()) {
-        if (!topics.includes(reading.topic)) continue;
-        staleTopics.add(reading.topic);
-        later(reading);
-      }
+      for (const topic of topics) staleTopics.add(topic);
+      refresh.notBefore = Date.now() + backOffMs(refresh.failures++, 20, 1_000);
     } finally {
-      refreshing = false;
+      refresh.underWay = false;
     }
     pulse.soon();
-  }
-
-  function check(reading: Reading): void {
-    if (cluster.leaderOf(reading.topic, reading.partition) !== undefined) {
-      reading.missingSince = undefined;
-      return;
-    }
-    const topic = cluster.topic(reading.topic);
-    const gone =
-      topic?.errorCode === codes.UNKNOWN_TOPIC_OR_PARTITION ||
-      (topic?.errorCode === codes.NONE && !topic.partitions.some(({ partition }) => partition === reading.partition));
-    if (gone) {
-      reading.missingSince ??= Date.now();
-      if (Date.now() - reading.missingSince >= missingPatienceMs) {
-        stop(reading, 'UNKNOWN_TOPIC_OR_PARTITION');
-        return;
-      }
-    }
-    later(reading, gone ? 'the topic is unknown' : 'no leader');
   }
 
   return {
@@ -299,8 +244,4 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       cluster.close();
     },
   };
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

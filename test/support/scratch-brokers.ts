@@ -6,12 +6,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KafkaCluster, type KafkaNode, kafkaSpec, newClusterId, prepareKafka } from '../../dev/servers/kafka.ts';
+import { tlsFiles } from '../../dev/servers/tls.ts';
 import { openScratchKafka } from './scratch-kafka.ts';
 import { until } from './until.ts';
 
 /** Brokers of a test's own, to be killed, paused and started again. */
 export interface ScratchBrokers {
   addresses: readonly string[];
+  /** Of the authority that signed the brokers' certificate, with `tls`. */
+  caFile: string | undefined;
   /** kill -9. Ids count from 1. */
   kill(id: number): Promise<void>;
   pause(id: number): void;
@@ -23,7 +26,7 @@ export interface ScratchBrokers {
 }
 
 /** Resolves when every broker answers. The jars come from TEST_KAFKA_LIBS; a test without them must fail. */
-export async function startScratchBrokers(count: 1 | 3): Promise<ScratchBrokers> {
+export async function startScratchBrokers(count: 1 | 3, options: { tls?: boolean } = {}): Promise<ScratchBrokers> {
   const jarsFolder = process.env.TEST_KAFKA_LIBS;
   if (jarsFolder === undefined) throw new Error("TEST_KAFKA_LIBS (the folder of Kafka's jars) is not set");
   const folder = await mkdtemp(join(tmpdir(), 'penstock-brokers-'));
@@ -34,7 +37,8 @@ export async function startScratchBrokers(count: 1 | 3): Promise<ScratchBrokers>
     controllerPort: ports[i * 2 + 1] ?? 0,
   }));
   const clusterId = newClusterId(randomBytes);
-  const cluster: KafkaCluster = { clusterId, folder, jarsFolder, nodes, partitions: 24, tls: undefined };
+  const tls = options.tls === true ? await tlsFiles(join(folder, 'tls')) : undefined;
+  const cluster: KafkaCluster = { clusterId, folder, jarsFolder, nodes, partitions: 24, tls };
   await prepareKafka(cluster);
   const running = new Map<number, ChildProcess>();
 
@@ -61,13 +65,14 @@ export async function startScratchBrokers(count: 1 | 3): Promise<ScratchBrokers>
   for (const { id } of nodes) start(id);
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
   try {
-    await until('all brokers are in the cluster', () => areUp(addresses), 60_000);
+    await until('all brokers are in the cluster', () => areUp(addresses, tls?.caFile), 60_000);
   } catch (error) {
     await close();
     throw error;
   }
   return {
     addresses,
+    caFile: tls?.caFile,
     kill,
     pause: id => void running.get(id)?.kill('SIGSTOP'),
     resume: id => void running.get(id)?.kill('SIGCONT'),
@@ -76,13 +81,14 @@ export async function startScratchBrokers(count: 1 | 3): Promise<ScratchBrokers>
   };
 }
 
-async function areUp(addresses: readonly string[]): Promise<boolean> {
-  const kafka = openScratchKafka(addresses);
+async function areUp(addresses: readonly string[], caFile: string | undefined): Promise<boolean> {
+  const kafka = openScratchKafka(addresses, { tlsCaFile: caFile });
   const cluster = kafka.connection.openCluster('up');
   try {
     const { brokers } = await cluster.refresh([]);
     return brokers.length === addresses.length;
   } catch {
+    await new Promise(resolve => setTimeout(resolve, 200)); // a Java process has better things to do while it starts
     return false;
   } finally {
     await kafka.close();

@@ -15,8 +15,10 @@ export function kafkaAddress(): string {
   return address;
 }
 
+type KafkaConfig = Parameters<typeof connectKafka>[0];
+
 /** The `kafka` section with its defaults; tests set what they are about. */
-export function kafkaConfig(brokers: readonly string[]): Parameters<typeof connectKafka>[0] {
+export function kafkaConfig(brokers: readonly string[]): KafkaConfig {
   return {
     brokers: [...brokers],
     tlsCaFile: undefined,
@@ -49,9 +51,12 @@ export interface ScratchKafka {
 }
 
 /** A connection to the test broker, and topics under names of their own. */
-export function openScratchKafka(brokers: readonly string[] = [kafkaAddress()]): ScratchKafka {
+export function openScratchKafka(
+  brokers: readonly string[] = [kafkaAddress()],
+  config: Partial<KafkaConfig> = {},
+): ScratchKafka {
   const ops = quietOps('scratch');
-  const connection = connectKafka(kafkaConfig(brokers), ops);
+  const connection = connectKafka({ ...kafkaConfig(brokers), ...config }, ops);
   const topics = openTopics(connection);
   const made: string[] = [];
   const unique = (prefix: string) => `${prefix}-${randomBytes(6).toString('hex')}`;

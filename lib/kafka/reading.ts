@@ -1,0 +1,94 @@
+import { messageOf } from '../errors.ts';
+import { backOffMs } from './pulse.ts';
+import type { ReadFault, RecordBatch, RecordSink, TopicPartition } from './types.ts';
+import { codes, nameOfCode } from './wire/error-codes.ts';
+import { decodeRecords } from './wire/record-batch.ts';
+import type { FetchedPartition, TopicMetadata } from './wire/requests.ts';
+
+/** A topic said to be unknown may be one that a broker has not heard of yet; after this time it is gone. */
+const missingPatienceMs = 3_000;
+
+/** What a broker's word on a partition comes to. */
+export type Outcome =
+  | { kind: 'nothing new' }
+  | { kind: 'batch'; batch: RecordBatch }
+  /** To be tried again, `stale` after asking who leads it. */
+  | { kind: 'again'; reason: string; stale: boolean }
+  | { kind: 'fault'; fault: ReadFault; reason: string };
+
+/** One assigned partition: its position, and how it fares. No I/O and no clock. */
+export class Reading implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly sink: RecordSink;
+  position: number;
+  highWatermark: number;
+  /** Not to be fetched before, ms since the epoch. */
+  notBefore = 0;
+  #failures = 0;
+  #outOfRange = 0;
+  #missingSince: number | undefined;
+
+  constructor({ topic, partition }: TopicPartition, offset: number, sink: RecordSink) {
+    this.topic = topic;
+    this.partition = partition;
+    this.sink = sink;
+    this.position = offset;
+    this.highWatermark = offset;
+  }
+
+  get name(): string {
+    return nameOf(this);
+  }
+
+  /** The partition's part of a fetch from {@link position}. Moves the position past what it returns. */
+  take({ errorCode, highWatermark, records: bytes }: FetchedPartition): Outcome {
+    if (errorCode !== codes.NONE) return this.#refused(errorCode);
+    this.#failures = 0;
+    this.#outOfRange = 0;
+    this.#missingSince = undefined;
+    this.highWatermark = highWatermark;
+    if (bytes.length === 0) return { kind: 'nothing new' };
+    const { topic, partition } = this;
+    try {
+      const { records, nextOffset } = decodeRecords(this, this.position, bytes);
+      // A broker sends one whole batch at least (KIP-74).
+      if (nextOffset === this.position) return { kind: 'again', reason: 'an incomplete batch', stale: false };
+      this.position = nextOffset;
+      return { kind: 'batch', batch: { topic, partition, records, nextOffset, highWatermark } };
+    } catch (error) {
+      return { kind: 'fault', fault: 'UNREADABLE', reason: messageOf(error) };
+    }
+  }
+
+  /** Fresh metadata without a leader for it. */
+  leaderless(topic: TopicMetadata | undefined, now: number): Outcome {
+    const gone =
+      topic?.errorCode === codes.UNKNOWN_TOPIC_OR_PARTITION ||
+      (topic?.errorCode === codes.NONE && !topic.partitions.some(({ partition }) => partition === this.partition));
+    if (!gone) return { kind: 'again', reason: 'no leader', stale: false };
+    this.#missingSince ??= now;
+    if (now - this.#missingSince < missingPatienceMs) return { kind: 'again', reason: 'unknown', stale: false };
+    return { kind: 'fault', fault: 'UNKNOWN_TOPIC_OR_PARTITION', reason: 'it does not exist' };
+  }
+
+  /** Back-off after a failure. Returns how many there were in a row. */
+  postpone(now: number): number {
+    this.notBefore = now + backOffMs(this.#failures++, 20, 1_000);
+    return this.#failures;
+  }
+
+  #refused(errorCode: number): Outcome {
+    const reason = nameOfCode(errorCode);
+    if (errorCode === codes.UNSUPPORTED_COMPRESSION_TYPE) return { kind: 'fault', fault: 'UNREADABLE', reason };
+    // Once may be a leader that has just been elected and has not caught up with its own past.
+    if (errorCode === codes.OFFSET_OUT_OF_RANGE && ++this.#outOfRange >= 2) {
+      return { kind: 'fault', fault: 'OFFSET_OUT_OF_RANGE', reason };
+    }
+    return { kind: 'again', reason, stale: true };
+  }
+}
+
+export function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
