@@ -1,5 +1,5 @@
 /** `npm test`: checks the code, starts a stack of its own, runs the tests against it, and takes it down again. */
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { check } from '../dev/check/checks.ts';
 import { serverFiles } from '../dev/servers/cache.ts';
@@ -33,6 +33,7 @@ await main(async signal => {
   await checked;
   await runFiles(selection.alone, { ...settings, concurrency: 1 }, tally);
 
+  removeIfEmpty(join(root, '.penstock-test'));
   const skipped = tally.skipped === 0 ? '' : `${tally.skipped} skipped, `;
   print(`${skipped}${Math.round((performance.now() - started) / 1_000)} s`);
   if (signal.aborted) print('stopped before all tests had run');
@@ -98,4 +99,8 @@ function keepLogs(folder: string): void {
   rmSync(kept, { recursive: true, force: true });
   renameSync(logs, kept);
   print(`logs of the stack: ${kept}`);
+}
+
+function removeIfEmpty(folder: string): void {
+  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
 }

@@ -74,9 +74,9 @@ export function keepProcess(keeping: Keeping): KeptProcess {
     const { pid } = child;
     const exit = new Promise<string>((resolve, reject) => {
       child?.once('error', reject);
-      child?.once('exit', (code, signal) =>
-        resolve(signal === null ? `ended with code ${code}` : `ended by ${signal}`),
-      );
+      child?.once('exit', (code, signal) => {
+        resolve(signal ? `ended by ${signal}` : `ended with code ${code}: ${lastLine(keeping.logFile, logFrom)}`);
+      });
     });
     if (pid !== undefined) {
       state = 'running';
@@ -93,7 +93,7 @@ export function keepProcess(keeping: Keeping): KeptProcess {
       keeping.register.remove(pid);
       keeping.onGone(pid);
     }
-    died(`${how}: ${lastLine(keeping.logFile, logFrom)}`);
+    died(how);
   }
 
   function died(why: string): void {

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 
 const rotateAboveBytes = 10 * 1024 * 1024;
 
@@ -11,6 +11,7 @@ export function openLogFile(path: string): { fd: number; close(): void; size(): 
 
 /** The last line that says something, from a position on; of one of our JSON lines its message and its reasons. */
 export function lastLine(path: string, fromByte = 0): string {
+  if (!existsSync(path)) return '(its log is gone)';
   const lines = readFileSync(path).subarray(fromByte).toString('utf8').split('\n');
   const last = lines.findLast(line => line.trim() !== '')?.trim() ?? '(it logged nothing)';
   try {

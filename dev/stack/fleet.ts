@@ -37,6 +37,8 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
   const up = new Map<string, StackProcess>();
   const present = Object.fromEntries(services.map(service => [service, 0])) as Record<Service, number>;
 
+  let stopping = false;
+
   const changed = () =>
     onChange([...up.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })));
 
@@ -99,10 +101,12 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
       if (failed.signal.aborted) throw failed.signal.reason;
     },
     async scale(service, count) {
-      while (present[service] < count) supervisor.start(workOf(service, present[service]++));
-      while (present[service] > count) await supervisor.stop(`${service}-${--present[service]}`, graceMs(service));
+      while (!stopping && present[service] < count) supervisor.start(workOf(service, present[service]++));
+      while (!stopping && present[service] > count)
+        await supervisor.stop(`${service}-${--present[service]}`, graceMs(service));
     },
     async stop() {
+      stopping = true;
       // those that wait for verdicts go before those that give them
       await stopAll(['router', 'gateway']);
       await stopAll(['command-handler', 'projector']);

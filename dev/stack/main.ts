@@ -13,13 +13,14 @@ export async function main(run: (signal: AbortSignal) => Promise<void>): Promise
   try {
     await run(stop.signal);
   } catch (error) {
-    if (error instanceof Trouble) fail(error.message);
-    if (!stop.signal.aborted) fail(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+    // a Ctrl-C reaches helpers such as initdb too: that they fail then is no news
+    if (!stop.signal.aborted) fail(error);
   }
   process.exit(0);
 }
 
-function fail(line: string): never {
-  process.stderr.write(`${line}\n`);
+function fail(error: unknown): never {
+  const defect = error instanceof Error && !(error instanceof Trouble);
+  process.stderr.write(`${defect ? (error.stack ?? error.message) : messageOf(error)}\n`);
   process.exit(1);
 }

@@ -97,7 +97,7 @@ test('a process that dies is started again under a new pid, at the same addresse
   const again = await until('gateway-1 is back', () => stack.processes().find(({ name }) => name === 'gateway-1'));
   assert.notEqual(again.pid, before.pid);
   assert.deepEqual({ ...again, pid: 0 }, { ...before, pid: 0 });
-  assert.match(npm.stderr(), /^gateway-1 ended by SIGKILL: .*; starting it again in 1000 ms$/m);
+  assert.match(npm.stderr(), /^gateway-1 ended by SIGKILL; starting it again in 1000 ms$/m);
 });
 
 test('a server that dies is started again, and so is the only router', async () => {
