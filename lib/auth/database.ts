@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
@@ -21,6 +22,7 @@ const probeIntervalMs = 2_000;
 const retryIntervalMs = 500;
 const queryTimeoutMs = 5_000;
 const connectTimeoutMs = 3_000;
+const closeTimeoutMs = 1_000;
 /** Key of the advisory lock under which tables are made and keys are rotated. */
 const lockKey = 0x70656e73;
 
@@ -123,7 +125,8 @@ export function openAuthDatabase(
       closed = true;
       clearTimeout(timer);
       await probing;
-      await pool.end();
+      // A server that is frozen never closes its side.
+      await Promise.race([pool.end(), sleep(closeTimeoutMs, undefined, { ref: false })]);
     },
   };
 }

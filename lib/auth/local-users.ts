@@ -112,7 +112,7 @@ export function openLocalUsers(
         }
         if (!(await admit(username, password, passwordHash))) {
           await countFailure(database, subjects, pairKnown);
-          throw new PenstockError('UNAUTHENTICATED', 'wrong user name or password', { reason: 'invalid' });
+          throw new PenstockError('UNAUTHENTICATED', 'wrong user name or password');
         }
         await countSuccess(database, subjects, pairKnown);
         return { userKey: username, roles: rolesOf(config.localRoles, username) };

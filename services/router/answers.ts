@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import { faultOf } from '../../lib/auth/index.ts';
 import { type ErrorCode, errorCatalogue, PenstockError } from '../../lib/errors.ts';
 
 type Headers = Readonly<Record<string, string>>;
@@ -48,8 +47,8 @@ export function answerError(response: ServerResponse, thrown: unknown): void {
 
 /** RFC 6750, 3: no error code where there was no token. */
 function challengeFor(error: PenstockError): string {
-  const fault = faultOf(error);
-  if (fault === undefined || fault === 'missing') return 'Bearer';
+  const { reason } = error.extensions;
+  if (reason === undefined || reason === 'missing') return 'Bearer';
   return `Bearer error="invalid_token", error_description="${error.message}"`;
 }
 

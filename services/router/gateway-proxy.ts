@@ -111,6 +111,8 @@ export function openGatewayProxy({
           settle({ kind: 'served' });
           onAnswer(answer);
         });
+        // http-proxy leaves a listener or two on the request with each attempt.
+        request.setMaxListeners(0);
         try {
           const protocol = new URL(address).protocol === 'https:' ? 'https:' : 'http:';
           proxy.web(

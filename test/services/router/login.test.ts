@@ -74,6 +74,7 @@ describe('POST /login', () => {
     for (let failure = 1; failure <= 5; failure++) {
       const response = await post('/login', { username: 'carol', password: 'wrong' });
       assert.equal(response.status, 401);
+      assert.equal(response.headers.get('www-authenticate'), 'Bearer');
       assert.equal((await errorOf(response)).code, 'UNAUTHENTICATED');
     }
     const blocked = await post('/login', { username: 'carol', password: 'right' });
