@@ -8,7 +8,7 @@ import {
   type OperationTypeNode,
   responsePathAsArray,
 } from 'graphql';
-import { type AppPlan, allows } from '../../../lib/app/index.ts';
+import { type AppPlan, allows, type CommandPlan } from '../../../lib/app/index.ts';
 import { PenstockError } from '../../../lib/errors.ts';
 import type { Views } from '../../../lib/views/types.ts';
 import type { Commands } from '../commands/commands.ts';
@@ -19,7 +19,7 @@ import { openReading, type Reading } from '../views.ts';
 import { type Documents, operationTypeOf } from './documents.ts';
 import { type ErrorFormatter, OperationRefused } from './errors.ts';
 import type { Call, GraphqlRequest } from './request.ts';
-import { openSelections } from './selection.ts';
+import { type CommandSelection, openSelections } from './selection.ts';
 
 /** A request whose document parsed, validated and has the operation that it names. */
 export interface Prepared {
@@ -70,33 +70,55 @@ export function openEngine(parts: EngineParts): Engine {
       return { request, document, type: operationTypeOf(document, request.operationName) };
     },
     async execute(prepared, call) {
-      const { request, document } = prepared;
-      const reading = openReading(views, cursors, call.caller);
-      try {
-        const contextValue: ResolverContext = { ...call, reading };
-        const result = await execute({
-          schema,
-          document,
-          operationName: request.operationName ?? null,
-          variableValues: request.variables,
-          contextValue,
-          fieldResolver: resolveField,
-        });
-        const cursor = await reading.cursor();
-        return formatted(result, call.traceparent, cursor);
-      } catch (error) {
-        return { errors: format(error, call.traceparent) };
-      } finally {
-        await reading.close();
-      }
+      if (prepared.type === 'mutation') return mutate(prepared, call);
+      return executeAll(prepared, call);
     },
     async subscribe(prepared, call) {
-      const selection = selections.of(prepared, call);
+      const selection = selections.ofSubscription(prepared, call);
       if (selection.kind === 'stream') return streams.open(selection, call, prepared.request);
       const { plan, args, responseName, projection } = selection;
       return commands.follow({ plan, args, path: [responseName], call }, projection);
     },
   };
+
+  /** Nearly every mutation is one command: that goes without graphql-js, which costs more than all the rest. */
+  async function mutate(prepared: Prepared, call: Call): Promise<FormattedExecutionResult> {
+    let selection: CommandSelection | undefined;
+    try {
+      selection = selections.ofMutation(prepared);
+    } catch (error) {
+      return { errors: format(error, call.traceparent) };
+    }
+    if (!selection) return executeAll(prepared, call);
+    try {
+      const { plan, args, responseName } = selection;
+      return { data: selection.data(await command(plan, args, [responseName], call)) };
+    } catch (error) {
+      return { errors: format(selection.located(error), call.traceparent), data: selection.nothing };
+    }
+  }
+
+  async function executeAll(prepared: Prepared, call: Call): Promise<FormattedExecutionResult> {
+    const { request, document } = prepared;
+    const reading = openReading(views, cursors, call.caller);
+    try {
+      const contextValue: ResolverContext = { ...call, reading };
+      const result = await execute({
+        schema,
+        document,
+        operationName: request.operationName ?? null,
+        variableValues: request.variables,
+        contextValue,
+        fieldResolver: resolveField,
+      });
+      const cursor = await reading.cursor();
+      return formatted(result, call.traceparent, cursor);
+    } catch (error) {
+      return { errors: format(error, call.traceparent) };
+    } finally {
+      await reading.close();
+    }
+  }
 
   function resolveField(
     source: unknown,
@@ -110,12 +132,20 @@ export function openEngine(parts: EngineParts): Engine {
       return view ? context.reading.read(view, args) : null;
     }
     if (info.parentType !== mutationType) return (source as Readonly<Record<string, unknown>>)[name];
-    const command = plan.commands.get(`Mutation.${name}`);
-    if (!command) return null;
-    if (!allows(command, context.caller)) {
-      throw new PenstockError('FORBIDDEN', `${name} needs a role that you don't have`);
+    const found = plan.commands.get(`Mutation.${name}`);
+    return found ? command(found, { ...args }, responsePathAsArray(info.path), context) : null;
+  }
+
+  async function command(
+    found: CommandPlan,
+    args: Readonly<Record<string, unknown>>,
+    path: readonly (string | number)[],
+    call: Call,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    if (!allows(found, call.caller)) {
+      throw new PenstockError('FORBIDDEN', `${found.field} needs a role that you don't have`);
     }
-    return commands.send({ plan: command, args: { ...args }, path: responsePathAsArray(info.path), call: context });
+    return commands.send({ plan: found, args, path, call });
   }
 
   function formatted(result: ExecutionResult, traceparent: string, cursor: string | undefined) {

@@ -1,12 +1,14 @@
 import {
   type DocumentNode,
-  executeSubscriptionEvent,
   type FieldNode,
   GraphQLError,
+  type GraphQLObjectType,
   getArgumentValues,
   Kind,
+  locatedError,
   type SelectionSetNode,
-  type ValidatedSubscriptionArgs,
+  type ValidatedExecutionArgs,
+  validateExecutionArgs,
   validateSubscriptionArgs,
   visit,
 } from 'graphql';
@@ -14,29 +16,41 @@ import { type AppPlan, allows, type CommandPlan, type StreamPlan } from '../../.
 import { PenstockError } from '../../../lib/errors.ts';
 import { type Lru, openLru } from '../lru.ts';
 import { type ErrorFormatter, OperationRefused } from './errors.ts';
+import { type Compiled, compileSelection, openProjection, type Projection } from './projection.ts';
 import type { Call, GraphqlRequest } from './request.ts';
-
-/** What a subscription makes of an object of its field's type. Equal subscriptions share one, and so its results. */
-export interface Projection {
-  /** The JSON members of a result without the braces: `"data":{…}`, and `"errors":[…]` where there are any. */
-  members(source: unknown): string;
-}
 
 interface SelectionBase {
   args: Readonly<Record<string, unknown>>;
   /** The field's name in the result. */
   responseName: string;
-  projection: Projection;
 }
 
 /** The one root field of a subscription. */
-export type Selection =
-  | (SelectionBase & { kind: 'stream'; plan: StreamPlan })
-  | (SelectionBase & { kind: 'command'; plan: CommandPlan });
+export type Selection = SelectionBase & { projection: Projection } & (
+    | { kind: 'stream'; plan: StreamPlan }
+    | { kind: 'command'; plan: CommandPlan }
+  );
+
+/** The one root field of a mutation, where it is simple enough to go without graphql-js. */
+export interface CommandSelection extends SelectionBase {
+  plan: CommandPlan;
+  data: Compiled;
+  /** An error as graphql-js reports those of the field. */
+  located(error: unknown): GraphQLError;
+  /** `data` beside an error. */
+  nothing: Record<string, unknown> | null;
+}
+
+interface Operation {
+  request: GraphqlRequest;
+  document: DocumentNode;
+}
 
 export interface Selections {
   /** @throws OperationRefused for bad variables or arguments; PenstockError FORBIDDEN. */
-  of(subscription: { request: GraphqlRequest; document: DocumentNode }, call: Pick<Call, 'caller'>): Selection;
+  ofSubscription(operation: Operation, call: Pick<Call, 'caller'>): Selection;
+  /** Undefined where graphql-js has to execute it. @throws OperationRefused for bad variables. */
+  ofMutation(operation: Operation): CommandSelection | undefined;
 }
 
 /** Projections remembered for one document; what is longer than this is not compared. */
@@ -44,34 +58,67 @@ const remembered = 256;
 const longestKey = 4_096;
 
 export function openSelections(plan: AppPlan, format: ErrorFormatter): Selections {
+  const { schema } = plan;
   const projections = new WeakMap<DocumentNode, Lru<string, Projection>>();
-  const fields = plan.schema.getSubscriptionType()?.getFields() ?? {};
+  const mutations = new WeakMap<DocumentNode, Map<string | undefined, Compiled | undefined>>();
+  const subscriptionType = schema.getSubscriptionType();
+  const mutationType = schema.getMutationType();
 
   return {
-    of({ request, document }, { caller }) {
+    ofSubscription({ request, document }, { caller }) {
       const args = validateSubscriptionArgs({
-        schema: plan.schema,
-        document,
-        operationName: request.operationName ?? null,
-        variableValues: request.variables,
+        ...argsOf({ request, document }),
         contextValue: { caller: { roles: caller.roles } },
       });
       if (!('schema' in args)) throw new OperationRefused(args);
-      const node = rootFieldOf(args);
+      const nodes = rootFieldsOf(args);
+      const [node] = nodes;
+      if (!node) throw new PenstockError('BAD_USER_INPUT', 'a subscription needs exactly one field');
       const name = node.name.value;
-      const field = fields[name];
       const chosen = choose(name);
-      if (!chosen || !field) throw new PenstockError('BAD_USER_INPUT', `${name} is no field of a subscription`);
+      if (!chosen || !subscriptionType) throw new PenstockError('BAD_USER_INPUT', `${name} is no subscription`);
       if (!allows(chosen.plan, caller))
         throw new PenstockError('FORBIDDEN', `${name} needs a role that you don't have`);
       return {
         ...chosen,
-        args: { ...getArgumentValues(field, node, args.variableValues) },
+        args: argumentsOf(subscriptionType, node, args),
         responseName: node.alias?.value ?? name,
-        projection: projectionOf(document, node, args, request, caller.roles),
+        projection: remember(document, nodes, request, caller.roles, () =>
+          openProjection(name, args, compileSelection(args, subscriptionType, nodes), format),
+        ),
+      };
+    },
+
+    ofMutation(operation) {
+      const args = validateExecutionArgs(argsOf(operation));
+      if (!('schema' in args)) throw new OperationRefused(args);
+      const [node, ...others] = args.operation.selectionSet.selections;
+      if (node?.kind !== Kind.FIELD || others.length > 0) return undefined;
+      const command = plan.commands.get(`Mutation.${node.name.value}`);
+      const data = mutationType && command && compiledMutation(operation, args, mutationType, node);
+      const given = data && argumentsIn(mutationType, node, args);
+      if (!given) return undefined;
+      const responseName = node.alias?.value ?? node.name.value;
+      const isNullable = !String(mutationType.getFields()[node.name.value]?.type).endsWith('!');
+      return {
+        plan: command,
+        args: given,
+        responseName,
+        data,
+        located: error => locatedError(error, [node], [responseName]),
+        nothing: isNullable ? { [responseName]: null } : null,
       };
     },
   };
+
+  function argsOf({ request, document }: Operation) {
+    return {
+      schema,
+      document,
+      operationName: request.operationName ?? null,
+      variableValues: request.variables,
+    };
+  }
 
   function choose(name: string) {
     const stream = plan.streams.get(name);
@@ -80,69 +127,85 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter): Selection
     return command && ({ kind: 'command', plan: command } as const);
   }
 
-  function projectionOf(
+  function remember(
     document: DocumentNode,
-    node: FieldNode,
-    args: ValidatedSubscriptionArgs,
+    nodes: readonly FieldNode[],
     { operationName, variables }: GraphqlRequest,
     roles: readonly string[],
+    make: () => Projection,
   ): Projection {
-    const seen = usesVariables(document, node) ? variables : {};
+    const seen = usesVariables(document, nodes) ? variables : {};
     const key = JSON.stringify([operationName, [...roles].sort(), seen]);
-    if (key.length > longestKey) return openProjection(node.name.value, args, format);
+    if (key.length > longestKey) return make();
     let known = projections.get(document);
     if (!known) projections.set(document, (known = openLru(remembered)));
     const found = known.get(key);
     if (found) return found;
-    const made = openProjection(node.name.value, args, format);
+    const made = make();
     known.set(key, made);
     return made;
   }
+
+  /** Depends on no variable, so that it is compiled once for each operation of a document. */
+  function compiledMutation(
+    { request, document }: Operation,
+    args: ValidatedExecutionArgs,
+    root: GraphQLObjectType,
+    node: FieldNode,
+  ): Compiled | undefined {
+    let known = mutations.get(document);
+    if (!known) mutations.set(document, (known = new Map()));
+    if (!known.has(request.operationName)) known.set(request.operationName, compileSelection(args, root, [node]));
+    return known.get(request.operationName);
+  }
 }
 
-function openProjection(name: string, args: ValidatedSubscriptionArgs, format: ErrorFormatter): Projection {
-  const event = { ...args };
-  return {
-    members(source) {
-      event.rootValue = { [name]: source };
-      const result = executeSubscriptionEvent(event);
-      if (result instanceof Promise || !('data' in result)) throw new Error(`${name} did not resolve at once`);
-      const data = `"data":${JSON.stringify(result.data)}`;
-      if (!result.errors) return data;
-      return `"errors":${JSON.stringify(result.errors.flatMap(error => format(error)))},${data}`;
-    },
-  };
+/** @throws OperationRefused */
+function argumentsOf(root: GraphQLObjectType, node: FieldNode, args: ValidatedExecutionArgs) {
+  const field = root.getFields()[node.name.value];
+  if (!field) throw new Error(`${root.name} has no field ${node.name.value}`);
+  try {
+    return { ...getArgumentValues(field, node, args.variableValues) };
+  } catch (error) {
+    throw error instanceof GraphQLError ? new OperationRefused([error]) : error;
+  }
 }
 
-/** Validation has seen to it that there is exactly one, perhaps inside fragments. */
-function rootFieldOf({ operation, fragments }: ValidatedSubscriptionArgs): FieldNode {
-  const found = firstField(operation.selectionSet);
-  if (found) return found;
-  throw new GraphQLError('a subscription needs exactly one field', { nodes: operation });
+/** Undefined where they don't fit: graphql-js reports it at the field. */
+function argumentsIn(root: GraphQLObjectType, node: FieldNode, args: ValidatedExecutionArgs) {
+  try {
+    return argumentsOf(root, node, args);
+  } catch (error) {
+    if (error instanceof OperationRefused) return undefined;
+    throw error;
+  }
+}
 
-  function firstField(set: SelectionSetNode): FieldNode | undefined {
-    for (const selection of set.selections) {
-      if (selection.kind === Kind.FIELD) return selection;
+/** Validation has seen to it that all of them are one in the result; they may stand inside fragments. */
+function rootFieldsOf({ operation, fragments }: ValidatedExecutionArgs): readonly FieldNode[] {
+  return fieldsIn(operation.selectionSet);
+
+  function fieldsIn(set: SelectionSetNode): readonly FieldNode[] {
+    return set.selections.flatMap(selection => {
+      if (selection.kind === Kind.FIELD) return [selection];
       const inner =
         selection.kind === Kind.INLINE_FRAGMENT
           ? selection.selectionSet
           : fragments[selection.name.value]?.definition.selectionSet;
-      const field = inner && firstField(inner);
-      if (field) return field;
-    }
-    return undefined;
+      return inner ? fieldsIn(inner) : [];
+    });
   }
 }
 
 /** Whether the result depends on variables beyond the root field's arguments, which only filter. */
-function usesVariables(document: DocumentNode, root: FieldNode): boolean {
+function usesVariables(document: DocumentNode, roots: readonly FieldNode[]): boolean {
   let found = false;
   const visitor = {
     Variable() {
       found = true;
     },
   };
-  visit({ ...root, arguments: [] }, visitor);
+  for (const root of roots) visit({ ...root, arguments: [] }, visitor);
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) visit(definition, visitor);
   }

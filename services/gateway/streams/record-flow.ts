@@ -2,7 +2,7 @@ import type { Predicate, StreamPlan } from '../../../lib/app/index.ts';
 import type { KafkaRecord } from '../../../lib/kafka/index.ts';
 import type { RecordStream, StreamPosition } from '../../../lib/replay/index.ts';
 import type { EventSink, Flow } from '../flow.ts';
-import type { Projection } from '../graphql/selection.ts';
+import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { expiredFor } from './cursors.ts';
 import type { Records } from './records.ts';

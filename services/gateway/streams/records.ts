@@ -1,7 +1,7 @@
 import { type Filled, fillShape, type Shape } from '../../../lib/app/index.ts';
 import type { KafkaRecord } from '../../../lib/kafka/index.ts';
 import type { Logger } from '../../../lib/ops/index.ts';
-import type { Projection } from '../graphql/selection.ts';
+import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { openRareLog } from '../rare-log.ts';
 
