@@ -21,7 +21,7 @@ const shape = z.object({
   postgres: z.string(),
 });
 
-/** `stack.json`, as docs/local-stack.md describes it. */
+/** `stack.json`, as dev/README.md describes it. */
 export type StackFile = z.infer<typeof shape>;
 export type StackProcess = StackFile['processes'][number];
 
