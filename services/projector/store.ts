@@ -23,6 +23,11 @@ export interface StoreSession extends Queries {
 
 const connectTimeoutMs = 3_000;
 const statementTimeoutMs = 60_000;
+/**
+ * A process that is paused, or gone without a word, inside a transaction holds its locks, and with them its partitions:
+ * so long, and no longer, does it keep its successor waiting. A build fetches from Kafka in between.
+ */
+const idleMs = { batch: 3_000, build: 20_000 };
 
 export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: Pick<Ops, 'log' | 'service'>): Store {
   const pool = new pg.Pool({
@@ -60,7 +65,7 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
       const { client, release } = await checkOut();
       let broken: Error | undefined;
       try {
-        return await inTransaction(client, work, error => {
+        return await inTransaction(client, idleMs.batch, work, error => {
           broken = error;
         });
       } finally {
@@ -71,7 +76,7 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
       const { client, release } = await checkOut();
       return {
         query: queriesOf(client).query,
-        transaction: work => inTransaction(client, work, () => undefined),
+        transaction: work => inTransaction(client, idleMs.build, work, () => undefined),
         release: () => release(new Error('the session is over')),
       };
     },
@@ -88,11 +93,14 @@ function queriesOf(client: pg.PoolClient): Queries {
 
 async function inTransaction<Result>(
   client: pg.PoolClient,
+  idleTimeoutMs: number,
   work: (queries: Queries) => Promise<Result>,
   onBroken: (error: Error) => void,
 ): Promise<Result> {
   try {
-    await client.query("BEGIN; SET LOCAL TIME ZONE 'UTC'");
+    await client.query(
+      `BEGIN; SET LOCAL TIME ZONE 'UTC'; SET LOCAL idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+    );
     const result = await work(queriesOf(client));
     await client.query('COMMIT');
     return result;

@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
+import { createServer, connect as netConnect, type Socket } from 'node:net';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { AppPlan } from '../../../lib/app/index.ts';
+import { type KafkaRecord, murmur2 } from '../../../lib/kafka/index.ts';
+import { VersionCache } from '../../../lib/views/index.ts';
+import { applyBatch, liveTarget } from '../../../services/projector/batch.ts';
+import { claimPositions } from '../../../services/projector/positions.ts';
+import { openStore } from '../../../services/projector/store.ts';
+import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
+import { quietOps } from '../../support/quiet-ops.ts';
+import { kafkaAddress } from '../../support/scratch-kafka.ts';
+import { until } from '../../support/until.ts';
+import { recordOf } from '../../support/view-table.ts';
+import { type ProjectorProcess, spawnProjector } from './processes.ts';
+import { referenceRows } from './reference.ts';
+
+let world: ProjectorWorld;
+const processes: ProjectorProcess[] = [];
+beforeEach(async () => {
+  world = await openProjectorWorld();
+});
+afterEach(async () => {
+  for (const each of processes.splice(0)) {
+    each.signal('SIGKILL');
+    await each.exited;
+  }
+  await world.close();
+});
+
+const things = (first: string, second: string) => `
+  scalar SafeInt
+  type Query { things: [Thing!]! @view(table: "thing") @requiresRole(anyOf: ["all"]) }
+  type Thing @table(name: "thing", topics: ["${first}", "${second}"], id: ["id"]) {
+    id: ID! a: SafeInt b: SafeInt text: String
+  }`;
+
+async function project(schema: string, more: Record<string, string> = {}): Promise<ProjectorProcess> {
+  const found = await spawnProjector({
+    PENSTOCK_SCHEMA: schema,
+    PENSTOCK_KAFKA_BROKERS: kafkaAddress(),
+    PENSTOCK_KAFKA_CREATE_TOPICS: 'true',
+    PENSTOCK_KAFKA_PARTITIONS: '4',
+    PENSTOCK_KAFKA_HEARTBEAT_INTERVAL_MS: '100',
+    PENSTOCK_POSTGRES_URL: world.postgres.url,
+    PENSTOCK_PROJECTOR_GROUP: world.group,
+    PENSTOCK_PROJECTOR_BATCH_RECORDS: '100',
+    ...more,
+  });
+  processes.push(found);
+  return found;
+}
+
+/** Random records of many keys: numbered or not, repeats, tombstones, misfits, rows that several keys feed. */
+function startLoad(topics: readonly string[], partitions: number) {
+  const any = (below: number) => Math.floor(Math.random() * below);
+  const sequences = new Map<string, number>();
+  let stopped = false;
+  let sent = 0;
+  const one = async (): Promise<void> => {
+    const isNumbered = Math.random() < 0.6;
+    const key = `${isNumbered ? 'numbered' : 'plain'}-${any(8)}`;
+    const partition = (murmur2(Buffer.from(key)) & 0x7fffffff) % partitions;
+    const topic = topics[any(topics.length)] ?? '';
+    const last = sequences.get(key) ?? 0;
+    const isRepeat = isNumbered && last > 0 && Math.random() < 0.08;
+    const sequence = isNumbered ? (isRepeat ? 1 + any(last) : last + 1) : undefined;
+    if (sequence !== undefined && !isRepeat) sequences.set(key, sequence);
+    const common = { key, ...(sequence === undefined ? {} : { sequence }) };
+    sent++;
+    const dice = Math.random();
+    if (dice < 0.02) await world.send(topic, partition, { ...common, value: null });
+    else if (dice < 0.04) await world.send(topic, partition, { ...common, json: { id: 'misfit', a: 'none' } });
+    else {
+      const id = Math.random() < 0.2 ? `shared-${any(4)}` : `${key}-${any(6)}`;
+      const fields = { ...(any(2) ? { a: any(1e6) } : {}), ...(any(2) ? { b: any(1e6) } : {}) };
+      await world.send(topic, partition, { ...common, json: { id, ...fields, text: any(3) ? `t${any(99)}` : null } });
+    }
+  };
+  const lane = async (): Promise<void> => {
+    while (!stopped) {
+      await one();
+      await new Promise(resolve => setTimeout(resolve, 2));
+    }
+  };
+  const running = Promise.all([lane(), lane(), lane()]);
+  return {
+    async stop() {
+      stopped = true;
+      await running;
+      return sent;
+    },
+  };
+}
+
+async function contentOf(topic: string, partitions: number): Promise<KafkaRecord[]> {
+  const records: KafkaRecord[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    const end = await world.topics.endOffset({ topic, partition });
+    for (let offset = 0; offset < end; ) {
+      const batch = await world.topics.fetch({ topic, partition }, offset, 1_048_576);
+      records.push(...batch.records);
+      offset = batch.nextOffset;
+    }
+  }
+  return records;
+}
+
+async function assertIsFold(plan: AppPlan, topics: readonly string[], partitions: number): Promise<void> {
+  const records = (await Promise.all(topics.map(topic => contentOf(topic, partitions)))).flat();
+  const expected = referenceRows(topics, records, body => typeof body.a !== 'string').map(({ fields }) => ({
+    ...{ id: null, a: null, b: null, text: null },
+    ...fields,
+  }));
+  assert.ok(expected.length > 20);
+  const views = world.views(plan);
+  const rows = await world.read(views, plan, 'things');
+  assert.deepEqual(rows, expected);
+  await views.close();
+}
+
+async function holders(): Promise<number> {
+  const rows = await world.postgres.query<{ epoch: string }>(
+    'SELECT epoch FROM penstock.view_positions WHERE scope = 0',
+  );
+  return rows.reduce((sum, { epoch }) => sum + Number(epoch), 0);
+}
+
+test('projectors that are killed, paused as zombies, drained and joined leave just what the log says', async () => {
+  const topics = [await world.topic(4), await world.topic(4)];
+  const [first = '', second = ''] = topics;
+  const schema = things(first, second);
+  const plan = world.plan(schema);
+  const a = await project(schema);
+  await until('ready', async () => (await a.readyz()).status === 200);
+  const load = startLoad(topics, 4);
+  const b = await project(schema);
+  await until('two are ready', async () => (await b.readyz()).status === 200);
+
+  const before = await holders();
+  a.signal('SIGSTOP');
+  await until('the other has taken over from the paused one', async () => (await holders()) > before, 30_000);
+  a.signal('SIGCONT');
+  await until('the zombie is back', async () => (await a.readyz()).status === 200);
+
+  b.signal('SIGKILL');
+  assert.equal(await b.exited, null);
+  const c = await project(schema);
+  await until('the third is ready', async () => (await c.readyz()).status === 200, 30_000);
+  a.signal('SIGTERM');
+  assert.equal(await a.exited, 0);
+  const sent = await load.stop();
+  await world.caughtUp(...topics);
+  assert.ok(sent > 500, `only ${sent} records`);
+  await assertIsFold(plan, topics, 4);
+  c.signal('SIGTERM');
+  assert.equal(await c.exited, 0);
+});
+
+test('a batch of a projector that lost its partition changes nothing', async () => {
+  const topic = await world.topic(1);
+  const plan = world.plan(things(topic, topic).replace(`"${topic}", "${topic}"`, `"${topic}"`));
+  const projector = await world.start(plan);
+  await world.send(topic, 0, { key: 'k', json: { id: 'one', a: 1 } });
+  await world.caughtUp(topic);
+  await projector.close();
+  const store = openStore({ url: world.postgres.url, poolSize: 2 }, quietOps());
+  const at = [{ topic, partition: 0 }];
+  const claim = (generation: number) => store.transaction(queries => claimPositions(queries, at, generation, false));
+  const old = await claim(7);
+  assert.ok(old.kind === 'claimed' && old.positions[0]);
+  const { epoch } = old.positions[0];
+  assert.equal((await claim(8)).kind, 'claimed');
+  assert.deepEqual(await claim(7), { kind: 'stale' });
+  const record = recordOf({ id: 'two', a: 2 }, { topic, offset: 1, timestampMs: Date.now() });
+  const write = (fence: { epoch: number; from: number }) =>
+    store.transaction(queries =>
+      applyBatch(queries, liveTarget(new VersionCache()), [
+        { topic, partition: 0, ...fence, next: 2, records: [{ record, misfit: false }] },
+      ]),
+    );
+  const rows = async () => {
+    const views = world.views(plan);
+    const found = (await world.read(views, plan, 'things')) as { id: string }[];
+    await views.close();
+    return found.map(({ id }) => id);
+  };
+  assert.equal((await write({ epoch, from: 1 })).kind, 'stale');
+  assert.equal((await write({ epoch: epoch + 1, from: 0 })).kind, 'stale');
+  assert.deepEqual(await rows(), ['one']);
+  assert.equal((await write({ epoch: epoch + 1, from: 1 })).kind, 'applied');
+  assert.equal((await write({ epoch: epoch + 1, from: 1 })).kind, 'stale');
+  assert.deepEqual(await rows(), ['two', 'one']);
+  await store.close();
+});
+
+/** A port in front of a server, to be closed and opened. */
+async function openGate(target: { host: string; port: number }) {
+  const sockets = new Set<Socket>();
+  let isOpen = false;
+  const server = createServer(socket => {
+    if (!isOpen) {
+      socket.destroy();
+      return;
+    }
+    const upstream = netConnect(target);
+    for (const each of [socket, upstream]) {
+      sockets.add(each);
+      each.on('error', () => undefined);
+      each.on('close', () => {
+        sockets.delete(each);
+        socket.destroy();
+        upstream.destroy();
+      });
+    }
+    socket.pipe(upstream).pipe(socket);
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    open: () => {
+      isOpen = true;
+    },
+    shut: () => {
+      isOpen = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise<void>(resolve => server.close(() => resolve()));
+    },
+  };
+}
+
+test('PostgreSQL and Kafka may be absent at start, and PostgreSQL may go away: reasons, and no restart', async () => {
+  const topics = [await world.topic(4), await world.topic(4)];
+  const [first = '', second = ''] = topics;
+  const schema = things(first, second);
+  const plan = world.plan(schema);
+  const server = new URL(world.postgres.url);
+  const gate = await openGate({ host: server.hostname, port: Number(server.port || 5432) });
+  const [host = '', port = ''] = kafkaAddress().split(':');
+  const kafkaGate = await openGate({ host, port: Number(port) });
+  server.host = `127.0.0.1:${gate.port}`;
+  const projector = await project(schema, {
+    PENSTOCK_POSTGRES_URL: server.href,
+    PENSTOCK_KAFKA_BROKERS: `127.0.0.1:${kafkaGate.port}`,
+  });
+  const reasonOf = async (part: string) => (await projector.readyz()).reasons[part];
+  await until('Kafka is named', async () => reasonOf('kafka'));
+  kafkaGate.open();
+  await until('Kafka is there', async () => (await reasonOf('kafka')) === undefined, 30_000);
+  await until('PostgreSQL is named', async () => reasonOf('postgres'));
+  gate.open();
+  await until('ready', async () => (await projector.readyz()).status === 200, 30_000);
+
+  const load = startLoad(topics, 4);
+  await until('rows', async () => (await world.postgres.query('SELECT FROM views.thing__v1')).length > 10);
+  gate.shut();
+  await until('PostgreSQL is named again', async () => reasonOf('postgres'));
+  gate.open();
+  await until('ready again', async () => (await projector.readyz()).status === 200, 30_000);
+  await load.stop();
+  await world.caughtUp(...topics);
+  await assertIsFold(plan, topics, 4);
+  projector.signal('SIGTERM');
+  assert.equal(await projector.exited, 0);
+  await gate.close();
+  await kafkaGate.close();
+});
+
+test('a topic that does not exist is refused at start, with its table', async () => {
+  const schema = things('no-such-topic-1', 'no-such-topic-2');
+  const projector = await project(schema, { PENSTOCK_KAFKA_CREATE_TOPICS: 'false' });
+  assert.equal(await projector.exited, 1);
+});
