@@ -5,7 +5,6 @@
 export { connectKafka, type KafkaConnection, type KafkaOps } from './connection.ts';
 export { describeAssignment, evictMember, type GroupAssignment, joinControlGroup } from './control-group.ts';
 export {
-  BrokerError,
   FencedMemberError,
   KafkaUnavailableError,
   OffsetOutOfRangeError,

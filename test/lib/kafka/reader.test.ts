@@ -111,6 +111,24 @@ test('assigning again moves a partition; what was under way for the old place is
   reader.unassign(at);
 });
 
+test('a partition that was taken away gets nothing of the fetch that was under way for it', async () => {
+  const topic = await kafka.topic(1);
+  const at = { topic, partition: 0 };
+  const [first, second] = [collect(), collect()];
+  reader.assign(at, 0, first);
+  await write(at, 0, 1);
+  await until('the first is read', () => first.values().length === 1);
+  await until('a fetch waits for the next', () => reader.position(at) === 1);
+  reader.assign(at, 1, second);
+  await write(at, 1, 2);
+  await until('the next is read', () => second.values().length === 1);
+  await write(at, 2, 3);
+  await until('the one after it is read', () => second.values().length === 2);
+  assert.deepEqual(first.values(), ['0']);
+  assert.deepEqual(second.values(), ['1', '2']);
+  reader.unassign(at);
+});
+
 test('a sink may move or drop its partition while it is called', async () => {
   const topic = await kafka.topic(1);
   const at = { topic, partition: 0 };
