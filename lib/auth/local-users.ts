@@ -37,7 +37,7 @@ const credentialsSchema = z.object({
 });
 
 /** Hashing is the cost: as many at once as cannot starve the thread pool (4 threads), as many waiting as is still useful. */
-const hashing: WorkQueueOptions = { slots: 2, maxWaiting: 1_000, maxWaitMs: 20_000 };
+const hashing: WorkQueueOptions = { slots: 2, maxWaiting: 1_000, maxWaitMs: 30_000 };
 const forgetIntervalMs = 60_000;
 
 export function openLocalUsers(
