@@ -30,11 +30,15 @@ export async function claim(
   startOf: StartOf,
   force: boolean,
 ): Promise<ClaimResult> {
+  // ON CONFLICT alone would wait for whoever has changed such a row and not yet committed.
   const columns = [wanted.map(({ topic }) => topic), wanted.map(({ partition }) => partition)];
   await pool.query({
     name: 'penstock_first_claim',
     text: `INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position)
       SELECT topic, partition, 0, 0, position FROM unnest($1::text[], $2::int[], $3::bigint[]) AS first(topic, partition, position)
+      WHERE NOT EXISTS (
+        SELECT FROM penstock.command_positions AS stored WHERE stored.topic = first.topic AND stored.partition = first.partition
+      )
       ORDER BY topic COLLATE "C", partition ON CONFLICT DO NOTHING`,
     values: [...columns, wanted.map(startOf)],
   });

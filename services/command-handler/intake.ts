@@ -40,7 +40,7 @@ function commandOf(plan: AppPlan, type: CommandPlan, record: KafkaRecord, userKe
       timeMs: record.timestampMs,
     },
     feedbackTopic: type.feedback,
-    traceparent: headerText(record.headers, 'traceparent'),
+    traceparent: traceOf(record),
     refusal: checked.ok ? undefined : checked.reason,
   };
 }
@@ -81,6 +81,14 @@ function commandIdOf(record: KafkaRecord): string {
   const id = headerText(record.headers, 'ce_id');
   if (id !== undefined && isStorable(id, maxIdLength)) return id;
   return uuidV5(namespace, `${record.topic}/${record.partition}/${record.offset}`);
+}
+
+/** W3C Trace Context; anything else is not handed on. */
+const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+function traceOf(record: KafkaRecord): string | undefined {
+  const trace = headerText(record.headers, 'traceparent');
+  return trace !== undefined && traceparent.test(trace) ? trace : undefined;
 }
 
 function isStorable(text: string, maxLength: number): boolean {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import pg from 'pg';
 import type { LedgerQueries } from '../../lib/app/commands.ts';
+import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/ops/index.ts';
 import { migrations } from './schema.ts';
 
@@ -27,7 +29,11 @@ export function openPool({ url, size, transactionTimeoutMs }: PoolOptions, log: 
     query_timeout: 6 * transactionTimeoutMs,
     application_name: 'penstock-command-handler',
   });
-  pool.on('error', error => log.warn({ error }, 'an idle connection to PostgreSQL failed'));
+  pool.on('error', error => log.warn({ reason: messageOf(error) }, 'an idle connection to PostgreSQL failed'));
+  // A client that is checked out and between two statements has nobody else to tell; its next statement fails.
+  pool.on('connect', client =>
+    client.on('error', error => log.debug({ reason: messageOf(error) }, 'a connection to PostgreSQL failed')),
+  );
   return pool;
 }
 
@@ -44,6 +50,20 @@ export function queriesOf(client: pg.ClientBase): LedgerQueries {
       }
     },
   };
+}
+
+/**
+ * What `send` sends before it returns leaves in one write: otherwise pg writes each statement by itself, and each write
+ * wakes the server for nothing.
+ */
+export function together<T>(client: pg.ClientBase, send: () => T): T {
+  const stream = (client as { connection?: { stream?: Partial<Writable> } }).connection?.stream;
+  stream?.cork?.();
+  try {
+    return send();
+  } finally {
+    stream?.uncork?.();
+  }
 }
 
 const ofPostgres = new WeakSet<Error>();

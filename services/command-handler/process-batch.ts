@@ -12,10 +12,10 @@ import {
 } from './decide-batch.ts';
 import { AppFaultError, FencedError } from './failures.ts';
 import type { KeyPlace, Outbox } from './outbox.ts';
-import { announce, remove } from './outbox-rows.ts';
-import { allOf, isOfPostgres, queriesOf } from './postgres.ts';
+import { announce, type Piece, remove } from './outbox-rows.ts';
+import { allOf, isOfPostgres, queriesOf, together } from './postgres.ts';
 import { tenuresOf, type Written } from './publication.ts';
-import { fence, type LowerBound, lookUp, lower, repeat, reserve, write } from './statements.ts';
+import { fence, type LowerBound, lookUp, lower, record, repeat } from './statements.ts';
 import type { CommandIntake, OutboxRow, RowId } from './types.ts';
 
 export interface Processing<State, Change> {
@@ -74,15 +74,15 @@ async function attempt<State, Change>(
   const client = await pool.connect();
   let clean = false;
   try {
-    const [, fenced, known, state] = await allOf([
-      client.query('BEGIN'),
-      fence(client, batch),
-      lookUp(client, namesOf(intakes)),
-      app.load(
-        queriesOf(client),
-        intakes.filter(({ refusal }) => refusal === undefined).map(({ command }) => command),
-      ),
-    ]);
+    const decidable = intakes.filter(({ refusal }) => refusal === undefined).map(({ command }) => command);
+    const [, fenced, known, state] = await together(client, () =>
+      allOf([
+        client.query('BEGIN'),
+        fence(client, batch),
+        lookUp(client, namesOf(intakes)),
+        inApp('load', () => app.load(queriesOf(client), decidable)),
+      ]),
+    );
     const lost = batch.filter(
       ({ topic, partition }) => !fenced.some(at => at.topic === topic && at.partition === partition),
     );
@@ -133,20 +133,21 @@ async function writeDecided<State, Change>(
   const owned = places.filter(({ partition }) => !isForeign(partition));
   const foreign = [...tenures.keys()].filter(isForeign);
 
-  const saving = changes.length > 0 ? inApp('save', () => app.save(queriesOf(client), changes)) : nothing;
-  const reserving = counts.size > 0 ? reserve(client, counts) : Promise.resolve(new Map<string, number>());
-  const writing: Promise<unknown>[] = [saving, reserving];
-  if (rows.length > 0) writing.push(write(client, rows, counts, isForeign));
-  if (acknowledged.length > 0) writing.push(remove(client, acknowledged));
-  if (foreign.length > 0) writing.push(announce(client, foreign));
-  let repeated: OutboxRow[] = [];
-  if (repeats.length > 0) {
-    await allOf(writing);
-    repeated = await repeat(client, unique(repeats), partitionOf, isForeign);
-  }
-  const reading = lower(client, boundsOf(owned, counts, repeated), outbox.known(owned), lowerLimit);
-  await allOf([...writing, reading]);
-  const [last, below] = [await reserving, await reading];
+  const readLower = (repeated: readonly OutboxRow[]): Promise<Piece> =>
+    lower(client, boundsOf(owned, counts, repeated), outbox.known(owned), lowerLimit);
+  const sent = together(client, () => {
+    const saving = changes.length > 0 ? inApp('save', () => app.save(queriesOf(client), changes)) : nothing;
+    const recording =
+      rows.length > 0 ? record(client, rows, counts, isForeign) : Promise.resolve(new Map<string, number>());
+    const removing = acknowledged.length > 0 ? remove(client, acknowledged) : nothing;
+    const announcing = foreign.length > 0 ? announce(client, foreign) : nothing;
+    const reading = repeats.length > 0 ? undefined : readLower([]);
+    return { recording, reading, all: allOf([saving, recording, removing, announcing, reading ?? nothing]) };
+  });
+  await sent.all;
+  const last = await sent.recording;
+  const repeated = repeats.length > 0 ? await repeat(client, unique(repeats), partitionOf, isForeign) : [];
+  const below = await (sent.reading ?? readLower(repeated));
   const { command } = await client.query('COMMIT');
   if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
   return {

@@ -42,49 +42,45 @@ export async function lookUp(client: pg.ClientBase, names: readonly CommandName[
   return rows;
 }
 
-/** Locks the keys in order and reserves a sequence number for each of their new rows. Returns the last one a key. */
-export async function reserve(
-  client: pg.ClientBase,
-  counts: ReadonlyMap<string, number>,
-): Promise<Map<string, number>> {
-  const { rows } = await client.query<{ key: string; last: number }>({
-    name: 'penstock_reserve',
-    text: `INSERT INTO penstock.key_sequences AS stored (user_key, sequence)
-      SELECT user_key, count FROM unnest($1::text[], $2::bigint[]) AS wanted(user_key, count)
-      ORDER BY user_key COLLATE "C"
-      ON CONFLICT (user_key) DO UPDATE SET sequence = stored.sequence + excluded.sequence
-      RETURNING user_key AS key, sequence::float8 AS last`,
-    values: [[...counts.keys()], [...counts.values()]],
-  });
-  return new Map(rows.map(({ key, last }) => [key, last]));
-}
-
-/** Writes outbox and verdicts below the numbers that {@link reserve} has reserved, and deletes acknowledged rows. */
-export async function write(
+/**
+ * Locks the keys in order, takes sequence numbers for their new rows, and writes outbox and verdicts with them. Returns
+ * each key's last number.
+ */
+export async function record(
   client: pg.ClientBase,
   rows: readonly PlannedRow[],
   counts: ReadonlyMap<string, number>,
   isForeign: (partition: number) => boolean,
-): Promise<void> {
-  await client.query({
-    name: 'penstock_write',
-    text: `WITH written AS MATERIALIZED (
+): Promise<Map<string, number>> {
+  const { rows: reserved } = await client.query<{ key: string; last: number }>({
+    name: 'penstock_record',
+    text: `WITH reserved AS (
+        INSERT INTO penstock.key_sequences AS stored (user_key, sequence)
+        SELECT user_key, count FROM unnest($1::text[], $2::bigint[]) AS wanted(user_key, count)
+        ORDER BY user_key COLLATE "C"
+        ON CONFLICT (user_key) DO UPDATE SET sequence = stored.sequence + excluded.sequence
+        RETURNING user_key, sequence
+      ), written AS MATERIALIZED (
         SELECT written.*, reserved.sequence - written.back AS sequence
-        FROM unnest($1::text[], $2::bigint[], $3::int[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::bigint[], $10::text[])
+        FROM unnest($3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::text[], $8::text[], $9::text[], $10::text[],
+            $11::bigint[], $12::text[])
           AS written(user_key, back, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
-        JOIN penstock.key_sequences AS reserved USING (user_key)
+        JOIN reserved USING (user_key)
       ), verdicts AS (
         INSERT INTO penstock.verdicts
           (user_key, command_id, sequence, topic, event_id, traceparent, time_ms, value)
         SELECT user_key, command_id, sequence, topic, event_id, traceparent, time_ms, value
         FROM written WHERE command_id IS NOT NULL
+      ), outbox AS (
+        INSERT INTO penstock.outbox
+          (user_key, sequence, repetition, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
+        SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
+        FROM written
       )
-      INSERT INTO penstock.outbox
-        (user_key, sequence, repetition, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
-      SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
-      FROM written`,
+      SELECT user_key AS key, sequence::float8 AS last FROM reserved`,
     values: [
+      [...counts.keys()],
+      [...counts.values()],
       rows.map(({ key }) => key),
       rows.map(({ key, nth }) => (counts.get(key) ?? 0) - nth),
       rows.map(({ partition }) => partition),
@@ -97,6 +93,7 @@ export async function write(
       rows.map(({ value }) => value),
     ],
   });
+  return new Map(reserved.map(({ key, last }) => [key, last]));
 }
 
 /** Puts stored verdicts into the outbox once more, under their original sequence numbers. */
@@ -132,14 +129,14 @@ export async function repeat(
 /** A key whose lower rows are asked for: below its first new row, or below `below` where it has none. */
 export interface LowerBound {
   key: string;
-  /** Rows that {@link reserve} has reserved for it. */
+  /** Rows that {@link record} has written for it. */
   count: number;
   below: number | undefined;
 }
 
 /**
  * Remaining rows of these keys without those in `known`, as far as the limit goes. Must be a statement of its own behind
- * {@link reserve}: only then does it see all that was committed before the keys were locked.
+ * {@link record}: only then does it see all that was committed before the keys were locked.
  */
 export async function lower(
   client: pg.ClientBase,
