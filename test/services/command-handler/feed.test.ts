@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type Lanes, openLanes, openReader } from '../../../lib/kafka/index.ts';
+import { type Feed, openFeed } from '../../../services/command-handler/feed.ts';
+import type { DeadIntake } from '../../../services/command-handler/types.ts';
+import { openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
+import { until } from '../../support/until.ts';
+
+let kafka: ScratchKafka;
+let lanes: Lanes;
+before(() => {
+  kafka = openScratchKafka();
+  lanes = openLanes(kafka.connection, { bufferBytes: 64_000_000, batchBytes: 10_000 });
+});
+after(async () => {
+  await lanes.close();
+  await kafka.close();
+});
+
+const partitionBytes = 20_000;
+
+function openCounted(bufferBytes: number): { feed: Feed; close(): Promise<void>; most(): number; faults: string[] } {
+  const reader = openReader(kafka.connection, { maxWaitMs: 20, partitionBytes });
+  const faults: string[] = [];
+  let most = 0;
+  const feed = openFeed({
+    reader,
+    bufferBytes,
+    sort: ({ topic, partition, offset, key, value }): DeadIntake => ({
+      ...{ kind: 'dead', timestampMs: 0, sizeBytes: 0, exception: '', message: '' },
+      at: { topic, partition, offset },
+      record: { key, value, headers: {} },
+    }),
+    onReady: () => {
+      most = Math.max(most, feed.bufferedBytes());
+    },
+    onFault: fault => void faults.push(fault),
+  });
+  return { feed, close: () => reader.close(), most: () => most, faults };
+}
+
+test('records are taken in order, each once, though reading stops while too many bytes wait', async () => {
+  const topic = await kafka.topic(3);
+  const perPartition = 150;
+  for (let n = 0; n < perPartition; n++) {
+    for (let partition = 0; partition < 3; partition++)
+      void lanes.send({ topic, partition }, { key: 'k', value: 'x'.repeat(1_000) });
+  }
+  await until('all is produced', async () => {
+    const ends = await kafka.topics.offsets(topic, [0, 1, 2]);
+    return [...ends.values()].every(({ end }) => end === perPartition);
+  });
+  const bufferBytes = 60_000;
+  const { feed, close, most } = openCounted(bufferBytes);
+  for (let partition = 0; partition < 3; partition++) feed.open({ topic, partition, epoch: 9, position: 0 }, 0);
+  const positions = [0, 0, 0];
+  await until('a full buffer', () => feed.bufferedBytes() >= bufferBytes);
+  await until('all is taken', () => {
+    const batch = feed.take(17);
+    assert.ok((batch ?? []).reduce((sum, { intakes }) => sum + intakes.length, 0) <= 17);
+    for (const { partition, epoch, fromOffset, toOffset, intakes } of batch ?? []) {
+      assert.equal(epoch, 9);
+      assert.equal(fromOffset, positions[partition]);
+      assert.deepEqual(
+        intakes.map(({ at }) => at.offset),
+        intakes.map((_, index) => fromOffset + index),
+      );
+      assert.equal(toOffset, fromOffset + intakes.length);
+      positions[partition] = toOffset;
+    }
+    return positions.every(position => position === perPartition);
+  });
+  assert.ok(most() <= bufferBytes + 3 * 2 * partitionBytes, `at most ${most()} bytes waited`);
+  assert.equal(feed.bufferedBytes(), 0);
+  await close();
+});
+
+test('a batch is shared fairly: a full partition leaves room for the others', async () => {
+  const topic = await kafka.topic(2);
+  await Promise.all(Array.from({ length: 50 }, () => lanes.send({ topic, partition: 0 }, { key: 'k', value: '1' })));
+  await Promise.all(Array.from({ length: 3 }, () => lanes.send({ topic, partition: 1 }, { key: 'k', value: '1' })));
+  const { feed, close } = openCounted(1_000_000);
+  for (const partition of [0, 1]) feed.open({ topic, partition, epoch: 1, position: 0 }, 0);
+  await until('53 records wait', () => feed.bufferedBytes() >= 53 * 512);
+  const sizes = new Map((feed.take(20) ?? []).map(({ partition, intakes }) => [partition, intakes.length]));
+  assert.equal(sizes.get(1), 3);
+  assert.ok((sizes.get(0) ?? 0) >= 10);
+  await close();
+});
+
+test('what was read under an earlier claim is forgotten when the partition is opened again, and when it is closed', async () => {
+  const topic = await kafka.topic(1);
+  await Promise.all(Array.from({ length: 5 }, () => lanes.send({ topic, partition: 0 }, { key: 'k', value: '1' })));
+  const { feed, close } = openCounted(1_000_000);
+  feed.open({ topic, partition: 0, epoch: 1, position: 0 }, 0);
+  await until('records wait', () => feed.bufferedBytes() >= 5 * 512);
+  feed.open({ topic, partition: 0, epoch: 2, position: 3 }, 3);
+  assert.equal(feed.take(10), undefined);
+  await until('records wait again', () => feed.bufferedBytes() > 0);
+  const [slice] = feed.take(10) ?? [];
+  assert.deepEqual([slice?.epoch, slice?.fromOffset, slice?.toOffset], [2, 3, 5]);
+  feed.open({ topic, partition: 0, epoch: 3, position: 0 }, 0);
+  await until('records wait once more', () => feed.bufferedBytes() > 0);
+  feed.close({ topic, partition: 0 });
+  assert.deepEqual([feed.take(10), feed.bufferedBytes()], [undefined, 0]);
+  await close();
+});
+
+test('a position that the log does not reach is a fault, not a jump', async () => {
+  const topic = await kafka.topic(1);
+  const { feed, close, faults } = openCounted(1_000_000);
+  feed.open({ topic, partition: 0, epoch: 1, position: 100 }, 100);
+  await until('the fault', () => faults.length > 0);
+  assert.deepEqual(faults, ['OFFSET_OUT_OF_RANGE']);
+  await close();
+});
