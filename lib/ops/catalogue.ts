@@ -96,6 +96,10 @@ export const catalogue = {
       integer(0, 60_000, 2_000),
       'clients of a lost partition are closed with 1012 within this window, ms',
     ),
+    peerListen: v(
+      text('127.0.0.1:0'),
+      'host:port on which other gateways and routers notice that this gateway has died; an address that they can reach',
+    ),
   },
   gateway: {
     advertisedUrl: v(

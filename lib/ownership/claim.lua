@@ -1,6 +1,6 @@
 -- Claims a partition for a gateway: raises its epoch, writes the owner, tells the routers.
 --
--- KEYS[1]  hash of the partition's owner: epoch, generation, address, memberId
+-- KEYS[1]  hash of the partition's owner: epoch, generation, address, memberId, peer
 -- ARGV[1]  generation of the claimant's control group
 -- ARGV[2]  the claimant's member id
 -- ARGV[3]  the claimant's address (base URL)
@@ -8,11 +8,12 @@
 -- ARGV[5]  gain: just assigned | keep: has owned it all along, epoch ARGV[4] | force: the group itself confirms it
 -- ARGV[6]  channel of the routers
 -- ARGV[7]  partition number, for the message
+-- ARGV[8]  the claimant's peer port, host:port, or empty
 --
 -- Answers {1, epoch}: claimed; the same claim again keeps its epoch.
---         {0, generation, epoch, address, memberId}: STALE, nothing changed; somebody newer is there.
+--         {0, generation, epoch, address, memberId, peer}: STALE, nothing changed; somebody newer is there.
 
-local stored = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'address', 'memberId')
+local stored = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'address', 'memberId', 'peer')
 local epoch = tonumber(stored[1] or '0')
 local generation = tonumber(stored[2] or '-1')
 local mine = stored[4] == ARGV[2] and stored[3] == ARGV[3]
@@ -26,15 +27,16 @@ if ARGV[5] ~= 'force' and stored[1] and not mine then
     stale = generation > tonumber(ARGV[1]) or (generation == tonumber(ARGV[1]) and stored[3] ~= '')
   end
   if stale then
-    return {0, generation, epoch, stored[3] or '', stored[4] or ''}
+    return {0, generation, epoch, stored[3] or '', stored[4] or '', stored[5] or ''}
   end
 end
 
-if not (mine and generation == tonumber(ARGV[1]) and epoch >= tonumber(ARGV[4])) then
+if not (mine and stored[5] == ARGV[8] and generation == tonumber(ARGV[1]) and epoch >= tonumber(ARGV[4])) then
   epoch = math.max(epoch, tonumber(ARGV[4])) + 1
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'generation', ARGV[1], 'address', ARGV[3], 'memberId', ARGV[2])
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'generation', ARGV[1], 'address', ARGV[3], 'memberId', ARGV[2], 'peer', ARGV[8])
 end
 redis.call('PUBLISH', ARGV[6], cjson.encode({
   partition = tonumber(ARGV[7]), epoch = epoch, generation = tonumber(ARGV[1]), address = ARGV[3], memberId = ARGV[2],
+  peer = ARGV[8],
 }))
 return {1, epoch}

@@ -4,7 +4,6 @@ import { type TenureEffect, type TenureEvent, transition } from './tenure.ts';
 import type { Tenure } from './types.ts';
 
 export interface TenureKeeperParts {
-  partitionCount: number;
   log: Logger;
   claim(partition: number, generation: number): void;
   release(partition: number): void;

@@ -10,7 +10,7 @@ export interface OwnershipMetrics {
 
 export function ownershipMetrics(
   registry: Registry,
-  current: { owned(): number; unclaimed(): number },
+  current: { owned(): number; unclaimed(): number; peers(): number },
 ): OwnershipMetrics {
   const registers = [registry];
   new Gauge({
@@ -27,6 +27,14 @@ export function ownershipMetrics(
     registers,
     collect() {
       this.set(current.unclaimed());
+    },
+  });
+  new Gauge({
+    name: 'penstock_ownership_peers',
+    help: 'Other gateways whose death this one would notice at once',
+    registers,
+    collect() {
+      this.set(current.peers());
     },
   });
   const rebalances = new Counter({

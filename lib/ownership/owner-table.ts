@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
-import { describeAssignment, type KafkaConnection } from '../kafka/index.ts';
+import { describeAssignment, evictMember, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops } from '../ops/index.ts';
-import { isOther, mergeOwners, ownersOf } from './owners.ts';
+import { isOther, mergeOwners, ownersOf, peersOf } from './owners.ts';
+import { watchPeers } from './peer-watch.ts';
 import { openOwnerRegistry } from './registry.ts';
 import type { Owner, OwnerTable } from './types.ts';
 
@@ -33,6 +34,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
   let lookedAt = 0;
   let closed = false;
 
+  const peers = watchPeers({ log, evict: memberId => evictMember(connection, group, memberId) });
   const stopWatching = registry.watch(
     (partition, owner) => {
       const known = owners.get(partition);
@@ -59,6 +61,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
       const holes = fromRedis === undefined || fromRedis.size < partitionCount;
       const fromGroup = holes && !closed ? await assignment() : undefined;
       owners = mergeOwners(owners, fromRedis, fromGroup);
+      if (!closed) peers.follow(peersOf(owners.values()));
       tell(waiting.keys());
     })().finally(() => {
       looking = undefined;
@@ -115,6 +118,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
     closed = true;
     clearInterval(timer);
     stopWatching();
+    peers.close();
     tell([...waiting.keys()]);
     await looking;
   }

@@ -43,3 +43,10 @@ export function ownersOf(assignment: GroupAssignment | undefined): Map<number, O
   }
   return owners;
 }
+
+/** Peer ports of owners that are there, but for our own. */
+export function peersOf(owners: Iterable<Owner>, own?: string): Set<string> {
+  const peers = new Set<string>();
+  for (const { address, peer = '' } of owners) if (address !== '' && peer !== '' && peer !== own) peers.add(peer);
+  return peers;
+}

@@ -13,6 +13,8 @@ export interface Claim {
   generation: number;
   memberId: string;
   address: string;
+  /** Its peer port, host:port; empty without one. */
+  peer: string;
   /** Newest epoch of this partition that the claimant knows, 0 for none. */
   knownEpoch: number;
   /** `gain`: just assigned. `keep`: owned all along. `force`: the group has confirmed the claimant against a newer entry. */
@@ -41,10 +43,17 @@ const message = z.object({
   generation: z.number().int(),
   address: z.string(),
   memberId: z.string(),
+  peer: z.string().default(''),
 });
 const claimed = z.tuple([z.literal(1), z.coerce.number().int()]);
-const stale = z.tuple([z.literal(0), z.coerce.number(), z.coerce.number(), z.string(), z.string()]);
-const entry = z.tuple([z.coerce.number().int(), z.coerce.number().int(), z.string(), z.string()]);
+const stale = z.tuple([z.literal(0), z.coerce.number(), z.coerce.number(), z.string(), z.string(), z.string()]);
+const entry = z.tuple([
+  z.coerce.number().int(),
+  z.coerce.number().int(),
+  z.string(),
+  z.string(),
+  z.string().nullable(),
+]);
 
 /** The hash tag keeps a partition's keys in one slot of a cluster. */
 export function ownerKey(group: string, partition: number): string {
@@ -59,14 +68,23 @@ export function openOwnerRegistry(
 ): OwnerRegistry {
   const channel = `penstock:${group}:owners`;
   return {
-    async claim({ partition, generation, memberId, address, knownEpoch, mode }) {
+    async claim({ partition, generation, memberId, address, peer, knownEpoch, mode }) {
       const keys = [ownerKey(group, partition)];
-      const raw = await claimScript(redis, keys, [generation, memberId, address, knownEpoch, mode, channel, partition]);
+      const raw = await claimScript(redis, keys, [
+        generation,
+        memberId,
+        address,
+        knownEpoch,
+        mode,
+        channel,
+        partition,
+        peer,
+      ]);
       const ok = claimed.safeParse(raw);
       if (ok.success) return { answer: 'OK', epoch: ok.data[1] };
-      const [, storedGeneration, epoch, storedAddress, storedMember] = stale.parse(raw);
-      const holder = { address: storedAddress, epoch, generation: storedGeneration, memberId: storedMember };
-      return { answer: 'STALE', holder };
+      const [, storedGeneration, epoch, storedAddress, storedMember, storedPeer] = stale.parse(raw);
+      const holder = { address: storedAddress, epoch, generation: storedGeneration };
+      return { answer: 'STALE', holder: { ...holder, memberId: storedMember, peer: storedPeer } };
     },
     async release(partition, memberId) {
       return (await releaseScript(redis, [ownerKey(group, partition)], [memberId, channel, partition])) === 1;
@@ -75,15 +93,15 @@ export function openOwnerRegistry(
       const partitions = Array.from({ length: partitionCount() }, (_, partition) => partition);
       const pipeline = redis.pipeline();
       for (const partition of partitions) {
-        pipeline.hmget(ownerKey(group, partition), 'epoch', 'generation', 'address', 'memberId');
+        pipeline.hmget(ownerKey(group, partition), 'epoch', 'generation', 'address', 'memberId', 'peer');
       }
       const owners = new Map<number, RegisteredOwner>();
       for (const [partition, [error, values]] of (await pipeline.exec())?.entries() ?? []) {
         if (error) throw error;
         const parsed = entry.safeParse(values);
         if (!parsed.success) continue;
-        const [epoch, generation, address, memberId] = parsed.data;
-        owners.set(partition, { address, epoch, generation, memberId });
+        const [epoch, generation, address, memberId, peer] = parsed.data;
+        owners.set(partition, { address, epoch, generation, memberId, peer: peer ?? '' });
       }
       return owners;
     },

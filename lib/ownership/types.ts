@@ -5,6 +5,8 @@ export interface Owner {
   epoch: number;
   generation: number;
   memberId: string;
+  /** host:port that tells whether its process lives; empty where it is not known. */
+  peer?: string;
 }
 
 /** What this gateway is to a partition. Only the transition function leads from one to another. */

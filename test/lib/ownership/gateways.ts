@@ -36,6 +36,7 @@ export interface Router {
 export interface Gateways {
   kafka: ScratchKafka;
   group: string;
+  topics: readonly string[];
   partitionCount: number;
   gateway(options?: { handoverWindowMs?: number; redisUrl?: string }): Promise<Gateway>;
   router(redisUrl?: string): Promise<Router>;
@@ -51,6 +52,7 @@ export async function openGateways(partitionCount: number, redisUrl: string): Pr
   return {
     kafka,
     group,
+    topics,
     partitionCount,
     async gateway({ handoverWindowMs = 300, redisUrl: url = redisUrl } = {}) {
       count += 1;
@@ -62,7 +64,7 @@ export async function openGateways(partitionCount: number, redisUrl: string): Pr
       const ownership = await joinOwnership({
         connection,
         redis,
-        config: { kafka: config, ownership: { group, handoverWindowMs } },
+        config: { kafka: config, ownership: { group, handoverWindowMs, peerListen: '127.0.0.1:0' } },
         topics,
         partitionCount,
         address,

@@ -29,6 +29,7 @@ function fresh() {
   const partition = nextPartition++;
   const claim = (memberId: string, generation: number, more: Partial<Claim> = {}) =>
     registry.claim({
+      peer: '',
       partition,
       generation,
       memberId,
@@ -47,6 +48,7 @@ const owner = (memberId: string, epoch: number, generation: number): Owner => ({
   epoch,
   generation,
   memberId,
+  peer: '',
 });
 
 test('each new owner raises the epoch; the same claim again does not', async () => {
@@ -94,6 +96,14 @@ test('an owner that keeps its partition overwrites an older entry, and yields to
   assert.deepEqual(await claim('b', 4, { mode: 'keep', knownEpoch: 6 }), ok(7));
   assert.deepEqual(await claim('a', 9, { mode: 'keep', knownEpoch: 1 }), { answer: 'STALE', holder: owner('b', 7, 4) });
   assert.deepEqual(await stored(), owner('b', 7, 4));
+});
+
+test('an owner that comes to another peer port is written again', async () => {
+  const { claim, stored } = fresh();
+  await claim('a', 1, { peer: '10.0.0.1:8082' });
+  assert.deepEqual(await claim('a', 1, { peer: '10.0.0.1:8082' }), ok(1));
+  assert.deepEqual(await claim('a', 1, { peer: '10.0.0.1:9000' }), ok(2));
+  assert.equal((await stored())?.peer, '10.0.0.1:9000');
 });
 
 test('a release takes the name off, keeps the epoch, and is only for who is named', async () => {

@@ -1,0 +1,140 @@
+/** A gateway's claims in Redis: written when it gains, checked while it owns, taken back when it is done. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../ops/index.ts';
+import type { TenureKeeper } from './keeper.ts';
+import type { OwnershipMetrics } from './metrics.ts';
+import type { Claim, OwnerRegistry } from './registry.ts';
+import type { Owner } from './types.ts';
+
+export interface Claims {
+  /** Writes a claim for a partition that was just assigned; what comes of it is applied to the keeper. */
+  gain(partition: number): void;
+  release(partition: number): void;
+  /** Another owner's, or nobody's any more: nothing is owed to Redis. */
+  drop(partition: number): void;
+  /** Writes what Redis lacks of what is owned, as `entries` shows. */
+  reconcile(entries: ReadonlyMap<number, Owner>): void;
+  /** Owned partitions that are not, or not provably, written. */
+  unclaimed(): number;
+  /** Resolves when all releases are answered. */
+  close(): Promise<void>;
+}
+
+export interface ClaimsParts {
+  registry: OwnerRegistry;
+  keeper: Pick<TenureKeeper, 'tenure' | 'in' | 'apply'>;
+  /** What Redis said last of each partition. */
+  known: Map<number, Owner>;
+  /** Who this gateway is to the group now. */
+  self(): Omit<Owner, 'epoch'> & { peer: string };
+  /** Whether the group still knows this member; `unknown` when it cannot be asked. */
+  confirm(): Promise<'member' | 'zombie' | 'unknown'>;
+  metrics: OwnershipMetrics;
+  log: Logger;
+}
+
+const retryMs = 200;
+
+export function openClaims({ registry, keeper, known, self, confirm, metrics, log }: ClaimsParts): Claims {
+  const unclaimed = new Set<number>();
+  const underWay = new Set<number>();
+  const releasing = new Set<Promise<void>>();
+  const gainedAt = new Map<number, number>();
+  let closed = false;
+  return {
+    gain(partition) {
+      gainedAt.set(partition, performance.now());
+      void claim(partition, 'gain');
+    },
+    release(partition) {
+      unclaimed.delete(partition);
+      const release = registry.release(partition, self().memberId).then(
+        () => undefined,
+        error => log.debug({ error, partition }, 'not released'),
+      );
+      releasing.add(release);
+      void release.then(() => releasing.delete(release));
+    },
+    drop: partition => unclaimed.delete(partition),
+    reconcile(entries) {
+      const { address, memberId } = self();
+      for (const partition of keeper.in('owned')) {
+        const tenure = keeper.tenure(partition);
+        const entry = entries.get(partition);
+        const epoch = tenure.state === 'owned' ? tenure.epoch : -1;
+        const written = entry?.memberId === memberId && entry.address === address && entry.epoch === epoch;
+        if (written) unclaimed.delete(partition);
+        else void claim(partition, 'keep');
+      }
+    },
+    unclaimed: () => unclaimed.size,
+    async close() {
+      closed = true;
+      await Promise.all(releasing);
+    },
+  };
+
+  /** Never rejects. Only one a partition at a time: its answer says what to do next. */
+  async function claim(partition: number, firstMode: Claim['mode']): Promise<void> {
+    if (underWay.has(partition)) return;
+    underWay.add(partition);
+    try {
+      let mode: Claim['mode'] | undefined = firstMode;
+      while (mode !== undefined && !closed && isMine(partition)) mode = await claimOnce(partition, mode);
+    } catch (error) {
+      log.warn({ partition, reason: messageOf(error) }, 'a claim cannot be written: owned by generation alone');
+      if (!isMine(partition)) return;
+      unclaimed.add(partition);
+      if (keeper.tenure(partition).state === 'claiming') settle(partition, self().generation, knownEpoch(partition));
+    } finally {
+      underWay.delete(partition);
+    }
+  }
+
+  /** @returns how to try again; undefined when it is settled. */
+  async function claimOnce(partition: number, mode: Claim['mode']): Promise<Claim['mode'] | undefined> {
+    const me = self();
+    const answer = await registry.claim({ ...me, partition, knownEpoch: knownEpoch(partition), mode });
+    if (answer.answer === 'OK') {
+      known.set(partition, { ...me, epoch: answer.epoch });
+      unclaimed.delete(partition);
+      // Another assignment may have come meanwhile.
+      return settle(partition, me.generation, answer.epoch) ? undefined : 'gain';
+    }
+    metrics.fenced();
+    known.set(partition, answer.holder);
+    const verdict = await confirm();
+    log.warn({ partition, generation: me.generation, holder: answer.holder, verdict }, 'a claim is stale');
+    if (verdict === 'member') return 'force';
+    if (verdict === 'unknown') {
+      await sleep(retryMs);
+      return mode;
+    }
+    if (isMine(partition)) keeper.apply(partition, { event: 'fenced' });
+    return undefined;
+  }
+
+  /** @returns whether the claim was for the assignment that counts now. */
+  function settle(partition: number, generation: number, epoch: number): boolean {
+    const tenure = keeper.tenure(partition);
+    if (tenure.state === 'claiming' && tenure.generation !== generation) return false;
+    if (tenure.state === 'claiming' || (tenure.state === 'owned' && tenure.epoch !== epoch)) {
+      keeper.apply(partition, { event: 'claimed', epoch });
+    }
+    const since = gainedAt.get(partition);
+    gainedAt.delete(partition);
+    if (since !== undefined) metrics.handedOff((performance.now() - since) / 1_000);
+    return true;
+  }
+
+  function isMine(partition: number): boolean {
+    const { state } = keeper.tenure(partition);
+    return state === 'claiming' || state === 'owned';
+  }
+
+  function knownEpoch(partition: number): number {
+    const tenure = keeper.tenure(partition);
+    return tenure.state === 'owned' ? tenure.epoch : (known.get(partition)?.epoch ?? 0);
+  }
+}

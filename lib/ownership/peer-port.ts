@@ -1,0 +1,58 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+
+/**
+ * What a peer connects to, to notice at once when this process dies: its kernel closes the connection then. Whoever
+ * connects is told the member id, a line, and each new one; `bye` before an orderly end. Nothing is read.
+ */
+export interface PeerPort {
+  /** host:port, as peers reach it. */
+  address: string;
+  /** The id that the group knows this process by now. */
+  say(memberId: string): void;
+  /** Says `bye` and closes. */
+  close(): Promise<void>;
+}
+
+/** More connections than this are closed at once. */
+const mostPeers = 1_000;
+
+/** @param listen host:port; port 0 takes a free one. */
+export async function openPeerPort(listen: string): Promise<PeerPort> {
+  const colon = listen.lastIndexOf(':');
+  const host = listen.slice(0, colon);
+  const sockets = new Set<Socket>();
+  let memberId = '';
+  const server = createServer(socket => {
+    if (sockets.size >= mostPeers) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => sockets.delete(socket));
+    socket.resume();
+    if (memberId !== '') socket.write(`${memberId}\n`);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(Number(listen.slice(colon + 1)), host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  return {
+    address: `${host}:${port}`,
+    say(id) {
+      if (id === memberId) return;
+      memberId = id;
+      for (const socket of sockets) socket.write(`${id}\n`);
+    },
+    close() {
+      closing ??= new Promise(resolve => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.end('bye\n', () => socket.destroy());
+      });
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openPeerPort } from '../../../lib/ownership/peer-port.ts';
+import { deadMember, type PeerEnd } from '../../../lib/ownership/peer-verdict.ts';
+import { watchPeers } from '../../../lib/ownership/peer-watch.ts';
+import { quietOps } from '../../support/quiet-ops.ts';
+import { kafkaAddress, kafkaConfig } from '../../support/scratch-kafka.ts';
+import { startScratchRedis } from '../../support/scratch-redis.ts';
+import { until } from '../../support/until.ts';
+import { openGateways } from './gateways.ts';
+
+const cases: readonly [string, PeerEnd, string | undefined][] = [
+  ['whose port is closed now is dead', { said: 'm1', leaving: false, again: { kind: 'refused' } }, 'm1'],
+  [
+    'whose port is another’s now is dead',
+    { said: 'm1', leaving: false, again: { kind: 'connected', said: 'm2' } },
+    'm1',
+  ],
+  ['that answers as before lives', { said: 'm1', leaving: false, again: { kind: 'connected', said: 'm1' } }, undefined],
+  ['that cannot be reached may live', { said: 'm1', leaving: false, again: { kind: 'unreachable' } }, undefined],
+  ['that said bye has left by itself', { said: 'm1', leaving: true, again: { kind: 'refused' } }, undefined],
+  ['that never said who it is is nobody', { said: undefined, leaving: false, again: { kind: 'refused' } }, undefined],
+];
+for (const [name, end, expected] of cases) test(`a peer ${name}`, () => assert.equal(deadMember(end), expected));
+
+/** A peer port that can die as a process does. */
+async function mortal(
+  port: number,
+  memberId: string,
+): Promise<{ port: number; say(memberId: string): void; die(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer(socket => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.write(`${memberId}\n`);
+  }).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: address === null || typeof address === 'string' ? 0 : address.port,
+    say(id) {
+      for (const socket of sockets) socket.write(`${id}\n`);
+    },
+    async die() {
+      const closed = new Promise(resolve => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function watching(t: TestContext) {
+  const evicted: string[] = [];
+  const watch = watchPeers({ evict: async memberId => void evicted.push(memberId), log: quietOps().log });
+  t.after(() => watch.close());
+  return { evicted, watch };
+}
+
+test('a peer that dies is put out of the group, one that leaves is not', async t => {
+  const { evicted, watch } = watching(t);
+  const leaver = await openPeerPort('127.0.0.1:0');
+  leaver.say('leaver');
+  const victim = await mortal(0, 'victim');
+  watch.follow([leaver.address, `127.0.0.1:${victim.port}`]);
+  await until('both are watched', () => watch.watched() === 2);
+  await leaver.close();
+  await leaver.close();
+  await until('the leaver is gone', () => watch.watched() === 1);
+  await victim.die();
+  await until('the victim is out', () => evicted.length > 0);
+  assert.deepEqual(evicted, ['victim']);
+});
+
+test('a peer under a new member id is put out under that one', async t => {
+  const { evicted, watch } = watching(t);
+  const victim = await mortal(0, 'first id');
+  watch.follow([`127.0.0.1:${victim.port}`]);
+  await until('it is watched', () => watch.watched() === 1);
+  victim.say('second id');
+  victim.say('third id');
+  await victim.die();
+  await until('it is out', () => evicted.length > 0);
+  assert.deepEqual(evicted, ['third id']);
+});
+
+test('a process that died is put out when another has taken its port; not again so soon', async t => {
+  const { evicted, watch } = watching(t);
+  const first = await mortal(0, 'first');
+  watch.follow([`127.0.0.1:${first.port}`]);
+  await until('it is watched', () => watch.watched() === 1);
+  first.say('first, still');
+  const [second] = await Promise.all([first.die().then(() => mortal(first.port, 'second'))]);
+  await until('the first is out', () => evicted.length === 1);
+  await until('the second is watched', () => watch.watched() === 1);
+  await second.die();
+  await until('it has looked again', () => watch.watched() === 0);
+  assert.deepEqual(evicted, ['first, still']);
+});
+
+test('a peer that is not followed any more may die unnoticed', async t => {
+  const { evicted, watch } = watching(t);
+  const [one, two] = [await mortal(0, 'one'), await mortal(0, 'two')];
+  watch.follow([`127.0.0.1:${one.port}`, `127.0.0.1:${two.port}`]);
+  await until('both are watched', () => watch.watched() === 2);
+  watch.follow([`127.0.0.1:${two.port}`]);
+  await one.die();
+  await two.die();
+  await until('the other is out', () => evicted.length > 0);
+  assert.deepEqual(evicted, ['two']);
+});
+
+test('a gateway that is killed loses its partitions to the others long before its session ends', async t => {
+  const redis = await startScratchRedis();
+  const world = await openGateways(6, redis.url);
+  t.after(async () => {
+    await world.close();
+    await redis.close();
+  });
+  const one = await world.gateway();
+  const config = {
+    kafka: { ...kafkaConfig([kafkaAddress()]), sessionTimeoutMs: 60_000, heartbeatIntervalMs: 50 },
+    ownership: { group: world.group, handoverWindowMs: 0, peerListen: '127.0.0.1:0' },
+  };
+  const options = { config, redisUrl: redis.url, topics: world.topics, partitionCount: 6, address: 'http://victim' };
+  const script = fileURLToPath(new URL('gateway-process.ts', import.meta.url));
+  const victim = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => victim.kill('SIGKILL'));
+  const router = await world.router();
+  await until('the victim has its share', () => router.owners().get('http://victim')?.length === 3, 30_000);
+  await until('its peers know it', () => one.metric('penstock_ownership_peers').then(count => count === 1));
+  victim.kill('SIGKILL');
+  await until(
+    'all is owned again',
+    () => one.in('owned').length === 6 && router.owners().get(one.address)?.length === 6,
+    30_000,
+  );
+});
