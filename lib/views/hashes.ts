@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** SHA-256, the first 16 bytes: fixed-size index entries, whatever the length of an id or a key. */
 function shortHash(bytes: string | Buffer): Buffer {
-  return createHash('sha256').update(bytes).digest().subarray(0, 16);
+  return hash('sha256', bytes, 'buffer').subarray(0, 16);
 }
 
 /** Identity of a row: a hash of its id fields' canonical values, in the order of `TablePlan.id`. */
@@ -17,10 +17,10 @@ export function keyHash(key: string | Buffer | null): Buffer | undefined {
 
 /** Eight hex digits that tell apart names which are cut or changed. */
 export function nameHash(name: string): string {
-  return createHash('sha256').update(name).digest('hex').slice(0, 8);
+  return hash('sha256', name).slice(0, 8);
 }
 
 /** A fingerprint of what a table is made of. */
 export function planHash(canonical: string): string {
-  return createHash('sha256').update(canonical).digest('hex');
+  return hash('sha256', canonical);
 }

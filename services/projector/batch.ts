@@ -1,13 +1,7 @@
-import type { KafkaRecord, TopicPartition } from '../../lib/kafka/index.ts';
-import {
-  keyHash,
-  liveVersionsSql,
-  type TableVersion,
-  type VersionCache,
-  type VersionRow,
-} from '../../lib/views/index.ts';
+import type { TopicPartition } from '../../lib/kafka/index.ts';
+import { liveVersionsSql, type TableVersion, type VersionCache, type VersionRow } from '../../lib/views/index.ts';
 import { liveScope, lockPositions, movePositions, type StoredPosition } from './positions.ts';
-import { type Entry, readEntry } from './reading.ts';
+import { entryOf, type ReadRecord } from './reading.ts';
 import { loadSequences } from './sequences.ts';
 import type { Queries } from './store.ts';
 import { writeTable } from './table-writer.ts';
@@ -21,13 +15,7 @@ export interface Chunk extends TopicPartition {
   epoch: number;
   /** Where the position goes. */
   next: number;
-  records: readonly ChunkRecord[];
-}
-
-export interface ChunkRecord {
-  record: KafkaRecord;
-  /** It fits one of its topic's tables not, and so feeds none. */
-  misfit: boolean;
+  records: readonly ReadRecord[];
 }
 
 export type BatchResult =
@@ -53,20 +41,14 @@ export async function applyBatch(queries: Queries, target: Target, chunks: reado
   const topics = new Set(chunks.map(({ topic }) => topic));
   const versions = (await target.versions(queries)).filter(({ plan }) => plan.topics.some(topic => topics.has(topic)));
   const all = chunks.flatMap(({ records }) => records);
-  const sequences = await loadSequences(
-    queries,
-    target.scope,
-    all.map(({ record }) => record),
-  );
+  const sequences = await loadSequences(queries, target.scope, all);
   // A repeat is one even where its first copy was a misfit.
-  const feeding = all
-    .filter(({ record, misfit }) => !sequences.isRepeat(record) && !misfit)
-    .map(({ record }) => record);
+  const feeding = all.filter(read => !sequences.isRepeat(read) && read.misfit === undefined);
   if (feeding.length > 0 && versions.length > 0) {
-    const keys = new Set(feeding.flatMap(({ key }) => keyHash(key)?.toString('hex') ?? []));
+    const keys = new Set(feeding.map(({ key }) => key).filter(key => key !== ''));
     const graveyards = await loadTombstones(queries, versions, [...keys]);
     for (const version of versions) {
-      const entries: Entry[] = feeding.map(record => readEntry(version.plan, record, version.layout.headers));
+      const entries = feeding.map(read => entryOf(version, read));
       await writeTable(queries, version, entries, graveyards.get(version.id) ?? new Map());
     }
   }

@@ -4,7 +4,7 @@ import type { Logger } from '../../lib/ops/index.ts';
 import type { TableVersion } from '../../lib/views/index.ts';
 import { applyBatch, type Chunk, type Target } from './batch.ts';
 import { insertPositions, liveScope, lockTopics, type StoredPosition } from './positions.ts';
-import { misfitOf } from './reading.ts';
+import { readRecord } from './reading.ts';
 import { applySplitting, retrying } from './split.ts';
 import { faultOf, type Queries, type Store, type StoreSession } from './store.ts';
 import { createVersion, dropScope, dropUnfinished, makeLive, retireLive, tryBuildLock } from './versions.ts';
@@ -178,8 +178,8 @@ class Build {
     const isAll = records.length < batch.records.length || batch.nextOffset >= goal.next || batch.nextOffset <= from;
     const next = isAll ? goal.next : batch.nextOffset;
     const { tables } = this.#context;
-    const judged = records.map(record => ({ record, misfit: misfitOf(tables, record) !== undefined }));
-    return { topic, partition, from, next, epoch: 0, records: judged };
+    const read = records.map(record => readRecord(tables, record));
+    return { topic, partition, from, next, epoch: 0, records: read };
   }
 
   async #goals(queries: Queries): Promise<StoredPosition[]> {

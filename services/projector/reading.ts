@@ -1,10 +1,23 @@
 import { type AppPlan, readRow, type TablePlan } from '../../lib/app/index.ts';
+import type { RowReading } from '../../lib/app/rows.ts';
 import { type KafkaRecord, sequenceOf } from '../../lib/kafka/index.ts';
-import { keyHash, rowId, storableText } from '../../lib/views/index.ts';
+import { fingerprintOf, keyHash, rowId, storableText, type TableVersion } from '../../lib/views/index.ts';
 import type { Contribution, Stamp } from './merge.ts';
 import { ownerField } from './stored-row.ts';
 
-/** What a record means to one table. */
+/** A record, taken apart once for all tables. */
+export interface ReadRecord {
+  record: KafkaRecord;
+  /** Hex of the key's hash; empty without a key. */
+  key: string;
+  sequence: number | undefined;
+  /** Why it feeds no table: it fits one of its topic's tables not. Tombstones fit all. */
+  misfit: string | undefined;
+  /** What it says to the app's tables, by their fingerprints. */
+  readings: ReadonlyMap<string, RowReading>;
+}
+
+/** What a record means to one version of a table. */
 export type Entry =
   | { kind: 'row'; id: string; contribution: Contribution }
   | { kind: 'tombstone'; stamp: Stamp }
@@ -13,47 +26,50 @@ export type Entry =
 
 const nothing: Entry = { kind: 'nothing' };
 
-/** Why a record feeds no table: it fits one of its topic's tables not. Undefined when it fits all; tombstones do. */
-export function misfitOf(tables: AppPlan['tables'], record: KafkaRecord): string | undefined {
-  if (record.value === null) return undefined;
-  for (const table of tables.values()) {
-    if (!table.topics.includes(record.topic)) continue;
-    const reading = readRow(table, record);
-    if (!reading.ok) return reading.reason;
+/** @param tables all of the app's: a record that fits one of them not feeds none. */
+export function readRecord(tables: AppPlan['tables'], record: KafkaRecord): ReadRecord {
+  const readings = new Map<string, RowReading>();
+  let misfit: string | undefined;
+  if (record.value !== null) {
+    for (const table of tables.values()) {
+      if (!table.topics.includes(record.topic)) continue;
+      const reading = readRow(table, record);
+      readings.set(fingerprintOf(table), reading);
+      if (!reading.ok) misfit ??= reading.reason;
+    }
   }
-  return undefined;
+  const key = keyHash(record.key)?.toString('hex') ?? '';
+  return { record, key, sequence: sequenceOf(record), misfit, readings };
 }
 
-/** Reads a record for a table. What doesn't fit is nothing here: {@link misfitOf} has judged it before. */
-export function readEntry(table: TablePlan, record: KafkaRecord, headers: boolean): Entry {
-  const topic = table.topics.indexOf(record.topic);
+/** What doesn't fit the version's own schema, which may be an older one, is nothing to it. */
+export function entryOf({ plan, layout, fingerprint }: TableVersion, read: ReadRecord): Entry {
+  const { record, key, sequence } = read;
+  const topic = plan.topics.indexOf(record.topic);
   if (topic < 0) return nothing;
-  const stamp: Stamp = {
-    topic,
-    partition: record.partition,
-    offset: record.offset,
-    timestampMs: record.timestampMs,
-    sequence: sequenceOf(record),
-    key: keyHash(record.key)?.toString('hex') ?? '',
-  };
-  if (record.value === null) return stamp.key === '' ? nothing : { kind: 'tombstone', stamp };
-  const reading = readRow(table, record);
+  const { partition, offset, timestampMs } = record;
+  const stamp: Stamp = { topic, partition, offset, timestampMs, sequence, key };
+  if (record.value === null) return key === '' ? nothing : { kind: 'tombstone', stamp };
+  const reading = read.readings.get(fingerprint) ?? readRow(plan, record);
   if (!reading.ok || !reading.hasId) return nothing;
-  const { owner } = reading;
-  const id = rowId(table.id.map(name => reading.fields[name]));
-  const fields: Record<string, unknown> = {};
-  for (const { name, envelope } of table.shape.fields) {
-    // The envelope is the newest record's; the stamp has it already.
-    if (!envelope && Object.hasOwn(reading.fields, name)) fields[name] = reading.fields[name];
-  }
-  if (table.owner !== '_key' && owner !== undefined) fields[ownerField] = owner;
+  const id = rowId(plan.id.map(name => reading.fields[name]));
   const contribution: Contribution = {
     stamp,
     keyText: storableKey(record.key),
-    headers: headers ? headersOf(table, reading.fields) : undefined,
-    fields,
+    headers: layout.headers ? headersOf(plan, reading.fields) : undefined,
+    fields: fieldsOf(plan, reading),
   };
   return { kind: 'row', id: id.toString('hex'), contribution };
+}
+
+/** Without the envelope's, which are the newest record's: the stamp has them already. */
+function fieldsOf(plan: TablePlan, { fields, owner }: RowReading & { ok: true }): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const { name, envelope } of plan.shape.fields) {
+    if (!envelope && Object.hasOwn(fields, name)) found[name] = fields[name];
+  }
+  if (plan.owner !== '_key' && owner !== undefined) found[ownerField] = owner;
+  return found;
 }
 
 /** A key need not be text; one that no text column can hold shows as null. */

@@ -6,37 +6,37 @@ import { restoreRow, type StoredRow, storeRow } from './stored-row.ts';
 /** Rows by their ids in hex. */
 export type Rows = ReadonlyMap<string, Row>;
 
-/** A column of ours, how a row gives it (as text; null is null), and its type. */
+/** A column of ours, its type, and how a row gives it. */
 interface Cell {
   column: string;
   type: string;
-  text(row: StoredRow): unknown;
+  of(row: StoredRow): unknown;
 }
 
 const bytes = (hex: string): string => `\\x${hex}`;
 
 function cellsOf(layout: TableLayout): readonly Cell[] {
   return [
-    { column: '__key', type: 'bytea', text: ({ key }) => (key === '' ? null : bytes(key)) },
+    { column: '__key', type: 'bytea', of: ({ key }) => (key === '' ? null : bytes(key)) },
     {
       column: '__keys',
       type: 'bytea[]',
-      text: ({ keys }) => keys && `{${keys.map(key => `"\\\\x${key}"`).join(',')}}`,
+      of: ({ keys }) => keys && `{${keys.map(key => `"\\\\x${key}"`).join(',')}}`,
     },
-    { column: '__owner', type: 'text', text: ({ owner }) => owner },
-    { column: '__complete', type: 'boolean', text: ({ complete }) => complete },
-    { column: '__topic', type: 'smallint', text: ({ topic }) => topic },
-    { column: '__merge', type: 'json', text: ({ merge }) => merge },
-    { column: '_key', type: 'text', text: ({ keyText }) => keyText },
-    { column: '_partition', type: 'integer', text: ({ partition }) => partition },
-    { column: '_offset', type: 'bigint', text: ({ offset }) => offset },
-    { column: '_timestamp', type: 'bigint', text: ({ timestampMs }) => timestampMs },
-    { column: '_sequence', type: 'bigint', text: ({ sequence }) => sequence },
-    ...(layout.headers ? [{ column: '_headers', type: 'json', text: ({ headers }: StoredRow) => headers }] : []),
+    { column: '__owner', type: 'text', of: ({ owner }) => owner },
+    { column: '__complete', type: 'boolean', of: ({ complete }) => complete },
+    { column: '__topic', type: 'smallint', of: ({ topic }) => topic },
+    { column: '__merge', type: 'json', of: ({ merge }) => merge },
+    { column: '_key', type: 'text', of: ({ keyText }) => keyText },
+    { column: '_partition', type: 'integer', of: ({ partition }) => partition },
+    { column: '_offset', type: 'bigint', of: ({ offset }) => offset },
+    { column: '_timestamp', type: 'bigint', of: ({ timestampMs }) => timestampMs },
+    { column: '_sequence', type: 'bigint', of: ({ sequence }) => sequence },
+    ...(layout.headers ? [{ column: '_headers', type: 'json', of: ({ headers }: StoredRow) => headers }] : []),
     ...layout.columns.map(({ column, type }, index) => ({
       column,
       type: type.replace(' COLLATE "C"', ''),
-      text: ({ values }: StoredRow) => values[index],
+      of: ({ values }: StoredRow) => values[index],
     })),
   ];
 }
@@ -106,12 +106,29 @@ export async function deleteRows(queries: Queries, layout: TableLayout, ids: rea
   await queries.query(`DELETE FROM ${layout.relation} WHERE __id = ANY($1::bytea[])`, [ids.map(bytes)]);
 }
 
+/** Types whose values need no quotes inside an array. */
+const unquoted: ReadonlySet<string> = new Set([...['boolean', 'smallint', 'integer', 'bigint', 'double precision']]);
+
+/** The literal of a text[]; the driver's own way takes a regular expression a value, and most of our time. */
+function textArray(values: readonly unknown[], quotes: boolean): string {
+  const items = values.map(value => {
+    if (value === null || value === undefined) return 'NULL';
+    if (!quotes) return String(value);
+    const text = String(value);
+    return text.includes('"') || text.includes('\\') ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`;
+  });
+  return `{${items.join(',')}}`;
+}
+
 /** Rows as a set: one array a column, sorted by id, so that everybody takes locks in the same order. */
 function tableOf(layout: TableLayout, rows: Rows): { cells: readonly Cell[]; source: string; values: unknown[] } {
   const cells = cellsOf(layout);
   const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1));
   const stored = sorted.map(([, row]) => storeRow(layout, row));
-  const values = [sorted.map(([id]) => bytes(id)), ...cells.map(({ text }) => stored.map(text))];
+  const values = [
+    sorted.map(([id]) => bytes(id)),
+    ...cells.map(({ type, of }) => textArray(stored.map(of), !unquoted.has(type))),
+  ];
   const arrays = ['$1::bytea[]', ...cells.map((_, index) => `$${index + 2}::text[]`)];
   const names = ['id', ...cells.map((_, index) => `c${index}`)];
   return { cells, source: `unnest(${arrays.join(', ')}) AS u (${names.join(', ')})`, values };

@@ -1,5 +1,4 @@
-import { type KafkaRecord, sequenceOf } from '../../lib/kafka/index.ts';
-import { keyHash } from '../../lib/views/index.ts';
+import type { ReadRecord } from './reading.ts';
 import type { Queries } from './store.ts';
 
 interface Passed {
@@ -12,7 +11,7 @@ interface Passed {
 /** The last sequence of each key that was passed, per topic and partition, while a batch goes by. */
 export interface Sequences {
   /** Whether the record is a repeat; if not, its sequence is passed now. Records without key or sequence never are. */
-  isRepeat(record: KafkaRecord): boolean;
+  isRepeat(read: ReadRecord): boolean;
   /** Stores what has been passed. */
   save(): Promise<void>;
 }
@@ -20,14 +19,12 @@ export interface Sequences {
 export async function loadSequences(
   queries: Queries,
   scope: number,
-  records: readonly KafkaRecord[],
+  records: readonly ReadRecord[],
 ): Promise<Sequences> {
   const held = new Map<string, Passed>();
   const changed = new Set<Passed>();
   const keys = new Set<string>();
-  for (const record of records) {
-    if (sequenceOf(record) !== undefined && record.key !== null) keys.add(hexOf(record.key));
-  }
+  for (const { key, sequence } of records) if (sequence !== undefined && key !== '') keys.add(key);
   if (keys.size > 0) {
     const stored = await queries.query<Passed>(
       `SELECT encode(key_hash, 'hex') AS key, topic, partition, sequence FROM penstock.view_sequences
@@ -37,11 +34,9 @@ export async function loadSequences(
     for (const passed of stored) held.set(nameOf(passed), passed);
   }
   return {
-    isRepeat(record) {
-      const sequence = sequenceOf(record);
-      if (sequence === undefined || record.key === null) return false;
-      const { topic, partition } = record;
-      const passed: Passed = { key: hexOf(record.key), topic, partition, sequence };
+    isRepeat({ key, sequence, record: { topic, partition } }) {
+      if (sequence === undefined || key === '') return false;
+      const passed: Passed = { key, topic, partition, sequence };
       const known = held.get(nameOf(passed));
       if (known === undefined) {
         held.set(nameOf(passed), passed);
@@ -70,10 +65,6 @@ export async function loadSequences(
       );
     },
   };
-}
-
-function hexOf(key: Buffer): string {
-  return keyHash(key)?.toString('hex') ?? '';
 }
 
 function nameOf({ key, topic, partition }: Passed): string {

@@ -26,9 +26,10 @@ export async function applySplitting(
     }
     const [chunk] = chunks;
     const [only] = chunk?.records ?? [];
-    if (!chunk || !only || only.misfit) throw error;
-    await refuse(only.record, `PostgreSQL can't store it: ${messageOf(error)}`);
-    return retrying(() => apply([{ ...chunk, records: [{ ...only, misfit: true }] }]));
+    if (!chunk || !only || only.misfit !== undefined) throw error;
+    const misfit = `PostgreSQL can't store it: ${messageOf(error)}`;
+    await refuse(only.record, misfit);
+    return retrying(() => apply([{ ...chunk, records: [{ ...only, misfit }] }]));
   }
 }
 

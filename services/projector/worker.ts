@@ -2,12 +2,12 @@ import type { AppPlan } from '../../lib/app/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { KafkaRecord, TopicPartition } from '../../lib/kafka/index.ts';
 import type { Closable, Ops } from '../../lib/ops/index.ts';
-import { applyBatch, type Chunk, type ChunkRecord, type Target } from './batch.ts';
+import { applyBatch, type Chunk, type Target } from './batch.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { Feed } from './feed.ts';
 import type { Feeds, Helping } from './feeds.ts';
 import type { ProjectorMetrics } from './metrics.ts';
-import { misfitOf } from './reading.ts';
+import { type ReadRecord, readRecord } from './reading.ts';
 import { applySplitting } from './split.ts';
 import { faultOf, type Store } from './store.ts';
 
@@ -106,9 +106,10 @@ export function openWorker(options: WorkerOptions): Worker {
   /** Sends what doesn't fit to the dead letters; a chunk ends before a record that can't be sent now. */
   async function judge({ feed, from, next, records }: Helping): Promise<Chunk> {
     const { topic, partition } = feed.at;
-    const judged: ChunkRecord[] = [];
+    const judged: ReadRecord[] = [];
     for (const record of records) {
-      const reason = misfitOf(tables, record);
+      const read = readRecord(tables, record);
+      const reason = read.misfit;
       if (reason !== undefined && !sent.has(record)) {
         try {
           await deadLetters.send(record, reason);
@@ -119,7 +120,7 @@ export function openWorker(options: WorkerOptions): Worker {
           return { topic, partition, epoch: feed.epoch, from, next: record.offset, records: judged };
         }
       }
-      judged.push({ record, misfit: reason !== undefined });
+      judged.push(read);
     }
     return { topic, partition, epoch: feed.epoch, from, next, records: judged };
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AppPlan } from '../../lib/app/index.ts';
 import type { KafkaRecord } from '../../lib/kafka/index.ts';
 import type { TableVersion, ViewSnapshot, Views } from '../../lib/views/index.ts';
-import { readEntry } from '../../services/projector/reading.ts';
+import { entryOf, readRecord } from '../../services/projector/reading.ts';
 import { openStore, type Store } from '../../services/projector/store.ts';
 import { writeTable } from '../../services/projector/table-writer.ts';
 import { createVersion, migrateViews } from '../../services/projector/versions.ts';
@@ -28,7 +28,7 @@ export async function openViewTable(url: string, plan: AppPlan, table: string): 
     version,
     store,
     async feed(records) {
-      const entries = records.map(record => readEntry(tablePlan, record, version.layout.headers));
+      const entries = records.map(record => entryOf(version, readRecord(plan.tables, record)));
       await store.transaction(queries => writeTable(queries, version, entries, new Map()));
     },
     close: () => store.close(),

@@ -7,6 +7,7 @@ import { type KafkaRecord, murmur2 } from '../../../lib/kafka/index.ts';
 import { VersionCache } from '../../../lib/views/index.ts';
 import { applyBatch, liveTarget } from '../../../services/projector/batch.ts';
 import { claimPositions } from '../../../services/projector/positions.ts';
+import { readRecord } from '../../../services/projector/reading.ts';
 import { openStore } from '../../../services/projector/store.ts';
 import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
@@ -177,7 +178,7 @@ test('a batch of a projector that lost its partition changes nothing', async () 
   const write = (fence: { epoch: number; from: number }) =>
     store.transaction(queries =>
       applyBatch(queries, liveTarget(new VersionCache()), [
-        { topic, partition: 0, ...fence, next: 2, records: [{ record, misfit: false }] },
+        { topic, partition: 0, ...fence, next: 2, records: [readRecord(plan.tables, record)] },
       ]),
     );
   const rows = async () => {
