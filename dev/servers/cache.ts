@@ -104,7 +104,9 @@ export async function runMaven(to: string, redis: string, report: Report, signal
     maven.once('close', resolve);
   });
   if (code !== 0) throw new Trouble(`Maven could not fetch the servers: ${fetched.error ?? `exit code ${code}`}`);
-  report(`fetched ${fetched.files} files, ${megabytes(fetched.bytes)}`);
+  const what =
+    fetched.files === 0 ? 'all of it was in Maven’s own cache' : `${fetched.files} files, ${megabytes(fetched.bytes)}`;
+  report(`fetched: ${what}`);
 }
 
 interface Fetched {
