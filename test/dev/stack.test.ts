@@ -9,7 +9,7 @@ import { isAlive, type Registered, readRegister } from '../../dev/processes/regi
 import { filesOf, readSettings } from '../../dev/stack/folder.ts';
 import { openPorts } from '../../dev/stack/ports.ts';
 import { type Command, npmStart, runCommand } from '../support/npm-start.ts';
-import { attachStack, newFolder, type Stack, startStack } from '../support/stack.ts';
+import { attachStack, newFolder, type Stack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
 const folder = newFolder();
@@ -250,18 +250,4 @@ test('a machine without Java is told so in one line', async () => {
   const refused = runCommand(process.execPath, args, { PATH: '/nowhere', JAVA_HOME: undefined });
   assert.equal(await refused.exited, 1);
   assert.match(refused.stderr(), /^a JDK 17 or newer is needed for Kafka: no java on the PATH and no JAVA_HOME.*\n$/);
-});
-
-test('a stack runs on three brokers that speak nothing but TLS', async () => {
-  const three = await startStack({ brokers: 3, tls: true, services: false });
-  try {
-    assert.equal(three.kafka.length, 3);
-    const properties = readFileSync(`${three.folder}/kafka/node-1.properties`, 'utf8');
-    assert.match(properties, /^listeners=SSL:\S+,CONTROLLER:\S+$/m);
-    assert.match(properties, /^listener.security.protocol.map=SSL:SSL,CONTROLLER:SSL$/m);
-    assert.match(properties, /^min.insync.replicas=2$/m);
-    assert.match(readFileSync(three.kafkaCaFile ?? '', 'utf8'), /BEGIN CERTIFICATE/);
-  } finally {
-    assert.equal(await three.stop(), 0);
-  }
 });
