@@ -13,6 +13,8 @@ export interface KafkaRecord extends TopicPartition {
   offset: number;
   /** Append time where the topic uses LogAppendTime, else the producer's. */
   timestampMs: number;
+  /** Whose clock the timestamp is of; absent where nobody read it from a log. */
+  timestampType?: 'CreateTime' | 'LogAppendTime';
   key: Buffer | null;
   value: Buffer | null;
   headers: Headers;

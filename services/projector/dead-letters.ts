@@ -62,7 +62,7 @@ export function deadLetter(record: KafkaRecord, reason: string, group: string): 
       'kafka_dlt-original-partition': int(record.partition),
       'kafka_dlt-original-offset': long(record.offset),
       'kafka_dlt-original-timestamp': long(record.timestampMs),
-      'kafka_dlt-original-timestamp-type': 'CreateTime',
+      'kafka_dlt-original-timestamp-type': record.timestampType ?? 'CreateTime',
       'kafka_dlt-original-consumer-group': group,
       'kafka_dlt-exception-fqcn': exceptionName,
       'kafka_dlt-exception-message': reason,

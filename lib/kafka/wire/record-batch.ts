@@ -98,6 +98,7 @@ function decodeRecord(
     partition: at.partition,
     offset,
     timestampMs: appendTimestamp ?? timestampMs,
+    timestampType: appendTimestamp === undefined ? 'CreateTime' : 'LogAppendTime',
     key,
     value,
     headers,

@@ -53,6 +53,7 @@ test('a batch that is written is read back, record by record', () => {
           ...at,
           offset: baseOffset + index,
           timestampMs,
+          timestampType: 'CreateTime',
           key: record.key,
           value: record.value,
           headers: { ...record.headers },
