@@ -62,9 +62,9 @@ export interface HandlerProcess {
   ready(): Promise<void>;
 }
 
-export async function openStage(partitions = 4): Promise<Stage> {
+export async function openStage(partitions = 4, brokers: readonly string[] = [kafkaAddress()]): Promise<Stage> {
   const suffix = randomBytes(6).toString('hex');
-  const kafka = openScratchKafka();
+  const kafka = openScratchKafka(brokers);
   const postgres = await scratchPostgres();
   const folder = await mkdtemp(join(tmpdir(), 'penstock-stage-'));
   const topic = (name: string): string => `${name}-${suffix}`;
@@ -147,7 +147,7 @@ export default {
           PATH: process.env.PATH ?? '',
           PENSTOCK_SCHEMA: schema,
           PENSTOCK_APP_FOLDER: folder,
-          PENSTOCK_KAFKA_BROKERS: kafkaAddress(),
+          PENSTOCK_KAFKA_BROKERS: brokers.join(),
           PENSTOCK_KAFKA_SESSION_TIMEOUT_MS: '6000',
           PENSTOCK_POSTGRES_URL: postgres.url,
           PENSTOCK_HANDLER_GROUP: group,
