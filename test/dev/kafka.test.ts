@@ -45,9 +45,10 @@ test('with TLS no listener speaks anything else, for clients, brokers and contro
 });
 
 test('a cluster id does not start with a dash, which would make it an option', () => {
-  const bytes = [Buffer.alloc(16, 0xff), Buffer.from('f8'.repeat(16), 'hex'), Buffer.alloc(16, 1)];
-  assert.match(
-    newClusterId(() => bytes.shift() ?? Buffer.alloc(16)),
-    /^[A-Za-z0-9_][A-Za-z0-9_-]{21}$/,
+  const bytes = [Buffer.alloc(16, 0xf8), Buffer.alloc(16, 1)];
+  assert.equal(bytes[0]?.toString('base64url')[0], '-');
+  assert.equal(
+    newClusterId(() => bytes.shift() ?? Buffer.alloc(0)),
+    Buffer.alloc(16, 1).toString('base64url'),
   );
 });
