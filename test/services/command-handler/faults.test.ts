@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { until } from '../../support/until.ts';
-import { prove, type SentTransfer } from './ledger-proof.ts';
+import { collect, prove, type SentTransfer } from './ledger-proof.ts';
 import { type HandlerProcess, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -125,7 +125,7 @@ test('kill -9, zombies, moving partitions and cut connections: each command one 
   await load.stop();
   await stage.start();
   await drained();
-  const proof = await prove(stage, load.sent, owners);
+  const proof = prove(await collect(stage), load.sent, owners);
   assert.ok(proof.accepted > 300, 'transfers succeeded');
   context.diagnostic(JSON.stringify(proof));
 });
