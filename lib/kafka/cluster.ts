@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.ts';
 import { BrokerError, KafkaUnavailableError, UnknownTopicError } from './errors.ts';
 import { type Link, type LinkSettings, openLink } from './link.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
@@ -120,7 +121,7 @@ export class Cluster {
       }
     }
     const tried = this.#bootstrap.map(({ host, port }) => `${host}:${port}`).join(', ');
-    throw new KafkaUnavailableError(`no broker answers (${tried})`, last);
+    throw new KafkaUnavailableError(`no broker answers (${tried}): ${messageOf(last)}`, last);
   }
 
   /** At once; what is under way rejects. */
@@ -164,7 +165,7 @@ export class Cluster {
     const same = before?.host === host && before.port === port;
     if (before !== undefined && same && (before.link === undefined || before.link.alive)) return before.opening;
     before?.opening.then(
-      link => link.close(),
+      link => link.retire(),
       () => undefined,
     );
     const slot: Slot = { host, port, link: undefined, opening: this.#connect(host, port) };

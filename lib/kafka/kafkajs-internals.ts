@@ -26,6 +26,8 @@ interface Connection {
   isConnected(): boolean;
   send<T>(request: ProtocolRequest<T>): Promise<T>;
   socket?: { destroy(): void };
+  /** ms that the broker grants this authentication (KIP-368), as a big integer; 0 without a limit. */
+  sessionLifetime: { toString(): string };
   requestQueue: { rejectAll(error: Error): void };
 }
 
@@ -102,6 +104,7 @@ export interface ConnectionPoolOptions {
   requestTimeout: number;
   enforceRequestTimeout: boolean;
   maxInFlightRequests: number | null;
+  reauthenticationThreshold: number;
   logger: KafkajsLogger;
 }
 

@@ -20,6 +20,7 @@ export interface LinkSettings {
  */
 export interface Link {
   readonly address: string;
+  /** False also when the broker's authentication of it is about to run out. */
   readonly alive: boolean;
   /** Rejects with KafkaUnavailableError when the connection broke or the time is over; the link is dead then. */
   send<T>(request: WireRequest<T>): Promise<T>;
@@ -27,6 +28,8 @@ export interface Link {
   call<T>(run: (broker: Broker) => Promise<T>): Promise<T>;
   /** At once; what is under way rejects. */
   close(): void;
+  /** When nothing is under way any more. */
+  retire(): void;
 }
 
 /** @throws KafkaUnavailableError */
@@ -44,6 +47,8 @@ export async function openLink(host: string, port: number, settings: LinkSetting
     requestTimeout: settings.requestTimeoutMs,
     enforceRequestTimeout: true,
     maxInFlightRequests: null,
+    // Never: it would mix up the answers of requests under way. A link ends before its authentication does.
+    reauthenticationThreshold: Number.MIN_SAFE_INTEGER,
     logger: settings.logger,
   });
   const broker = new BrokerClass({
@@ -57,6 +62,9 @@ export async function openLink(host: string, port: number, settings: LinkSetting
   const connection = connectionPool.pool[0];
   if (connection === undefined) throw new Error('kafkajs opened no connection');
   let dead = false;
+  let retired = false;
+  let underWay = 0;
+  let expiresAt = Number.POSITIVE_INFINITY;
 
   function bury(cause: Error): void {
     if (dead) return;
@@ -77,16 +85,27 @@ export async function openLink(host: string, port: number, settings: LinkSetting
     return unavailable;
   }
 
+  async function during<T>(doing: string, run: () => Promise<T>): Promise<T> {
+    if (dead || !connection?.isConnected()) throw failure(doing, new Error('not connected'));
+    underWay++;
+    try {
+      return await run();
+    } catch (error) {
+      throw answeredError(error) ?? failure(doing, error);
+    } finally {
+      underWay--;
+      if (retired && underWay === 0) link.close();
+    }
+  }
+
   const link: Link = {
     address,
     get alive() {
-      return !dead && connection.isConnected();
+      return !dead && connection.isConnected() && Date.now() < expiresAt;
     },
     async send(request) {
-      if (!link.alive) throw failure(request.apiName, new Error('not connected'));
-      let answer: { bytes: Buffer };
-      try {
-        answer = await connection.send({
+      const answer = await during(request.apiName, () =>
+        connection.send({
           request: {
             apiKey: request.apiKey,
             apiVersion: request.apiVersion,
@@ -104,23 +123,17 @@ export async function openLink(host: string, port: number, settings: LinkSetting
           },
           requestTimeout: request.timeoutMs ?? null,
           logResponseError: false,
-        });
-      } catch (error) {
-        throw failure(request.apiName, error);
-      }
+        }),
+      );
       return request.decode(new ByteReader(answer.bytes));
     },
-    async call(run) {
-      if (!link.alive) throw failure('request', new Error('not connected'));
-      try {
-        return await run(broker);
-      } catch (error) {
-        const answered = answeredError(error);
-        throw answered ?? failure('request', error);
-      }
-    },
+    call: run => during('request', () => run(broker)),
     close() {
       bury(new KafkaUnavailableError(`link to ${address} closed`));
+    },
+    retire() {
+      retired = true;
+      if (underWay === 0) link.close();
     },
   };
 
@@ -129,6 +142,8 @@ export async function openLink(host: string, port: number, settings: LinkSetting
   } catch (error) {
     throw failure('connect', error);
   }
+  const lifetimeMs = Number(connection.sessionLifetime.toString());
+  if (lifetimeMs > 0) expiresAt = Date.now() + lifetimeMs * 0.8;
   return link;
 }
 
