@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppPlan, TablePlan } from '../../lib/app/index.ts';
 import { type KafkaRecord, OffsetOutOfRangeError, type TopicPartition, type Topics } from '../../lib/kafka/index.ts';
 import type { Logger } from '../../lib/ops/index.ts';
 import type { TableVersion } from '../../lib/views/index.ts';
 import { applyBatch, type Chunk, type Target } from './batch.ts';
-import { insertPositions, liveScope, lockTopics, type StoredPosition } from './positions.ts';
+import { insertPositions, liveScope, lockTopics, restartPosition, type StoredPosition } from './positions.ts';
 import { readRecord } from './reading.ts';
 import { applySplitting, retrying } from './split.ts';
 import { faultOf, type Queries, type Store, type StoreSession } from './store.ts';
@@ -30,6 +31,8 @@ export type BuildResult = { kind: 'swapped'; version: number } | { kind: 'busy' 
 
 /** Bytes of one fetch. */
 const fetchBytes = 1_048_576;
+/** Pause before the next attempt to swap, ms. */
+const retryMs = 20;
 /** Partitions that are fetched side by side. */
 const fetchesAtOnce = 4;
 
@@ -57,6 +60,7 @@ export async function buildTable(context: BuildContext, plan: TablePlan): Promis
     for (let gap = context.batchRecords; ; gap *= 2) {
       await build.catchUp(gap);
       if (await build.trySwap(gap)) break;
+      await sleep(retryMs, undefined, { signal: context.signal });
     }
     context.log.info({ table: plan.name, version: version.version }, 'the new version is live');
     await session.transaction(queries => dropScope(queries, version.id));
@@ -73,6 +77,8 @@ class Build {
   readonly #target: Target;
   readonly #next = new Map<string, number>();
   readonly #starts = new Map<string, number>();
+  /** Ends of logs that end before the projectors' positions. */
+  readonly #ends = new Map<string, number>();
 
   constructor(context: BuildContext, session: StoreSession, version: TableVersion) {
     this.#context = context;
@@ -103,7 +109,7 @@ class Build {
   /** Until no more than half of `gap` is missing, or so much comes in meanwhile that it hardly gets less. */
   async catchUp(gap: number): Promise<void> {
     for (let before = Number.POSITIVE_INFINITY; ; ) {
-      const goals = await this.#goals(this.#session);
+      const goals = await this.#capped(await this.#goals(this.#session));
       const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
       this.#report(goals);
       const missing = this.#missing(goals);
@@ -135,14 +141,23 @@ class Build {
   }
 
   async #swap(queries: Queries, gap: number): Promise<boolean> {
-    const goals = await lockTopics(queries, liveScope, this.#version.plan.topics);
+    const live = await lockTopics(queries, liveScope, this.#version.plan.topics);
+    const goals = await this.#capped(live);
     const positions = await lockTopics(queries, this.#version.id, this.#version.plan.topics);
     for (const { topic, partition, next } of positions) this.#next.set(`${topic}/${partition}`, next);
     if (this.#missing(goals) > gap) return false;
-    for (;;) {
-      const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
-      if (open.length === 0) break;
-      await this.#advance(open, chunks => applyBatch(queries, this.#target, chunks));
+    for (let missing = Number.POSITIVE_INFINITY; this.#missing(goals) > 0; ) {
+      // No headway, say while a leader moves: not while the projectors wait for us.
+      if (this.#missing(goals) === missing) return false;
+      missing = this.#missing(goals);
+      await this.#advance(
+        goals.filter(goal => this.#nextOf(goal) < goal.next),
+        chunks => applyBatch(queries, this.#target, chunks),
+      );
+    }
+    for (const { topic, partition, next } of live) {
+      const end = this.#ends.get(`${topic}/${partition}`);
+      if (end !== undefined && next > end) await restartPosition(queries, { topic, partition }, end, this.#version.id);
     }
     await retireLive(queries, [this.#version.table]);
     await makeLive(queries, this.#version);
@@ -173,13 +188,28 @@ class Build {
       if (start <= from) throw error;
       return { records: [], nextOffset: start };
     });
-    const records = batch.records.filter(({ offset }) => offset < goal.next);
-    // Nothing more below the goal: then there were only control records, or what compaction has left.
-    const isAll = records.length < batch.records.length || batch.nextOffset >= goal.next || batch.nextOffset <= from;
-    const next = isAll ? goal.next : batch.nextOffset;
     const { tables } = this.#context;
-    const read = records.map(record => readRecord(tables, record));
-    return { topic, partition, from, next, epoch: 0, records: read };
+    const records = batch.records.filter(({ offset }) => offset < goal.next).map(record => readRecord(tables, record));
+    if (batch.nextOffset <= from) {
+      const { end } = (await this.#context.topics.offsets(topic, [partition])).get(partition) ?? {};
+      if (end !== undefined && end < goal.next) this.#ends.set(`${topic}/${partition}`, end);
+    }
+    return { topic, partition, from, next: Math.min(batch.nextOffset, goal.next), epoch: 0, records };
+  }
+
+  /** Positions beyond the end of a log that was created again: there is no more to build than the log has. */
+  async #capped(goals: readonly StoredPosition[]): Promise<StoredPosition[]> {
+    const capped: StoredPosition[] = [];
+    for (const goal of goals) {
+      const name = `${goal.topic}/${goal.partition}`;
+      if (this.#ends.has(name)) {
+        const { end = 0 } =
+          (await this.#context.topics.offsets(goal.topic, [goal.partition])).get(goal.partition) ?? {};
+        this.#ends.set(name, end);
+      }
+      capped.push({ ...goal, next: Math.min(goal.next, this.#ends.get(name) ?? goal.next) });
+    }
+    return capped;
   }
 
   async #goals(queries: Queries): Promise<StoredPosition[]> {

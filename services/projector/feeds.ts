@@ -17,6 +17,8 @@ export interface FeedsOptions {
   bytesPerPartition: number;
   /** Called when there are records to take. */
   onWork(): void;
+  /** Called for a partition that can't be read where its position is: perhaps somebody has moved it. */
+  onLost(at: TopicPartition): void;
   ops: Pick<Ops, 'log' | 'readiness'>;
 }
 
@@ -145,6 +147,7 @@ export class Feeds {
       }
       if (end !== undefined && end < feed.fetched) {
         reason = `${topic}/${partition} ends at ${end}, before the position ${feed.fetched}: created again? Rebuild its tables`;
+        this.#options.onLost(feed.at);
       }
     }
     if (!this.#isOpen(feed)) return;

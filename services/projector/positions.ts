@@ -102,3 +102,23 @@ export async function claimPositions(
     positions: held.map(({ topic, partition, next, epoch }) => ({ topic, partition, next, epoch: epoch + 1 })),
   };
 }
+
+/** Puts a live position on another log's end, together with the sequences that a build has found in that log. */
+export async function restartPosition(
+  queries: Queries,
+  { topic, partition }: TopicPartition,
+  next: number,
+  fromScope: number,
+): Promise<void> {
+  await movePositions(queries, liveScope, [{ topic, partition, next, timestampMs: -1 }]);
+  await queries.query(
+    `DELETE FROM penstock.view_sequences WHERE scope = ${liveScope} AND topic = $1 AND partition = $2`,
+    [topic, partition],
+  );
+  await queries.query(
+    `INSERT INTO penstock.view_sequences (scope, key_hash, topic, partition, sequence)
+     SELECT ${liveScope}, key_hash, topic, partition, sequence FROM penstock.view_sequences
+     WHERE scope = $3 AND topic = $1 AND partition = $2`,
+    [topic, partition, fromScope],
+  );
+}

@@ -16,7 +16,7 @@ import { openProjectorMetrics } from './metrics.ts';
 import { prepareVersions, TopicsError, topicStarts } from './prepare.ts';
 import { retrying } from './split.ts';
 import type { Store } from './store.ts';
-import { openTenancy } from './tenancy.ts';
+import { openTenancy, type Tenancy } from './tenancy.ts';
 import { untilSuccess, watch } from './watch.ts';
 import { openWorker, type Worker } from './worker.ts';
 
@@ -56,11 +56,13 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
     watch('postgres', () => store.transaction(queries => queries.query('SELECT 1')), ops),
   ];
   let worker: Worker | undefined;
+  let onLost: Tenancy['onLost'] = () => undefined;
   const feeds = new Feeds({
     reader,
     topics,
     bytesPerPartition: Math.max(minBytesPerPartition, config.projector.bufferBytes / Math.max(1, starts.length)),
     onWork: () => worker?.wake(),
+    onLost: at => onLost(at),
     ops,
   });
   const tenancy = await openTenancy({
@@ -71,6 +73,7 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
     store,
     ops,
   });
+  onLost = tenancy.onLost;
   const onApplied = everyOnceInAWhile(commitIntervalMs, () => void tenancy.commit());
   const { batchRecords } = config.projector;
   const deadLetters = openDeadLetters(topics, lanes, {

@@ -9,7 +9,7 @@ import {
 } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import type { Feeds } from './feeds.ts';
-import { claimPositions } from './positions.ts';
+import { claimPositions, liveScope } from './positions.ts';
 import { retrying } from './split.ts';
 import type { Store } from './store.ts';
 
@@ -17,6 +17,8 @@ import type { Store } from './store.ts';
 export interface Tenancy extends Closable {
   /** Positions that were found elsewhere than we left them. Believed only if the group says so, too. */
   onStale(at: readonly TopicPartition[]): void;
+  /** A partition that can't be read where its position was: is it still there? */
+  onLost(at: TopicPartition): void;
   /** For lag displays; failures don't matter. */
   commit(): Promise<void>;
 }
@@ -100,6 +102,22 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
     }
   }
 
+  function onStale(at: readonly TopicPartition[]): void {
+    for (const each of at) feeds.close(each);
+    if (assignment) enqueue(at, assignment, true);
+  }
+
+  async function isMoved({ topic, partition }: TopicPartition): Promise<boolean> {
+    const [held] = await store.transaction(queries =>
+      queries.query<{ next: number }>(
+        'SELECT next FROM penstock.view_positions WHERE scope = $1 AND topic = $2 AND partition = $3',
+        [liveScope, topic, partition],
+      ),
+    );
+    const feed = feeds.all().find(({ at }) => at.topic === topic && at.partition === partition);
+    return held !== undefined && feed !== undefined && !feed.hasWork && held.next !== feed.next;
+  }
+
   group = await joinControlGroup(connection, {
     groupId: config.projector.group,
     topics,
@@ -111,9 +129,12 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
   });
 
   return {
-    onStale(at) {
-      for (const each of at) feeds.close(each);
-      if (assignment) enqueue(at, assignment, true);
+    onStale,
+    onLost(at) {
+      void isMoved(at).then(
+        moved => moved && onStale([at]),
+        () => undefined,
+      );
     },
     async commit() {
       const offsets = feeds.all().map(({ at, next }) => ({ ...at, offset: next }));

@@ -214,6 +214,32 @@ test('a changed schema is built beside, and the view answers as before until it 
   await second.close();
 });
 
+test('a topic that was created again holds its partition up with a reason, until a rebuild puts the position right', async () => {
+  const topic = await world.topic(1);
+  const plan = world.plan(counters(topic));
+  const projector = await world.start(plan);
+  const views = world.views(plan);
+  for (let n = 1; n <= 5; n++) await world.send(topic, 0, { key: 'k', sequence: n, json: { name: `old ${n}`, n } });
+  await world.caughtUp(topic);
+  await projector.close();
+  await world.kafka.remove(topic);
+  await until('the topic is gone', async () => (await world.topics.partitionCount(topic)) === undefined);
+  await world.topics.ensure([{ name: topic, partitions: 1, replicationFactor: 1 }]);
+  await world.send(topic, 0, { key: 'k', sequence: 1, json: { name: 'new', n: 1 } });
+  const again = await world.start(plan);
+  const reason = await until('a reason', () => again.ops.readiness.reasons().partitions);
+  assert.match(reason, new RegExp(`${topic}/0 ends at 1, before the position 5: created again`));
+  assert.equal((await build(plan)).kind, 'swapped');
+  await world.send(topic, 0, { key: 'k', sequence: 2, json: { name: 'new', n: 2 } });
+  await until('what the new topic says', async () => {
+    const rows = await world.read(views, plan, 'counters');
+    return JSON.stringify(rows) === JSON.stringify([{ name: 'new', n: 2 }]);
+  });
+  await until('ready again', () => again.ops.readiness.reasons().partitions === undefined);
+  await again.close();
+  await world.kafka.remove(topic);
+});
+
 test('npm run rebuild finds the running stack, says what it does, and names the tables for one that it does not know', async () => {
   const topic = await world.topic(1);
   const plan = world.plan(counters(topic));
