@@ -1,5 +1,12 @@
 import { messageOf } from '../../lib/errors.ts';
-import type { Headers, KafkaRecord, Lanes, OutgoingRecord, Topics } from '../../lib/kafka/index.ts';
+import {
+  type Headers,
+  type KafkaRecord,
+  type Lanes,
+  type OutgoingRecord,
+  TooLargeError,
+  type Topics,
+} from '../../lib/kafka/index.ts';
 
 /** Takes records that feed no table to `<topic>-dlt`, in the form of Spring's DeadLetterPublishingRecoverer. */
 export interface DeadLetters {
@@ -39,7 +46,12 @@ export function openDeadLetters(topics: Topics, lanes: Lanes, options: DeadLette
       const topic = `${record.topic}-dlt`;
       try {
         const partition = record.partition % (await countOf(topic, record.topic));
-        await lanes.send({ topic, partition }, deadLetter(record, reason, group));
+        const letter = deadLetter(record, reason, group);
+        await lanes.send({ topic, partition }, letter).catch((error: unknown) => {
+          // The headers were the last straw; such a record must not hold up those behind it for ever.
+          if (!(error instanceof TooLargeError)) throw error;
+          return lanes.send({ topic, partition }, shortened(letter));
+        });
       } catch (error) {
         counts.delete(topic);
         throw new Error(`${topic} can't be written: ${messageOf(error)}`, { cause: error });
@@ -67,6 +79,20 @@ export function deadLetter(record: KafkaRecord, reason: string, group: string): 
       'kafka_dlt-exception-fqcn': exceptionName,
       'kafka_dlt-exception-message': reason,
     },
+  };
+}
+
+/** Bytes of the value that a letter keeps which would be too large otherwise. */
+const shortBytes = 65_536;
+
+/** The beginning of the value, its length in a header of its own, and of the headers only those that say where it was. */
+function shortened({ key, value, headers = {} }: OutgoingRecord): OutgoingRecord {
+  const bytes = Buffer.from(value ?? '');
+  const origin = Object.entries(headers).filter(([name]) => name.startsWith('kafka_dlt-'));
+  return {
+    key: key === null ? null : Buffer.from(key).subarray(0, shortBytes),
+    value: bytes.subarray(0, shortBytes),
+    headers: { ...Object.fromEntries(origin), 'penstock_dlt-value-bytes': int(bytes.length) },
   };
 }
 

@@ -150,6 +150,20 @@ test('a record that fits not feeds no table and goes to the dead letters, with h
   await world.kafka.remove(`${shipped}-dlt`);
 });
 
+test('a misfit that its own headers make too large for a dead letter goes there shortened', async () => {
+  const { shipped, plan } = await newShop();
+  const projector = await world.start(plan, { createTopics: true });
+  const value = JSON.stringify({ code: 1.5, padding: 'x'.repeat(1_048_350) });
+  await world.send(shipped, 0, { key: 'ivy', value });
+  await world.caughtUp(shipped);
+  const [letter] = await contentOf({ topic: `${shipped}-dlt`, partition: 0 });
+  assert.equal(letter?.value?.toString(), value.slice(0, 65_536));
+  assert.deepEqual(letter?.headers['penstock_dlt-value-bytes'], Buffer.from([0, 15, 255, value.length % 256]));
+  assert.equal(String(letter?.headers['kafka_dlt-original-topic']), shipped);
+  await projector.close();
+  await world.kafka.remove(`${shipped}-dlt`);
+});
+
 test('a partition whose dead letters cannot be written waits and says so; the others go on; nothing is lost', async () => {
   const { placed, shipped, plan } = await newShop();
   const projector = await world.start(plan);
