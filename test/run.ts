@@ -1,5 +1,6 @@
 /** `npm test`: checks the code, starts a stack of its own, runs the tests against it, and takes it down again. */
 import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { check } from '../dev/check/checks.ts';
 import { serverFiles } from '../dev/servers/cache.ts';
@@ -19,7 +20,7 @@ await main(async signal => {
   const selection = selected(process.argv.slice(2));
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const settings: RunSettings = {
-    concurrency: 2,
+    concurrency: Math.min(4, Math.max(2, availableParallelism())),
     fileTimeoutMs: 300_000,
     names: selection.names,
     root,

@@ -10,6 +10,7 @@ import {
 } from './services.ts';
 import type { StackProcess } from './stack-file.ts';
 import type { Supervisor, Work } from './supervisor.ts';
+import { Trouble } from './trouble.ts';
 
 /** The service processes of a stack. */
 export interface Fleet {
@@ -88,11 +89,9 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
 
   return {
     async startFirst(signal) {
-      const starting = services
-        .filter(service => service !== 'command-handler' || hasCommands(context.app))
-        .flatMap(service =>
-          Array.from({ length: (present[service] = counts[service]) }, (_, index) => workOf(service, index)),
-        );
+      const starting = services.flatMap(service =>
+        Array.from({ length: (present[service] = counts[service]) }, (_, index) => workOf(service, index)),
+      );
       const failed = new AbortController();
       const either = AbortSignal.any([signal, failed.signal]);
       const ready = starting.map(work => supervisor.startFirst(work, readyWithinMs, either));
@@ -101,6 +100,9 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
       if (failed.signal.aborted) throw failed.signal.reason;
     },
     async scale(service, count) {
+      if (service === 'command-handler' && count > 0 && !hasCommands(context.app)) {
+        throw new Trouble('the app has no commands.ts');
+      }
       while (!stopping && present[service] < count) supervisor.start(workOf(service, present[service]++));
       while (!stopping && present[service] > count)
         await supervisor.stop(`${service}-${--present[service]}`, graceMs(service));

@@ -8,10 +8,10 @@ import { penstockVariables, plainEnvironment } from './environment.ts';
 import { readIfThere } from './files.ts';
 import { type Fleet, openFleet } from './fleet.ts';
 import { filesOf, readDown, saveSettings, takeFolder } from './folder.ts';
-import { root, type StackOptions, scaleShape, services } from './options.ts';
+import { root, type Scale, type StackOptions, scaleShape, services } from './options.ts';
 import { isFree } from './ports.ts';
 import { prepareServers, type ServerAddresses } from './servers.ts';
-import { cursorSecrets, refusePerProcess } from './services.ts';
+import { cursorSecrets, hasCommands, refusePerProcess } from './services.ts';
 import { type StackProcess, writeStackFile } from './stack-file.ts';
 import { openSupervisor, type Supervisor } from './supervisor.ts';
 import { type Report, Trouble } from './trouble.ts';
@@ -71,7 +71,8 @@ async function startAndRun(
   given: Readonly<Record<string, string>>,
   supervisor: Supervisor,
 ): Promise<void> {
-  const { folder, port, counts, app } = options;
+  const { folder, port, app } = options;
+  const counts = hasCommands(app) ? options.counts : { ...options.counts, 'command-handler': 0 };
   const { report, signal } = parts;
   const files = filesOf(folder);
   const env = plainEnvironment(parts.env);
@@ -141,7 +142,7 @@ function scaling(file: string, fleet: Fleet, report: Report): () => void {
     const text = readIfThere(file);
     if (text === undefined || text === seen) return;
     seen = text;
-    const wanted = scaleShape.parse(JSON.parse(text));
+    const wanted = wantedOf(text, report);
     for (const service of services) {
       const count = wanted[service];
       if (count === undefined) continue;
@@ -150,6 +151,15 @@ function scaling(file: string, fleet: Fleet, report: Report): () => void {
         .catch(error => report(`${service} could not be scaled: ${error instanceof Error ? error.message : error}`));
     }
   };
+}
+
+function wantedOf(text: string, report: Report): Scale {
+  try {
+    return scaleShape.parse(JSON.parse(text));
+  } catch (error) {
+    report(`scale.json is not what it should be: ${error instanceof Error ? error.message : error}`);
+    return {};
+  }
 }
 
 /** Ends what this process leaves behind should it be killed: see guard.ts. */
