@@ -1,8 +1,8 @@
-import { setTimeout } from 'node:timers/promises';
 import { loadApp, loadCommands } from '../../lib/app/index.ts';
 import { connectKafka, joinControlGroup, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
-import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
+import { catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
 import { startHandler } from './handler.ts';
+import { within } from './signal.ts';
 
 const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'handler'] as const;
 /** Rows wait in the outbox whatever the lanes do with them, so that no time-out may tear a key's records apart, ms. */
@@ -26,11 +26,6 @@ start('command-handler', async () => {
   });
   await Promise.all([
     handler.running,
-    runUntilSignal(ops, [handler, reader, withinSeconds(lanes, 3), topics, connection, ops]),
+    runUntilSignal(ops, [handler, reader, { close: () => within(lanes.close(), 2_000) }, topics, connection, ops]),
   ]);
 });
-
-/** What the lanes still hold when Kafka is away is safe in the outbox. */
-function withinSeconds(part: Closable, seconds: number): Closable {
-  return { close: () => Promise.race([part.close(), setTimeout(seconds * 1_000, undefined, { ref: false })]) };
-}

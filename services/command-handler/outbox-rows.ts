@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { OutboxRow, RowId } from './types.ts';
+import type { OutboxRow, RowPlace } from './types.ts';
 
 /** How much is read of the outbox at a time. */
 export interface Limit {
@@ -8,7 +8,7 @@ export interface Limit {
   bytes: number;
 }
 
-/** Rows in order of key and sequence. */
+/** Rows in order of partition, key and sequence. */
 export interface Piece {
   rows: OutboxRow[];
   /** False when the limit has cut something off. */
@@ -18,9 +18,9 @@ export interface Piece {
 /** Keeps the beginning of an ordered select of outbox rows, up to so many bytes of values. */
 export function within(select: string, bytes: string): string {
   return `SELECT ${columns}, stored.before_bytes::float8 AS "beforeBytes" FROM (
-      SELECT cut.*, sum(octet_length(cut.value)) OVER (ORDER BY cut.user_key, cut.sequence) - octet_length(cut.value) AS before_bytes
+      SELECT cut.*, sum(octet_length(cut.value)) OVER (ORDER BY cut.partition, cut.user_key, cut.sequence) - octet_length(cut.value) AS before_bytes
       FROM (${select}) AS cut
-    ) AS stored WHERE stored.before_bytes <= ${bytes} ORDER BY stored.user_key, stored.sequence`;
+    ) AS stored WHERE stored.before_bytes <= ${bytes} ORDER BY stored.partition, stored.user_key, stored.sequence`;
 }
 
 export function pieceOf(rows: readonly (StoredRow & { beforeBytes?: number })[], limit: Limit): Piece {
@@ -30,13 +30,18 @@ export function pieceOf(rows: readonly (StoredRow & { beforeBytes?: number })[],
 }
 
 /** Deletes rows that are in the log, and only in the incarnation that is. */
-export async function remove(client: pg.ClientBase | pg.Pool, rows: readonly RowId[]): Promise<void> {
+export async function remove(client: pg.ClientBase | pg.Pool, rows: readonly RowPlace[]): Promise<void> {
   await client.query({
     name: 'penstock_remove',
     text: `DELETE FROM penstock.outbox AS stored
-      USING unnest($1::text[], $2::bigint[], $3::bigint[]) AS gone(user_key, sequence, repetition)
-      WHERE stored.user_key = gone.user_key AND stored.sequence = gone.sequence AND stored.repetition = gone.repetition`,
-    values: [...idColumns(rows)],
+      USING unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[]) AS gone(partition, user_key, sequence, repetition)
+      WHERE stored.partition = gone.partition AND stored.user_key = gone.user_key AND stored.sequence = gone.sequence AND stored.repetition = gone.repetition`,
+    values: [
+      rows.map(({ partition }) => partition),
+      rows.map(({ key }) => key),
+      rows.map(({ sequence }) => sequence),
+      rows.map(({ repetition }) => repetition),
+    ],
   });
 }
 
@@ -63,9 +68,9 @@ export async function remaining(
     name: `penstock_remaining_${scope}`,
     text: within(
       `SELECT stored.* FROM penstock.outbox AS stored
-      WHERE stored.user_key IN (
-        SELECT hint.user_key FROM penstock.outbox AS hint WHERE hint.partition = ANY($1::int[]) ${scopes[scope]}
-      ) ORDER BY stored.user_key, stored.sequence LIMIT $2`,
+      WHERE (stored.partition, stored.user_key) IN (
+        SELECT hint.partition, hint.user_key FROM penstock.outbox AS hint WHERE hint.partition = ANY($1::int[]) ${scopes[scope]}
+      ) ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $2`,
       '$3',
     ),
     values: [partitions, limit.rows, limit.bytes],
@@ -107,8 +112,4 @@ export function rowOf(row: StoredRow): OutboxRow {
     traceparent: traceparent ?? undefined,
     appendedMs: undefined,
   };
-}
-
-export function idColumns(rows: readonly RowId[]): readonly [string[], number[], number[]] {
-  return [rows.map(({ key }) => key), rows.map(({ sequence }) => sequence), rows.map(({ repetition }) => repetition)];
 }

@@ -18,8 +18,11 @@ export interface Outbox {
   tenure(partition: number): number | undefined;
   /** The rows that were not known, in order: hand them to the producer in just this order. */
   learn(rows: readonly OutboxRow[]): OutboxRow[];
-  /** All that is remembered of these keys, so that the database need not send it again. */
-  known(keys: Iterable<KeyPlace>): RowId[];
+  /**
+   * The highest sequence that is remembered of a key, 0 for none. All of its rows below that remain are known as well,
+   * so that the database need not send them again.
+   */
+  highest(at: KeyPlace): number;
   /** The row is in the log. */
   acknowledge(row: OutboxRow): void;
   /** The row will not be sent any more: its tenure has ended, or is about to. */
@@ -41,8 +44,13 @@ export interface KeyPlace {
 
 interface Tenure {
   number: number;
-  /** By key, then by {@link idOf}. */
-  rows: Map<string, Map<string, OutboxRow>>;
+  keys: Map<string, KeyMemory>;
+}
+
+interface KeyMemory {
+  /** By {@link idOf}. */
+  rows: Map<string, OutboxRow>;
+  highest: number;
 }
 
 export function openOutbox(): Outbox {
@@ -52,12 +60,11 @@ export function openOutbox(): Outbox {
   let gained = 0;
 
   return {
-    gain: partition => void tenures.set(partition, { number: ++gained, rows: new Map() }),
+    gain: partition => void tenures.set(partition, { number: ++gained, keys: new Map() }),
     lose: partition => void tenures.delete(partition),
     tenure: partition => tenures.get(partition)?.number,
     learn: rows => rows.filter(row => remember(row)),
-    known: keys =>
-      [...keys].flatMap(({ key, partition }) => [...(tenures.get(partition)?.rows.get(key)?.values() ?? [])]),
+    highest: ({ key, partition }) => tenures.get(partition)?.keys.get(key)?.highest ?? 0,
     acknowledge(row) {
       if (pending.delete(row)) acknowledged.push(row);
     },
@@ -80,20 +87,21 @@ export function openOutbox(): Outbox {
   function remember(row: OutboxRow): boolean {
     const tenure = tenures.get(row.partition);
     if (tenure === undefined) return false;
-    let ofKey = tenure.rows.get(row.key);
-    if (ofKey === undefined) tenure.rows.set(row.key, (ofKey = new Map()));
-    if (ofKey.has(idOf(row))) return false;
-    ofKey.set(idOf(row), row);
+    let memory = tenure.keys.get(row.key);
+    if (memory === undefined) tenure.keys.set(row.key, (memory = { rows: new Map(), highest: 0 }));
+    if (memory.rows.has(idOf(row))) return false;
+    memory.rows.set(idOf(row), row);
+    memory.highest = Math.max(memory.highest, row.sequence);
     pending.add(row);
     return true;
   }
 
   function forget(row: OutboxRow): void {
-    const rows = tenures.get(row.partition)?.rows;
-    const ofKey = rows?.get(row.key);
-    if (ofKey?.get(idOf(row)) !== row) return;
-    ofKey.delete(idOf(row));
-    if (ofKey.size === 0) rows?.delete(row.key);
+    const keys = tenures.get(row.partition)?.keys;
+    const memory = keys?.get(row.key);
+    if (memory?.rows.get(idOf(row)) !== row) return;
+    memory.rows.delete(idOf(row));
+    if (memory.rows.size === 0) keys?.delete(row.key);
   }
 }
 

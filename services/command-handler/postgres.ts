@@ -16,6 +16,12 @@ export interface PoolOptions {
   transactionTimeoutMs: number;
 }
 
+/**
+ * Everything here looks up keys. Without this a plan that was made while a table was small would read all of it later,
+ * until the next ANALYZE.
+ */
+const keyLookupsOnly = 'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off';
+
 /** Pipelined: statements that do not depend on each other's answers travel together. */
 export function openPool({ url, size, transactionTimeoutMs }: PoolOptions, log: Logger): pg.Pool {
   const pool = new pg.Pool({
@@ -30,10 +36,11 @@ export function openPool({ url, size, transactionTimeoutMs }: PoolOptions, log: 
     application_name: 'penstock-command-handler',
   });
   pool.on('error', error => log.warn({ reason: messageOf(error) }, 'an idle connection to PostgreSQL failed'));
-  // A client that is checked out and between two statements has nobody else to tell; its next statement fails.
-  pool.on('connect', client =>
-    client.on('error', error => log.debug({ reason: messageOf(error) }, 'a connection to PostgreSQL failed')),
-  );
+  pool.on('connect', client => {
+    // A client that is checked out and between two statements has nobody else to tell; its next statement fails.
+    client.on('error', error => log.debug({ reason: messageOf(error) }, 'a connection to PostgreSQL failed'));
+    client.query(keyLookupsOnly).catch(() => undefined);
+  });
   return pool;
 }
 

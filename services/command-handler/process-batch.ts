@@ -15,15 +15,15 @@ import type { KeyPlace, Outbox } from './outbox.ts';
 import { announce, type Piece, remove } from './outbox-rows.ts';
 import { allOf, isOfPostgres, queriesOf, together } from './postgres.ts';
 import { tenuresOf, type Written } from './publication.ts';
-import { fence, type LowerBound, lookUp, lower, record, repeat } from './statements.ts';
-import type { CommandIntake, OutboxRow, RowId } from './types.ts';
+import { fence, lookUp, repeat, reserve, rest, write } from './statements.ts';
+import type { CommandIntake, OutboxRow, RowPlace } from './types.ts';
 
 export interface Processing<State, Change> {
   pool: pg.Pool;
   app: CommandApp<State, Change>;
   plan: AppPlan;
   /** What this handler owns and remembers; only read here. */
-  outbox: Pick<Outbox, 'tenure' | 'known'>;
+  outbox: Pick<Outbox, 'tenure' | 'highest'>;
   partitionOf(key: string): number;
   now(): number;
   uuid(): string;
@@ -37,8 +37,8 @@ export interface Committed extends Written {
   outcomes: readonly Outcome[];
 }
 
-/** What a transaction reads of lower rows; beyond it they are left to a select. */
-const lowerLimit = { rows: 500, bytes: 4_194_304 };
+/** What a transaction reads of its keys' other rows; beyond it they are left to a select. */
+const restLimit = { rows: 500, bytes: 4_194_304 };
 
 /**
  * One transaction: positions, effects, verdicts, sequence numbers and outbox of a batch, all or nothing. `acknowledged`
@@ -48,7 +48,7 @@ const lowerLimit = { rows: 500, bytes: 4_194_304 };
 export async function processBatch<State, Change>(
   processing: Processing<State, Change>,
   batch: Batch,
-  acknowledged: readonly RowId[] = [],
+  acknowledged: readonly RowPlace[] = [],
 ): Promise<Committed> {
   const refused = new Map<string, string>();
   for (;;) {
@@ -64,7 +64,7 @@ export async function processBatch<State, Change>(
 async function attempt<State, Change>(
   processing: Processing<State, Change>,
   batch: Batch,
-  acknowledged: readonly RowId[],
+  acknowledged: readonly RowPlace[],
   refused: ReadonlyMap<string, string>,
 ): Promise<Committed | Refusal> {
   const { app, plan, pool } = processing;
@@ -122,7 +122,7 @@ async function writeDecided<State, Change>(
   client: pg.PoolClient,
   { app, outbox, partitionOf }: Processing<State, Change>,
   { rows, counts, changes, repeats }: DecidedBatch<Change>,
-  acknowledged: readonly RowId[],
+  acknowledged: readonly RowPlace[],
 ): Promise<Written> {
   const places = placesOf([...counts.keys(), ...repeats.map(({ key }) => key)], partitionOf);
   const tenures = tenuresOf(
@@ -133,27 +133,31 @@ async function writeDecided<State, Change>(
   const owned = places.filter(({ partition }) => !isForeign(partition));
   const foreign = [...tenures.keys()].filter(isForeign);
 
-  const readLower = (repeated: readonly OutboxRow[]): Promise<Piece> =>
-    lower(client, boundsOf(owned, counts, repeated), outbox.known(owned), lowerLimit);
+  const readRest = (): Promise<Piece> =>
+    rest(
+      client,
+      owned.map(place => ({ ...place, above: outbox.highest(place) })),
+      restLimit,
+    );
   const sent = together(client, () => {
     const saving = changes.length > 0 ? inApp('save', () => app.save(queriesOf(client), changes)) : nothing;
-    const recording =
-      rows.length > 0 ? record(client, rows, counts, isForeign) : Promise.resolve(new Map<string, number>());
+    const reserving = counts.size > 0 ? reserve(client, counts) : Promise.resolve(new Map<string, number>());
+    const writing = rows.length > 0 ? write(client, rows, counts, isForeign) : nothing;
     const removing = acknowledged.length > 0 ? remove(client, acknowledged) : nothing;
     const announcing = foreign.length > 0 ? announce(client, foreign) : nothing;
-    const reading = repeats.length > 0 ? undefined : readLower([]);
-    return { recording, reading, all: allOf([saving, recording, removing, announcing, reading ?? nothing]) };
+    const reading = repeats.length > 0 ? undefined : readRest();
+    return { reserving, reading, all: allOf([saving, reserving, writing, removing, announcing, reading ?? nothing]) };
   });
   await sent.all;
-  const last = await sent.recording;
+  const last = await sent.reserving;
   const repeated = repeats.length > 0 ? await repeat(client, unique(repeats), partitionOf, isForeign) : [];
-  const below = await (sent.reading ?? readLower(repeated));
+  const left = await (sent.reading ?? readRest());
   const { command } = await client.query('COMMIT');
   if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
   return {
     own: [...rows.map(row => numbered(row, last, counts)), ...repeated],
-    lower: below.rows,
-    lowerComplete: below.complete,
+    rest: left.rows,
+    restComplete: left.complete,
     tenures,
   };
 }
@@ -170,19 +174,6 @@ async function inApp<T>(doing: string, call: () => Promise<T>): Promise<T> {
 
 function placesOf(keys: readonly string[], partitionOf: (key: string) => number): KeyPlace[] {
   return [...new Set(keys)].map(key => ({ key, partition: partitionOf(key) }));
-}
-
-function boundsOf(
-  owned: readonly KeyPlace[],
-  counts: ReadonlyMap<string, number>,
-  repeated: readonly OutboxRow[],
-): LowerBound[] {
-  const highest = new Map<string, number>();
-  for (const { key, sequence } of repeated) highest.set(key, Math.max(highest.get(key) ?? 0, sequence));
-  return owned.map(({ key }) => {
-    const count = counts.get(key) ?? 0;
-    return { key, count, below: count > 0 ? undefined : highest.get(key) };
-  });
 }
 
 function numbered(row: PlannedRow, last: ReadonlyMap<string, number>, counts: ReadonlyMap<string, number>): OutboxRow {

@@ -1,17 +1,17 @@
 import type { Outbox } from './outbox.ts';
 import type { OutboxRow } from './types.ts';
 
-/** The tenure of each partition that a transaction writes for, fixed before it looks for lower rows. */
+/** The tenure of each partition that a transaction writes for, fixed before it looks for the rest of its keys' rows. */
 export type Tenures = ReadonlyMap<number, number | undefined>;
 
 /** What a committed transaction tells about the outbox. */
 export interface Written {
   /** The rows that it wrote itself, repeated verdicts among them. */
   own: readonly OutboxRow[];
-  /** Rows of the same keys, of owned partitions, that were still there below a key's last own row and not known. */
-  lower: readonly OutboxRow[];
+  /** Rows of the same keys, in owned partitions, that were still there and that memory did not know. */
+  rest: readonly OutboxRow[];
   /** False when there were more of them than the transaction read. */
-  lowerComplete: boolean;
+  restComplete: boolean;
   tenures: Tenures;
 }
 
@@ -29,16 +29,16 @@ export function tenuresOf(outbox: Pick<Outbox, 'tenure'>, partitions: Iterable<n
 }
 
 /**
- * After a commit: each key's lower rows and its own, in order of sequence. A partition that was gained, lost or begun
- * anew since `tenures` was fixed is left to a select, because its lower rows were never looked for.
+ * After a commit: each key's own rows and the rest of them, in order of sequence. A partition that was gained, lost or begun
+ * anew since `tenures` was fixed is left to a select, because the rest of its rows was never looked for.
  */
 export function publicationOf(outbox: Outbox, written: Written): Publication {
   const publication: Publication = { rows: [], behind: new Set(), foreign: new Set() };
   const vouched: OutboxRow[] = [];
-  for (const row of [...written.lower, ...written.own]) {
+  for (const row of [...written.rest, ...written.own]) {
     const before = written.tenures.get(row.partition);
     const now = outbox.tenure(row.partition);
-    if (now !== undefined && now === before && written.lowerComplete) vouched.push(row);
+    if (now !== undefined && now === before && written.restComplete) vouched.push(row);
     else if (now !== undefined) publication.behind.add(row.partition);
     else if (before !== undefined) publication.foreign.add(row.partition);
   }

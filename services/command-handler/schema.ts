@@ -34,12 +34,13 @@ export const migrations = [
     value text NOT NULL,
     PRIMARY KEY (user_key, command_id)
   )`,
-  // Written, and perhaps not yet in the log. `announced`: its writer did not own the partition.
+  // Written, and perhaps not yet in the log. The partition is that of the row's own key: together they are one index,
+  // for a key's rows as for a partition's. `announced`: its writer did not own the partition.
   `CREATE TABLE IF NOT EXISTS penstock.outbox (
+    partition integer,
     user_key text COLLATE "C",
     sequence bigint,
     repetition bigint NOT NULL,
-    partition integer NOT NULL,
     announced boolean NOT NULL,
     topic text NOT NULL,
     event_id text NOT NULL,
@@ -48,8 +49,7 @@ export const migrations = [
     time_ms bigint NOT NULL,
     value text NOT NULL,
     written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (user_key, sequence)
+    PRIMARY KEY (partition, user_key, sequence)
   ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000)`,
-  'CREATE INDEX IF NOT EXISTS outbox_by_partition ON penstock.outbox (partition)',
   'CREATE SEQUENCE IF NOT EXISTS penstock.repetition',
 ];

@@ -17,6 +17,7 @@ import { type HandlerMetrics, openMetrics } from './metrics.ts';
 import { openOutbox } from './outbox.ts';
 import { type Processing, processBatch } from './process-batch.ts';
 import { openPublisher } from './publisher.ts';
+import { within } from './signal.ts';
 import { keepTenures } from './tenures.ts';
 import { startWorker } from './worker.ts';
 
@@ -114,13 +115,18 @@ export async function serve<State, Change>(
 
   return async () => {
     clearInterval(committing);
-    await worker.close();
-    await publisher.close(ops.drainTimeoutMs / 3);
+    const patienceMs = ops.drainTimeoutMs / 4;
+    await within(worker.close(), patienceMs);
+    await within(publisher.close(patienceMs / 2), patienceMs);
+    await within(leave(), patienceMs);
+    await within(pool.end(), patienceMs / 4);
+  };
+
+  async function leave(): Promise<void> {
     await commitForLag();
     await controlGroup?.close();
     await tenures.close();
-    await pool.end();
-  };
+  }
 
   function noteCommitted(batch: Batch): void {
     for (const { topic, partition, toOffset } of batch)

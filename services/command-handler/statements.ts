@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { CommandName, PlannedRow } from './decide-batch.ts';
-import { columns, idColumns, type Limit, type Piece, pieceOf, rowOf, type StoredRow, within } from './outbox-rows.ts';
-import type { OutboxRow, RowId, Span } from './types.ts';
+import { columns, type Limit, type Piece, pieceOf, rowOf, type StoredRow, within } from './outbox-rows.ts';
+import type { OutboxRow, Span } from './types.ts';
 
 /** Named statements of a batch's transaction. All may be pipelined; each sees what is committed when it starts. */
 
@@ -42,45 +42,49 @@ export async function lookUp(client: pg.ClientBase, names: readonly CommandName[
   return rows;
 }
 
-/**
- * Locks the keys in order, takes sequence numbers for their new rows, and writes outbox and verdicts with them. Returns
- * each key's last number.
- */
-export async function record(
+/** Locks the keys in order and takes sequence numbers for their new rows. Returns each key's last number. */
+export async function reserve(
+  client: pg.ClientBase,
+  counts: ReadonlyMap<string, number>,
+): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ key: string; last: number }>({
+    name: 'penstock_reserve',
+    text: `INSERT INTO penstock.key_sequences AS stored (user_key, sequence)
+      SELECT user_key, count FROM unnest($1::text[], $2::bigint[]) AS wanted(user_key, count)
+      ORDER BY user_key COLLATE "C"
+      ON CONFLICT (user_key) DO UPDATE SET sequence = stored.sequence + excluded.sequence
+      RETURNING user_key AS key, sequence::float8 AS last`,
+    values: [[...counts.keys()], [...counts.values()]],
+  });
+  return new Map(rows.map(({ key, last }) => [key, last]));
+}
+
+/** Writes outbox and verdicts with the numbers that {@link reserve} has taken; its answer need not be awaited. */
+export async function write(
   client: pg.ClientBase,
   rows: readonly PlannedRow[],
   counts: ReadonlyMap<string, number>,
   isForeign: (partition: number) => boolean,
-): Promise<Map<string, number>> {
-  const { rows: reserved } = await client.query<{ key: string; last: number }>({
-    name: 'penstock_record',
-    text: `WITH reserved AS (
-        INSERT INTO penstock.key_sequences AS stored (user_key, sequence)
-        SELECT user_key, count FROM unnest($1::text[], $2::bigint[]) AS wanted(user_key, count)
-        ORDER BY user_key COLLATE "C"
-        ON CONFLICT (user_key) DO UPDATE SET sequence = stored.sequence + excluded.sequence
-        RETURNING user_key, sequence
-      ), written AS MATERIALIZED (
+): Promise<void> {
+  await client.query({
+    name: 'penstock_write',
+    text: `WITH written AS MATERIALIZED (
         SELECT written.*, reserved.sequence - written.back AS sequence
-        FROM unnest($3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::text[], $8::text[], $9::text[], $10::text[],
-            $11::bigint[], $12::text[])
+        FROM unnest($1::text[], $2::bigint[], $3::int[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::bigint[], $10::text[])
           AS written(user_key, back, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
-        JOIN reserved USING (user_key)
+        JOIN penstock.key_sequences AS reserved USING (user_key)
       ), verdicts AS (
         INSERT INTO penstock.verdicts
           (user_key, command_id, sequence, topic, event_id, traceparent, time_ms, value)
         SELECT user_key, command_id, sequence, topic, event_id, traceparent, time_ms, value
         FROM written WHERE command_id IS NOT NULL
-      ), outbox AS (
-        INSERT INTO penstock.outbox
-          (user_key, sequence, repetition, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
-        SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
-        FROM written
       )
-      SELECT user_key AS key, sequence::float8 AS last FROM reserved`,
+      INSERT INTO penstock.outbox
+        (user_key, sequence, repetition, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
+      SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
+      FROM written`,
     values: [
-      [...counts.keys()],
-      [...counts.values()],
       rows.map(({ key }) => key),
       rows.map(({ key, nth }) => (counts.get(key) ?? 0) - nth),
       rows.map(({ partition }) => partition),
@@ -93,7 +97,6 @@ export async function record(
       rows.map(({ value }) => value),
     ],
   });
-  return new Map(reserved.map(({ key, last }) => [key, last]));
 }
 
 /** Puts stored verdicts into the outbox once more, under their original sequence numbers. */
@@ -113,7 +116,7 @@ export async function repeat(
       FROM unnest($1::text[], $2::text[], $3::int[], $4::boolean[]) AS wanted(user_key, command_id, partition, announced)
       JOIN penstock.verdicts USING (user_key, command_id)
       ORDER BY user_key COLLATE "C", sequence
-      ON CONFLICT (user_key, sequence) DO UPDATE
+      ON CONFLICT (partition, user_key, sequence) DO UPDATE
         SET repetition = excluded.repetition, announced = stored.announced OR excluded.announced
       RETURNING ${columns}`,
     values: [
@@ -126,43 +129,33 @@ export async function repeat(
   return rows.map(rowOf);
 }
 
-/** A key whose lower rows are asked for: below its first new row, or below `below` where it has none. */
-export interface LowerBound {
+/** A key whose rows are asked for, but for those that memory knows: they reach up to `above`. */
+export interface Beyond {
   key: string;
-  /** Rows that {@link record} has written for it. */
-  count: number;
-  below: number | undefined;
+  partition: number;
+  above: number;
 }
 
 /**
- * Remaining rows of these keys without those in `known`, as far as the limit goes. Must be a statement of its own behind
- * {@link record}: only then does it see all that was committed before the keys were locked.
+ * Remaining rows of these keys that neither memory knows nor this transaction has written, as far as the limit goes.
+ * Must be a statement of its own behind {@link reserve}: only then does it see all that was committed before the keys
+ * were locked.
  */
-export async function lower(
-  client: pg.ClientBase,
-  bounds: readonly LowerBound[],
-  known: readonly RowId[],
-  limit: Limit,
-): Promise<Piece> {
+export async function rest(client: pg.ClientBase, keys: readonly Beyond[], limit: Limit): Promise<Piece> {
   const { rows } = await client.query<StoredRow>({
-    name: 'penstock_lower',
+    name: 'penstock_rest',
     text: within(
-      `SELECT stored.* FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS wanted(user_key, count, below)
-      JOIN penstock.key_sequences AS reserved USING (user_key)
-      JOIN penstock.outbox AS stored ON stored.user_key = wanted.user_key
-        AND stored.sequence < coalesce(wanted.below, reserved.sequence - wanted.count + 1)
-      WHERE NOT EXISTS (
-        SELECT FROM unnest($4::text[], $5::bigint[], $6::bigint[]) AS known(user_key, sequence, repetition)
-        WHERE known.user_key = stored.user_key AND known.sequence = stored.sequence AND known.repetition = stored.repetition
-      )
-      ORDER BY stored.user_key, stored.sequence LIMIT $7`,
-      '$8',
+      `SELECT stored.* FROM unnest($1::int[], $2::text[], $3::bigint[]) AS wanted(partition, user_key, above)
+      JOIN penstock.outbox AS stored ON stored.partition = wanted.partition AND stored.user_key = wanted.user_key
+        AND stored.sequence > wanted.above
+      WHERE stored.xmin <> pg_current_xact_id()::xid
+      ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $4`,
+      '$5',
     ),
     values: [
-      bounds.map(({ key }) => key),
-      bounds.map(({ count }) => count),
-      bounds.map(({ below }) => below),
-      ...idColumns(known),
+      keys.map(({ partition }) => partition),
+      keys.map(({ key }) => key),
+      keys.map(({ above }) => above),
       limit.rows,
       limit.bytes,
     ],

@@ -47,9 +47,13 @@ export interface RowId {
   repetition: number;
 }
 
-/** What is to be published, and where: the partition of its own key. */
-export interface OutboxRow extends RowId {
+/** Where an outbox row is found: in the partition of its own key. */
+export interface RowPlace extends RowId {
   partition: number;
+}
+
+/** What is to be published. */
+export interface OutboxRow extends RowPlace {
   topic: string;
   /** `ce_id`. */
   eventId: string;

@@ -7,7 +7,7 @@ import type { Feed } from './feed.ts';
 import type { HandlerMetrics } from './metrics.ts';
 import type { Committed } from './process-batch.ts';
 import { openSignal, pause } from './signal.ts';
-import type { CommandIntake, DeadIntake, Intake, RowId } from './types.ts';
+import type { CommandIntake, DeadIntake, Intake, RowPlace } from './types.ts';
 
 export interface WorkerOptions {
   feed: Pick<Feed, 'take'>;
@@ -16,7 +16,7 @@ export interface WorkerOptions {
   log: Logger;
   metrics: HandlerMetrics;
   batchCommands: number;
-  process(batch: Batch, acknowledged: readonly RowId[]): Promise<Committed>;
+  process(batch: Batch, acknowledged: readonly RowPlace[]): Promise<Committed>;
   /** Whether more may be published; else the next batch waits for a {@link Worker.wake}. */
   hasRoom(): boolean;
   publish(committed: Committed): void;

@@ -7,7 +7,7 @@ import { type HandlerProcess, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 before(async () => {
-  stage = await openStage(6);
+  stage = await openStage({ partitions: 6 });
 });
 after(() => stage.close());
 

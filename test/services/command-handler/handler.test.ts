@@ -7,7 +7,7 @@ import { type Event, type HandlerProcess, openStage, type Stage } from './stage.
 let stage: Stage;
 let handler: HandlerProcess;
 before(async () => {
-  stage = await openStage();
+  stage = await openStage({ config: { balance_changed: { 'max.message.bytes': '20000' } } });
   handler = await stage.start();
   await handler.ready();
 });
@@ -217,6 +217,22 @@ test('a command whose events would not fit into a record is refused before anyth
     ['zoe'],
   );
   assert.equal(row?.cents, '0');
+});
+
+test('an event that its topic refuses for its size goes out as a stub under the same sequence, and the key goes on', async () => {
+  const account = await open('stella');
+  const large = await stage.command('stella', 'transferMoney', pay(account, 5, { descr: 'x'.repeat(50_000) }));
+  const small = await stage.command('stella', 'transferMoney', pay(account, 1));
+  await stage.verdict('stella', large);
+  await stage.verdict('stella', small);
+  const events = await until('both events', async () => {
+    const all = (await stage.read(stage.topic('balance_changed'))).filter(({ key }) => key === 'stella');
+    return all.length >= 2 ? all : undefined;
+  });
+  const [stub, next] = [...new Map(events.map(event => [event.sequence, event])).values()];
+  assert.deepEqual([stub?.value.newBalance, next?.value.newBalance], [5, 6]);
+  assert.deepEqual([stub?.value.descr, stub?.header('penstock_stub')], [undefined, 'true']);
+  assert.deepEqual([stub?.sequence, next?.sequence], [2, 4]);
 });
 
 test('commands and verdicts are counted, latency is measured, the outbox is emptied', async () => {

@@ -48,7 +48,7 @@ test('PostgreSQL absent at start and going away later: not ready with the reason
 
 test('Kafka absent at start and going away later: not ready with the reason, and on it goes without a restart', async () => {
   const brokers = await startScratchBrokers(1);
-  const own = await openStage(2, brokers.addresses);
+  const own = await openStage({ partitions: 2, brokers: brokers.addresses });
   try {
     await brokers.kill(1);
     const handler = await own.start();

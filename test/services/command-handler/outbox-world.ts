@@ -29,19 +29,19 @@ export type SimpleStep =
 
 /** Deliberately broken variants of the rule. The model must catch each. */
 export type Mutant =
-  | 'skips lower rows'
+  | "skips the rest of a key's rows"
   | 'publishes rows of foreign partitions'
   | 'selects by an id watermark'
   | 'deletes before the acknowledgement'
   | 'trusts memory across tenures'
-  | 'vouches although lower rows were cut off'
+  | 'vouches although rows were cut off'
   | 'publishes a repeated verdict around the outbox'
   | 'goes on in a lane behind a failed record';
 
 export const handlerCount = 3;
 export const partitionCount = 2;
 export const keyCount = 4;
-const lowerLimit = 3;
+const restLimit = 3;
 const selectLimit = 4;
 const topics = ['feedback', 'events'];
 
@@ -199,20 +199,17 @@ export function openWorld(mutant?: Mutant): World {
   function commit(handler: Handler, own: OutboxRow[]): void {
     const partitions = new Set(own.map(row => row.partition));
     const tenures: Tenures = tenuresOf(handler.outbox, partitions);
-    const known = new Set(handler.outbox.known(own).map(idOf));
-    const last = new Map<string, number>();
-    for (const row of own) last.set(row.key, Math.max(last.get(row.key) ?? 0, row.sequence));
-    const lower = inOrder(stored.map(({ row }) => row)).filter(
+    const rest = inOrder(stored.map(({ row }) => row)).filter(
       row =>
         tenures.get(row.partition) !== undefined &&
-        row.sequence < (last.get(row.key) ?? 0) &&
-        !known.has(idOf(row)) &&
+        own.some(({ key }) => key === row.key) &&
+        row.sequence > handler.outbox.highest(row) &&
         !own.includes(row),
     );
     handler.responses.push({
       own,
-      lower: mutant === 'skips lower rows' ? [] : lower.slice(0, lowerLimit),
-      lowerComplete: lower.length <= lowerLimit || mutant === 'vouches although lower rows were cut off',
+      rest: mutant === "skips the rest of a key's rows" ? [] : rest.slice(0, restLimit),
+      restComplete: rest.length <= restLimit || mutant === 'vouches although rows were cut off',
       tenures,
     });
     notify([...partitions].filter(partition => tenures.get(partition) === undefined));

@@ -57,12 +57,12 @@ test('every committed event is published, first occurrences in order, observed o
 });
 
 const mutants: Mutant[] = [
-  'skips lower rows',
+  "skips the rest of a key's rows",
   'publishes rows of foreign partitions',
   'selects by an id watermark',
   'deletes before the acknowledgement',
   'trusts memory across tenures',
-  'vouches although lower rows were cut off',
+  'vouches although rows were cut off',
   'publishes a repeated verdict around the outbox',
   'goes on in a lane behind a failed record',
 ];

@@ -145,12 +145,12 @@ const said = ({ key, sequence, topic }: { key: string; sequence: number; topic: 
 test('a batch leaves effect, verdict, outbox and position together', async () => {
   const handler = await owner(0, 1);
   const id = randomUUID();
-  const { own, lower } = await handler.process(
+  const { own, rest } = await handler.process(
     { key: '0-a', id, tell: ['1-b'], text: 'hi' },
     { key: '1-b', text: 'ho' },
   );
   assert.deepEqual(own.map(said), ['1-b:1:told', '0-a:1:verdicts', '1-b:2:verdicts']);
-  assert.deepEqual(lower, []);
+  assert.deepEqual(rest, []);
   assert.deepEqual(await texts(), ['hi', 'ho']);
   const [verdict] = await postgres.query<{ sequence: string; value: string }>(
     'SELECT sequence, value FROM penstock.verdicts WHERE command_id = $1',
@@ -247,9 +247,9 @@ test("rows that another handler wrote for an owner's key come back with the owne
   assert.deepEqual(publicationOf(theirs.outbox, await theirs.process()).rows, []);
   assert.deepEqual(own.map(said), ['0-a:1:told', '0-a:2:told', '1-b:1:verdicts']);
   const written = await mine.process({ key: '0-a' });
-  assert.deepEqual(written.lower.map(said), ['0-a:1:told', '0-a:2:told']);
+  assert.deepEqual(written.rest.map(said), ['0-a:1:told', '0-a:2:told']);
   assert.deepEqual(publicationOf(mine.outbox, written).rows.map(said), ['0-a:1:told', '0-a:2:told', '0-a:3:verdicts']);
-  assert.deepEqual((await mine.process({ key: '0-a' })).lower, [], 'what memory knows does not come again');
+  assert.deepEqual((await mine.process({ key: '0-a' })).rest, [], 'what memory knows does not come again');
 });
 
 test('rows written while a transaction waits for the key are seen by it', async () => {
@@ -265,7 +265,7 @@ test('rows written while a transaction waits for the key are seen by it', async 
   await waitForLocks(2);
   await blocker.query('COMMIT');
   await first;
-  assert.deepEqual((await second).lower.map(said), ['0-a:2:told']);
+  assert.deepEqual((await second).rest.map(said), ['0-a:2:told']);
   await blocker.end();
 
   async function waitForLocks(count: number): Promise<void> {

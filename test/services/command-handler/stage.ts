@@ -62,7 +62,18 @@ export interface HandlerProcess {
   ready(): Promise<void>;
 }
 
-export async function openStage(partitions = 4, brokers: readonly string[] = [kafkaAddress()]): Promise<Stage> {
+export interface StageOptions {
+  partitions?: number;
+  brokers?: readonly string[];
+  /** Settings of single topics. */
+  config?: Partial<Record<TopicName, Record<string, string>>>;
+}
+
+export async function openStage({
+  partitions = 4,
+  brokers = [kafkaAddress()],
+  config = {},
+}: StageOptions = {}): Promise<Stage> {
   const suffix = randomBytes(6).toString('hex');
   const kafka = openScratchKafka(brokers);
   const postgres = await scratchPostgres();
@@ -75,13 +86,10 @@ export async function openStage(partitions = 4, brokers: readonly string[] = [ka
   let schema = await readFile(join(root, 'apps/bank/schema.graphql'), 'utf8');
   for (const name of topicNames) schema = schema.replaceAll(`"${name}"`, `"${topic(name)}"`);
   const plan = await loadApp(schema);
-  await kafka.topics.ensure(
-    [...plan.topics.map(({ name }) => name), `${topic('commands')}-dlt`].map(name => ({
-      name,
-      partitions,
-      replicationFactor: 1,
-    })),
-  );
+  await kafka.topics.ensure([
+    ...topicNames.map(name => ({ name: topic(name), partitions, replicationFactor: 1, config: config[name] ?? {} })),
+    { name: `${topic('commands')}-dlt`, partitions, replicationFactor: 1 },
+  ]);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   await writeFile(
     join(folder, 'commands.ts'),
