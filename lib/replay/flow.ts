@@ -22,8 +22,8 @@ export interface FlowStream {
   replayed(bytes: number): boolean;
   /** It has caught up. */
   wentLive(): void;
-  /** Live has stopped by a fault; `goOn` lets the flow go on behind `passed`. */
-  interrupted(flow: Flow, passed: Point): void;
+  /** Live has stopped by a fault: the stream lets the flow go on, or ends. */
+  interrupted(flow: Flow): void;
   faulted(flow: Flow, fault: ScanFault): void;
 }
 
@@ -113,13 +113,21 @@ export class Flow implements TailListener {
     this.#seam.detached(reached);
     this.#leaveScan?.();
     this.#leaveScan = undefined;
-    // The same records at the same offsets, or a log that is not the old one: the next replay begins with a look.
-    this.#check = true;
-    this.#stream.interrupted(this, this.#seam.passed);
+    this.#stream.interrupted(this);
   }
 
-  /** After an interruption: attaches to live when there is one again. */
-  goOn(): void {
+  /** Everything up to here is queued or was not wanted: what has to be in the log for the flow to go on. */
+  get passed(): Point {
+    return this.#seam.passed;
+  }
+
+  /** After an interruption or a fault: anew, behind `passed`. `check`: the record there must still have its timestamp. */
+  goOn(check: boolean): void {
+    if (this.#closed) return;
+    this.#stream.keep(-this.#seam.bufferBytes);
+    this.#tail.detach(this.#stream.key, this);
+    this.#seam.detached(this.#tail.reached());
+    this.#check = check;
     this.#attach();
   }
 

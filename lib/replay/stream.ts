@@ -36,7 +36,7 @@ export interface FlowStart {
 }
 
 /** Keys whose last sequence an ALL stream remembers, per partition. */
-const rememberedKeys = 2_000;
+const rememberedKeys = 1_000;
 
 /** Begins at once; `gone` is called when it is closed. */
 export function beginStream(
@@ -166,29 +166,29 @@ class Stream implements RecordStream, FlowStream {
     if (this.#flows.every(({ isLive }) => isLive)) this.#replayBytes = 0;
   }
 
-  /** A tail that begins anew does so at the log's end, if there is a log: whether the position holds is asked here. */
-  interrupted(flow: Flow, passed: Point): void {
-    const { partition } = flow.at;
-    void this.#bounds([partition]).then(bounds => {
-      const verdict = judgeStart(passed, bounds.get(partition));
-      if (verdict.verdict !== 'expired') flow.goOn();
-      else this.#expire(verdict.reason, new Map([[partition, earliestPoint(bounds.get(partition))]]), verdict.anew);
-    });
+  /** A tail begins anew at the log's end, if there is a log: whether the position holds is asked here. */
+  interrupted(flow: Flow): void {
+    void this.#judge(flow, [flow], 'its live tail has stopped');
   }
 
   faulted(flow: Flow, fault: ScanFault): void {
     if (fault === 'UNREADABLE') {
       const { topic, partition } = flow.at;
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be read`));
-      return;
-    }
-    // A topic made anew invalidates the positions in all of its partitions, whichever shows it.
-    const lost = fault === 'TIMESTAMP_DIFFERS' ? this.#flows : [flow];
-    const partitions = lost.map(({ at }) => at.partition);
-    void this.#bounds(partitions).then(bounds => {
-      const earliest = new Map(partitions.map(partition => [partition, earliestPoint(bounds.get(partition))]));
-      this.#expire(`the log does not have it any more (${fault})`, earliest, fault === 'TIMESTAMP_DIFFERS');
-    });
+    } else if (fault === 'TIMESTAMP_DIFFERS') {
+      // A topic made anew invalidates the positions in all of its partitions, whichever shows it.
+      void this.#judge(undefined, this.#flows, 'the topic was made anew');
+    } else void this.#judge(flow, [flow], 'the log does not have it any more');
+  }
+
+  /** Lets the flow go on if its position is in the log after all; else ends the stream, with where it can go on. */
+  async #judge(flow: Flow | undefined, lost: readonly Flow[], reason: string): Promise<void> {
+    const bounds = await this.#bounds(lost.map(({ at }) => at.partition));
+    if (flow !== undefined) {
+      const verdict = judgeStart(flow.passed, bounds.get(flow.at.partition));
+      if (verdict.verdict !== 'expired') return flow.goOn(verdict.verdict === 'check');
+      this.#expire(`${reason}: ${verdict.reason}`, earliestOf(lost, bounds), verdict.anew);
+    } else this.#expire(reason, earliestOf(lost, bounds), true);
   }
 
   #take(): readonly StreamRecord[] {
@@ -254,6 +254,10 @@ class Stream implements RecordStream, FlowStream {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+function earliestOf(flows: readonly Flow[], bounds: ReadonlyMap<number, Bounds>): ReadonlyMap<number, Point> {
+  return new Map(flows.map(({ at: { partition } }) => [partition, earliestPoint(bounds.get(partition))]));
 }
 
 /** The caller's last sequence: from the cursor; for `now`, what the tail has seen of the key. */

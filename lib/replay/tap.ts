@@ -29,7 +29,7 @@ export async function beginTap(
     queue: ({ record }) => listener(record),
     replayed: () => true,
     wentLive: () => undefined,
-    interrupted: stopped => stopped.goOn(),
+    interrupted: stopped => stopped.goOn(false),
     faulted: again,
   };
   let flow = await begin();

@@ -13,6 +13,7 @@ type Step =
   | { step: 'ping' }
   | { step: 'fault'; log: number }
   | { step: 'restart'; log: number }
+  | { step: 'forget'; log: number }
   | { step: 'reconnect'; fromPing: boolean };
 
 interface Schedule {
@@ -53,6 +54,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Step>({ step: 'ping' }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant('fault' as const), log: nat(2) }) },
   { weight: 2, arbitrary: fc.record({ step: fc.constant('restart' as const), log: nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant('forget' as const), log: nat(2) }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant('reconnect' as const), fromPing: fc.boolean() }) },
 );
 const schedules: fc.Arbitrary<Schedule> = fc.record({
@@ -101,6 +103,9 @@ async function play(schedule: Schedule, rules: SeamRules): Promise<readonly stri
         break;
       case 'restart':
         world.log(item.log).restart();
+        break;
+      case 'forget':
+        world.forget(item.log);
         break;
       case 'reconnect':
         if (own || !schedule.repeats) await world.reconnect(item.fromPing);

@@ -58,7 +58,7 @@ export class World {
       }),
     );
     const metrics = { resumed() {}, expired() {}, scanned() {}, scansUnderWay() {} };
-    const bounds = async () => new Map(this.logs.map(({ partition, end }) => [partition, { start: 0, end }]));
+    const bounds = async () => new Map(this.logs.map(({ partition, start, end }) => [partition, { start, end }]));
     return beginStream(
       {
         topic,
@@ -135,6 +135,13 @@ export class World {
     this.stream = this.#open(position);
   }
 
+  /** Retention removes what the client has, and only that: no position of its is lost. */
+  forget(which: number): void {
+    const log = this.log(which);
+    const passed = this.#lastCursor.partitions.find(({ partition }) => partition === log.partition)?.offset ?? -1;
+    log.start = Math.max(log.start, passed + 1);
+  }
+
   /** Lets everything run out; afterwards nothing may be missing. */
   async finish(): Promise<void> {
     for (let round = 0; round < 500; round += 1) {
@@ -177,6 +184,8 @@ export class World {
 class SimulatedLog {
   readonly partition: number;
   readonly records: LogRecord[] = [];
+  /** Retention has removed what is before it. */
+  start = 0;
   end = 0;
   readonly #ring;
   readonly #listeners: { key: string | undefined; listener: TailListener }[] = [];
@@ -285,10 +294,17 @@ class SimulatedScans implements Scans {
     if (rider === undefined) return;
     const log = this.#world.log(rider.partition);
     const from = rider.next;
+    if (from < log.start) {
+      this.#riders.delete(rider);
+      rider.client.failed('OFFSET_OUT_OF_RANGE');
+      return;
+    }
     const batch = log.records.filter(({ record }) => record.offset >= from).slice(0, count);
     const through = batch.length < count ? { offset: log.end - 1, timestampMs: -1 } : pointOf(last(batch));
     if (through.offset < from) return;
-    const older = log.records.filter(({ record }) => record.offset < from).slice(-again || log.records.length);
+    const older = log.records
+      .filter(({ record }) => record.offset < from && record.offset >= log.start)
+      .slice(-again || log.records.length);
     const { client } = rider;
     const expected = batch.find(({ record }) => record.offset === client.expected?.offset);
     if (expected !== undefined && expected.record.timestampMs !== client.expected?.timestampMs) {
