@@ -63,13 +63,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     ...{ registry, keeper, known, confirm, metrics, log },
     self: () => ({ ...member, address, peer: peerPort.address }),
   });
-  const peers = watchPeers({
-    log,
-    async evict(memberId) {
-      await evictMember(connection, groupId, memberId);
-      await group.heartbeat(); // tells this member at once that the group rebalances
-    },
-  });
+  const peers = watchPeers({ log, evict: memberId => evictMember(connection, groupId, memberId) });
   const stopWatching = registry.watch(
     (partition, owner) => known.set(partition, owner),
     () => void reconcile(),
