@@ -40,7 +40,7 @@ function hintsOf(code: ErrorCode, error: unknown): Readonly<Record<string, strin
     const missing = error instanceof PenstockError && error.extensions.reason === 'missing';
     return { 'www-authenticate': missing ? 'Bearer' : 'Bearer error="invalid_token"' };
   }
-  return errorCatalogue[code].retry === 'later' && code !== 'COMMAND_PENDING' ? { 'retry-after': '1' } : {};
+  return code === 'UNAVAILABLE' ? { 'retry-after': '1' } : {};
 }
 
 function sendJson(

@@ -4,6 +4,9 @@ import { type AddressInfo, isIPv6 } from 'node:net';
 /** Keeps a router's idle connections longer than routers themselves do. */
 const keepAliveMs = 65_000;
 
+/** Longest time that a request may take to arrive. */
+const requestMs = 30_000;
+
 export interface Listening {
   servers: readonly Server[];
   /** Base URL of each address, in the order given. */
@@ -20,7 +23,7 @@ export async function listenOn(addresses: readonly string[], listener: RequestLi
   try {
     const urls: string[] = [];
     for (const address of addresses) {
-      const server = createServer({ keepAliveTimeout: keepAliveMs }, listener);
+      const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: requestMs }, listener);
       servers.push(server);
       urls.push(await listen(server, address));
     }

@@ -5,6 +5,7 @@ import type { EventSink, Flow } from '../flow.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { expiredFor } from './cursors.ts';
+import type { Pace } from './pace.ts';
 import type { Records } from './records.ts';
 
 export interface RecordFlowOptions {
@@ -15,13 +16,14 @@ export interface RecordFlowOptions {
   predicate: Predicate | undefined;
   cursorOf(position: StreamPosition): string;
   records: Records;
+  pace: Pace;
   metrics: GatewayMetrics;
   now?: () => number;
 }
 
 /** From a sequence of records to events with cursors, at the pace of who takes them. */
 export function openRecordFlow(options: RecordFlowOptions): Flow {
-  const { stream, plan, projection, predicate, cursorOf, records, metrics, now = Date.now } = options;
+  const { stream, plan, projection, predicate, cursorOf, records, pace, metrics, now = Date.now } = options;
   const openedAtMs = now();
   const delivered = metrics.delivered.labels(plan.topic);
   const open = metrics.subscriptions.labels(plan.scope);
@@ -42,10 +44,16 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
   };
 
   async function deliver(sink: EventSink): Promise<void> {
+    let inRow = 0;
     while (!closed) {
       const batch = await stream.next();
       if (!batch) return;
       for (const item of batch) {
+        const turn = pace.turn(inRow++);
+        if (turn !== undefined) {
+          await turn;
+          inRow = 1;
+        }
         const members = membersOf(item.record);
         if (members === undefined) {
           stream.advance(item);

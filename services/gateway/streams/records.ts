@@ -15,34 +15,54 @@ export interface Records {
 
 type SkipReason = 'tombstone' | 'misfit';
 
+/** What is known of one record; nearly always one entry in each list. */
+interface Known {
+  objects: { shape: Shape; filled: Filled }[];
+  results: { projection: Projection; members: string }[];
+}
+
+/** Subscriptions take a record at nearly the same time: who is later than this many records works it out again. */
+const remembered = 1_024;
+
 export function openRecords(metrics: GatewayMetrics, log: Logger): Records {
-  const objects = new WeakMap<KafkaRecord, Map<Shape, Filled>>();
-  const results = new WeakMap<KafkaRecord, Map<Projection, string>>();
+  // Not a WeakMap: that costs the garbage collector more than the work that it saves.
+  const known = new Map<KafkaRecord, Known>();
   const skippedLog = openRareLog(log);
 
   return {
     object(shape, record) {
-      let known = objects.get(record);
-      if (!known) objects.set(record, (known = new Map()));
-      let filled = known.get(shape);
-      if (!filled) {
-        filled = fillShape(shape, record);
-        known.set(shape, filled);
-        if (!filled.ok) skipped(shape, record, filled.reason);
+      const { objects } = knownOf(record);
+      let found = objects.find(object => object.shape === shape);
+      if (!found) {
+        found = { shape, filled: fillShape(shape, record) };
+        objects.push(found);
+        if (!found.filled.ok) skipped(shape, record, found.filled.reason);
       }
-      return filled.ok ? filled.value : undefined;
+      return found.filled.ok ? found.filled.value : undefined;
     },
     members(projection, record, object) {
-      let known = results.get(record);
-      if (!known) results.set(record, (known = new Map()));
-      let members = known.get(projection);
-      if (members === undefined) {
-        members = projection.members(object);
-        known.set(projection, members);
+      const { results } = knownOf(record);
+      let found = results.find(result => result.projection === projection);
+      if (!found) {
+        found = { projection, members: projection.members(object) };
+        results.push(found);
       }
-      return members;
+      return found.members;
     },
   };
+
+  function knownOf(record: KafkaRecord): Known {
+    let found = known.get(record);
+    if (!found) {
+      found = { objects: [], results: [] };
+      known.set(record, found);
+      if (known.size > remembered) {
+        const [oldest] = known.keys();
+        if (oldest) known.delete(oldest);
+      }
+    }
+    return found;
+  }
 
   function skipped(shape: Shape, record: KafkaRecord, why: string): void {
     const { topic, partition, offset } = record;

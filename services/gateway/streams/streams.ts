@@ -7,6 +7,7 @@ import type { Call, GraphqlRequest } from '../graphql/request.ts';
 import type { Selection } from '../graphql/selection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { type Cursors, expiredFor } from './cursors.ts';
+import { openPace } from './pace.ts';
 import { openRecordFlow } from './record-flow.ts';
 import type { Records } from './records.ts';
 import { askedStart } from './start.ts';
@@ -34,6 +35,7 @@ export interface StreamsOptions {
 
 export function openStreams(options: StreamsOptions): Streams {
   const { records, rendered, cursors, metrics, partitionCount, bufferBytes } = options;
+  const pace = openPace({ sliceMs: 20, rowRecords: 16 });
   const all = Array.from({ length: partitionCount }, (_, partition) => partition);
   return {
     async open({ plan, args, projection }, call, request) {
@@ -57,6 +59,7 @@ export function openStreams(options: StreamsOptions): Streams {
           predicate: compilePredicate(plan.filters, args),
           cursorOf,
           records: rendered,
+          pace,
           metrics,
         });
       } catch (error) {

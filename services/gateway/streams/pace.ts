@@ -1,0 +1,46 @@
+/**
+ * Takes turns between streams that have a lot to deliver, and lets everything else in between: heartbeats of the control
+ * group above all, pings, other clients' messages. Without it a few hundred clients that replay at once hold the event
+ * loop for longer than a session time-out.
+ */
+export interface Pace {
+  /**
+   * Asked before each record. Undefined: go on; else the stream's next turn.
+   * @param inRow records that the stream has had in this turn.
+   */
+  turn(inRow: number): Promise<void> | undefined;
+}
+
+export interface PaceOptions {
+  /** Longest time of deliveries before the event loop goes round, ms. */
+  sliceMs: number;
+  /** Records in a row while others wait. */
+  rowRecords: number;
+  now?: () => number;
+}
+
+export function openPace({ sliceMs, rowRecords, now = () => performance.now() }: PaceOptions): Pace {
+  const waiting: (() => void)[] = [];
+  /** End of this round of the event loop's deliveries; undefined before the first. */
+  let deadlineMs: number | undefined;
+  return {
+    turn(inRow) {
+      const timeMs = now();
+      deadlineMs ??= beginRound(timeMs);
+      const isLate = timeMs >= deadlineMs;
+      if (!isLate && (waiting.length === 0 || inRow < rowRecords)) return undefined;
+      return new Promise(resolve => {
+        waiting.push(resolve);
+        if (!isLate) waiting.shift()?.();
+      });
+    },
+  };
+
+  function beginRound(timeMs: number): number {
+    setImmediate(() => {
+      deadlineMs = waiting.length > 0 ? beginRound(now()) : undefined;
+      waiting.shift()?.();
+    });
+    return timeMs + sliceMs;
+  }
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openPace, type Pace } from '../../../../services/gateway/streams/pace.ts';
+
+/** Takes so many records as a stream does; each costs a tenth of a millisecond of the test's clock. */
+async function take(name: string, records: number, pace: Pace, order: string[], spend: () => void): Promise<void> {
+  let inRow = 0;
+  for (let index = 0; index < records; index++) {
+    const turn = pace.turn(inRow++);
+    if (turn !== undefined) {
+      await turn;
+      inRow = 1;
+    }
+    spend();
+    order.push(name);
+  }
+}
+
+function clock() {
+  let nowMs = 0;
+  return {
+    now: () => nowMs,
+    spend: () => {
+      nowMs += 0.1;
+    },
+  };
+}
+
+test('a stream with little to deliver goes on at once', async () => {
+  const { now, spend } = clock();
+  const pace = openPace({ sliceMs: 20, rowRecords: 16, now });
+  const order: string[] = [];
+  const taking = take('a', 150, pace, order, spend);
+  assert.equal(order.length, 150, 'nothing was waited for');
+  await taking;
+});
+
+test('the event loop goes round after each slice, however much there is to deliver', async () => {
+  const { now, spend } = clock();
+  const pace = openPace({ sliceMs: 20, rowRecords: 16, now });
+  const order: string[] = [];
+  const rounds: number[] = [];
+  let done = false;
+  const watch = () => {
+    rounds.push(order.length);
+    if (!done) setImmediate(watch);
+  };
+  setImmediate(watch);
+  await take('a', 2_000, pace, order, spend);
+  done = true;
+  for (const [index, count] of rounds.entries()) {
+    assert.ok(count - (rounds[index - 1] ?? 0) <= 201, `${count - (rounds[index - 1] ?? 0)} records in one round`);
+  }
+});
+
+test('streams that have much to deliver take turns, and none is left out', async () => {
+  const { now, spend } = clock();
+  const pace = openPace({ sliceMs: 20, rowRecords: 16, now });
+  const order: string[] = [];
+  const names = Array.from({ length: 20 }, (_, index) => `stream-${index}`);
+  await Promise.all(names.map(name => take(name, 500, pace, order, spend)));
+  assert.equal(order.length, 10_000);
+  // The first has its slice to itself, the others have at most a row each, until all of them have had a turn.
+  const rest = order.slice(201);
+  const firstOf = (name: string) => rest.indexOf(name);
+  const late = Math.max(...names.map(firstOf));
+  assert.ok(late <= names.length * 17, `the last one began after ${late} records of others`);
+});
