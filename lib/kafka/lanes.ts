@@ -21,7 +21,7 @@ export interface LaneOptions {
 }
 
 /** How long a leader may wait for its replicas, ms. */
-const ackTimeoutMs = 5_000;
+const ackTimeoutMs = 3_000;
 /** Most bytes of batches in one request; more partitions go with the next. */
 const requestBytes = 8 * 1024 * 1024;
 /** Requests under way to one broker, each on a connection of its own (a broker serves a connection one by one). */
