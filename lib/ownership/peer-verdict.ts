@@ -4,8 +4,8 @@ export interface PeerEnd {
   said: string | undefined;
   /** It said that it is leaving. */
   leaving: boolean;
-  /** What connecting again came to; with `connected`, who answered. */
-  again: { kind: 'refused' } | { kind: 'connected'; said: string } | { kind: 'unreachable' };
+  /** What connecting again came to in the end; with `connected`, who answered. */
+  again: { kind: 'refused' } | { kind: 'connected'; said: string };
 }
 
 /**
@@ -21,7 +21,5 @@ export function deadMember({ said, leaving, again }: PeerEnd): string | undefine
       return said;
     case 'connected':
       return again.said === said ? undefined : said;
-    case 'unreachable':
-      return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../ops/index.ts';
 import { deadMember, type PeerEnd } from './peer-verdict.ts';
 
@@ -18,6 +19,9 @@ export interface PeerWatchParts {
 
 const connectTimeoutMs = 1_000;
 const retryMs = 1_000;
+/** While it is open whether a peer is dead, the next attempt follows after this, then after twice as long, up to `retryMs`. */
+const firstRetryMs = 20;
+const mostEvictPauseMs = 3_200;
 /** After an eviction at an address none there for this long, then twice as long: a one-way loss must not evict for ever. */
 const firstPauseMs = 10_000;
 const mostPauseMs = 600_000;
@@ -26,6 +30,7 @@ const longestLine = 1_024;
 /** Keeps a connection to each peer, and has a peer put out of the group as soon as it is proved to be dead. */
 export function watchPeers({ evict, log }: PeerWatchParts): PeerWatch {
   const peers = new Map<string, Peer>();
+  const closing = new AbortController();
   const evictions = new Map<string, { until: number; pauseMs: number }>();
   return {
     follow(addresses) {
@@ -39,6 +44,7 @@ export function watchPeers({ evict, log }: PeerWatchParts): PeerWatch {
     },
     watched: () => [...peers.values()].filter(({ said }) => said !== undefined).length,
     close() {
+      closing.abort();
       for (const peer of peers.values()) peer.close();
       peers.clear();
     },
@@ -56,7 +62,20 @@ export function watchPeers({ evict, log }: PeerWatchParts): PeerWatch {
     if (evictions.size > 10_000) evictions.clear();
     evictions.set(address, { until: Date.now() + pauseMs, pauseMs });
     log.warn({ peer: address, memberId, again: end.again.kind }, 'a peer is dead: putting it out of the group');
-    evict(memberId).catch(error => log.warn({ error, memberId }, 'a dead peer could not be put out of the group'));
+    void putOut(memberId);
+  }
+
+  /** Never rejects. Kafka may be busy with the same death: tries for as long as a session might still last. */
+  async function putOut(memberId: string): Promise<void> {
+    for (let pauseMs = 100; pauseMs <= mostEvictPauseMs && !closing.signal.aborted; pauseMs *= 2) {
+      try {
+        await evict(memberId);
+        return;
+      } catch (error) {
+        log.warn({ error, memberId }, 'a dead peer cannot be put out of the group yet');
+        await sleep(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+    }
   }
 }
 
@@ -66,8 +85,9 @@ class Peer {
   readonly #ended: (address: string, end: PeerEnd) => void;
   #socket: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What the connection before said, until the next attempt has shown what became of it. */
+  /** What the last connection on which it spoke had said, until an attempt has shown what became of it. */
   #before: Pick<PeerEnd, 'said' | 'leaving'> | undefined;
+  #pauseMs = firstRetryMs;
   #closed = false;
   /** What the present connection has said. */
   said: string | undefined;
@@ -91,16 +111,12 @@ class Peer {
     this.#socket = socket;
     this.said = undefined;
     let leaving = false;
-    let connected = false;
     let refused = false;
     let text = '';
     const deadline = setTimeout(() => socket.destroy(), connectTimeoutMs);
     socket.setEncoding('utf8');
     socket.setKeepAlive(true, 1_000);
-    socket.on('connect', () => {
-      connected = true;
-      clearTimeout(deadline);
-    });
+    socket.on('connect', () => clearTimeout(deadline));
     socket.on('data', (chunk: string) => {
       const lines = (text + chunk).split('\n');
       text = (lines.pop() ?? '').slice(0, longestLine);
@@ -118,10 +134,18 @@ class Peer {
       if (this.#closed) return;
       const { said } = this;
       this.said = undefined;
-      if (connected) this.#before = { said, leaving };
-      else this.#judge({ kind: refused ? 'refused' : 'unreachable' });
-      // A connection that ended is followed by another attempt at once: that is what tells death from a hiccup.
-      this.#timer = setTimeout(() => this.#connect(), connected && said !== undefined ? 0 : retryMs);
+      let pauseMs = retryMs;
+      if (said !== undefined) {
+        this.#before = { said, leaving };
+        this.#pauseMs = firstRetryMs;
+        pauseMs = 0;
+      } else if (refused) this.#judge({ kind: 'refused' });
+      else if (this.#before !== undefined) {
+        // A dying process may take one more connection before its port goes; silence proves nothing. Look again.
+        pauseMs = this.#pauseMs;
+        this.#pauseMs = Math.min(retryMs, this.#pauseMs * 2);
+      }
+      this.#timer = setTimeout(() => this.#connect(), pauseMs);
     });
   }
 

@@ -21,22 +21,31 @@ const cases: readonly [string, PeerEnd, string | undefined][] = [
     'm1',
   ],
   ['that answers as before lives', { said: 'm1', leaving: false, again: { kind: 'connected', said: 'm1' } }, undefined],
-  ['that cannot be reached may live', { said: 'm1', leaving: false, again: { kind: 'unreachable' } }, undefined],
   ['that said bye has left by itself', { said: 'm1', leaving: true, again: { kind: 'refused' } }, undefined],
   ['that never said who it is is nobody', { said: undefined, leaving: false, again: { kind: 'refused' } }, undefined],
 ];
 for (const [name, end, expected] of cases) test(`a peer ${name}`, () => assert.equal(deadMember(end), expected));
 
+interface MortalPeer {
+  port: number;
+  say(memberId: string): void;
+  /** Loses its connections, and takes new ones without a word. */
+  falter(): Promise<void>;
+  /** Connections taken without a word. */
+  silent(): number;
+  die(): Promise<void>;
+}
+
 /** A peer port that can die as a process does. */
-async function mortal(
-  port: number,
-  memberId: string,
-): Promise<{ port: number; say(memberId: string): void; die(): Promise<void> }> {
+async function mortal(port: number, memberId: string): Promise<MortalPeer> {
   const sockets = new Set<Socket>();
+  let faltering = false;
+  let silent = 0;
   const server: Server = createServer(socket => {
     sockets.add(socket);
     socket.on('error', () => undefined);
-    socket.write(`${memberId}\n`);
+    if (faltering) silent += 1;
+    else socket.write(`${memberId}\n`);
   }).listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -45,6 +54,12 @@ async function mortal(
     say(id) {
       for (const socket of sockets) socket.write(`${id}\n`);
     },
+    async falter() {
+      faltering = true;
+      for (const socket of sockets) socket.destroy();
+      sockets.clear();
+    },
+    silent: () => silent,
     async die() {
       const closed = new Promise(resolve => server.close(resolve));
       for (const socket of sockets) socket.destroy();
@@ -99,6 +114,35 @@ test('a process that died is put out when another has taken its port; not again 
   await second.die();
   await until('it has looked again', () => watch.watched() === 0);
   assert.deepEqual(evicted, ['first, still']);
+});
+
+test('a dying peer that takes one more connection before its port goes is put out all the same', async t => {
+  const { evicted, watch } = watching(t);
+  const victim = await mortal(0, 'victim');
+  watch.follow([`127.0.0.1:${victim.port}`]);
+  await until('it is watched', () => watch.watched() === 1);
+  await victim.falter();
+  await until('it has taken another connection', () => victim.silent() > 0);
+  await victim.die();
+  await until('it is out', () => evicted.length > 0);
+  assert.deepEqual(evicted, ['victim']);
+});
+
+test('who cannot be put out at once is tried again', async t => {
+  const tries: string[] = [];
+  const watch = watchPeers({
+    log: quietOps().log,
+    async evict(memberId) {
+      tries.push(memberId);
+      if (tries.length < 3) throw new Error('the coordinator is busy');
+    },
+  });
+  t.after(() => watch.close());
+  const victim = await mortal(0, 'victim');
+  watch.follow([`127.0.0.1:${victim.port}`]);
+  await until('it is watched', () => watch.watched() === 1);
+  await victim.die();
+  await until('it is out', () => tries.length === 3);
 });
 
 test('a peer that is not followed any more may die unnoticed', async t => {
