@@ -115,6 +115,7 @@ export const catalogue = {
       integer(100, 600_000, 10_000),
       'how long a client may leave a full socket buffer before its connection is closed with 1013, ms',
     ),
+    maxConnections: v(integer(1, 10_000_000, 50_000), 'WebSockets, and as many SSE responses, of one gateway'),
     maxSubscriptions: v(integer(1, 100_000, 100), 'operations under way on one connection'),
     maxCommands: v(integer(1, 10_000_000, 20_000), 'commands of one gateway that wait for their feedback'),
     maxDepth: v(integer(1, 1_000, 20), 'deepest selection of an operation'),

@@ -79,6 +79,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     bufferBytes: config.gateway.socketBufferBytes,
     slowTimeoutMs: config.gateway.slowTimeoutMs,
     maxOperations: config.gateway.maxSubscriptions,
+    maxConnections: config.gateway.maxConnections,
     maxRequestBytes: config.gateway.maxRequestBytes,
   };
   followOwnership({ ownership, clients, records, plan, metrics, log: ops.log });

@@ -23,13 +23,13 @@ export interface Documents {
 export interface DocumentsOptions extends DocumentLimits {
   /** Most lexical tokens of a document. */
   maxTokens: number;
-  /** Documents remembered; longer ones than `cachedChars` never are. */
+  /** Documents remembered (500), and how long they may be (4,096): a syntax tree is many times as large as its text. */
   cacheEntries?: number;
   cachedChars?: number;
 }
 
 export function openDocuments(schema: GraphQLSchema, options: DocumentsOptions): Documents {
-  const { maxTokens, cacheEntries = 1_000, cachedChars = 16_384 } = options;
+  const { maxTokens, cacheEntries = 500, cachedChars = 4_096 } = options;
   const remembered = openLru<string, Checked>(cacheEntries);
   const limits = limitsRule(options);
   return {

@@ -54,8 +54,8 @@ export interface Selections {
 }
 
 /** Projections remembered for one document; what is longer than this is not compared. */
-const remembered = 256;
-const longestKey = 4_096;
+const remembered = 32;
+const longestKey = 1_024;
 
 export function openSelections(plan: AppPlan, format: ErrorFormatter): Selections {
   const { schema } = plan;

@@ -14,11 +14,12 @@ export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'>
   clients: Clients;
   metrics: GatewayMetrics;
   partitionOf(userKey: string): number;
+  maxConnections: number;
 }
 
 /** Operations over SSE (distinct connections mode), one response each. */
 export interface Subscriptions {
-  /** A subscription's events, or the one result of a query or mutation. */
+  /** A subscription's events, or the one result of a query or mutation. @throws PenstockError LIMIT_EXCEEDED. */
   serve(
     response: ServerResponse,
     prepared: Prepared | { refused: unknown },
@@ -29,8 +30,10 @@ export interface Subscriptions {
 
 export function openSubscriptions(options: SubscriptionsOptions): Subscriptions {
   const { engine, format, clients, metrics } = options;
+  let open = 0;
   return {
     async serve(response, prepared, call, routed) {
+      if (open >= options.maxConnections) throw new PenstockError('LIMIT_EXCEEDED', 'too many connections');
       const events = openEventStream(response, { ...options, onSlow: () => metrics.slowClosed.inc() });
       if ('refused' in prepared) return events.finish({ errors: format(prepared.refused, call.traceparent) });
       if (prepared.type !== 'subscription') return events.finish(await engine.execute(prepared, call));
@@ -38,6 +41,7 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
       const { userKey, expiresAtMs } = call.caller;
       const state: { ending: 'complete' | 'break off' | 'expired' } = { ending: 'complete' };
       let close: () => void = () => {};
+      open++;
       metrics.connections.inc();
       const departures = [
         clients.add({ partition: options.partitionOf(userKey), routed, moveOn: () => end('break off') }),
@@ -54,6 +58,7 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
       } catch (error) {
         events.finish({ errors: format(error, call.traceparent) });
       } finally {
+        open--;
         metrics.connections.dec();
         for (const undo of departures) undo();
       }

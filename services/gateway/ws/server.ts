@@ -27,6 +27,7 @@ export interface WebSocketOptions {
   bufferBytes: number;
   slowTimeoutMs: number;
   maxOperations: number;
+  maxConnections: number;
 }
 
 export interface WebSockets {
@@ -79,6 +80,9 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
 
   return {
     accept(request, wire, head, route) {
+      if (server.clients.size >= options.maxConnections) {
+        return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many connections');
+      }
       server.handleUpgrade(request, wire, head, socket => serve(socket, wire, request, route));
     },
   };

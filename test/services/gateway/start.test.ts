@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import { openEvents } from '../../support/events.ts';
 import { type GatewayLab, openGatewayLab, type TestGateway, testSchema, userIn } from '../../support/gateway.ts';
 import { openRawSocket } from '../../support/raw-socket.ts';
 import { kafkaAddress } from '../../support/scratch-kafka.ts';
@@ -137,4 +138,21 @@ test('SIGTERM before Kafka has answered ends it with 0', async () => {
   await until('it misses Kafka', async () => (await reasons(gateway)).kafka);
   assert.equal(await gateway.stop(), 0);
   nowhere.close();
+});
+
+test('beyond its limit of connections a WebSocket is closed with 1013, and an event stream refused', async () => {
+  const gateway = await lab.gateway({ env: { PENSTOCK_GATEWAY_MAX_CONNECTIONS: '2' } });
+  const token = await lab.accessToken(userIn(0));
+  const sockets = await Promise.all([openRawSocket(gateway.wsUrl), openRawSocket(gateway.wsUrl)]);
+  await Promise.all(sockets.map(socket => socket.greet(token)));
+  const third = await openRawSocket(gateway.wsUrl);
+  assert.equal((await third.closed()).code, 1013);
+  const query = { query: 'subscription { notes { n } }' };
+  const streams = [await openEvents(gateway.url, token, query), await openEvents(gateway.url, token, query)];
+  const refused = await gateway.post(token, query, { accept: 'text/event-stream' });
+  assert.equal(refused.status, 429);
+  assert.match(await refused.text(), /LIMIT_EXCEEDED/);
+  for (const stream of streams) stream.close();
+  for (const { socket } of sockets) socket.terminate();
+  assert.equal(await gateway.stop(), 0);
 });
