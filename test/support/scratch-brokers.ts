@@ -65,7 +65,7 @@ export async function startScratchBrokers(count: 1 | 3, options: { tls?: boolean
   for (const { id } of nodes) start(id);
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
   try {
-    await until('all brokers are in the cluster', () => areUp(addresses, tls?.caFile), 60_000);
+    await until('all brokers are in the cluster', () => areUp(addresses, tls?.caFile), 180_000);
   } catch (error) {
     await close();
     throw error;

@@ -69,7 +69,7 @@ async function startTraffic(partitions: number): Promise<Traffic> {
       const marks = sent.map(({ length }) => length + records);
       const reached = (lists: readonly (readonly unknown[])[]) =>
         marks.every((mark, partition) => (lists[partition]?.length ?? 0) >= mark);
-      return until(awaited, () => reached(offsets) && reached(read), 90_000).then(() => undefined);
+      return until(awaited, () => reached(offsets) && reached(read), 120_000).then(() => undefined);
     },
     async stop() {
       clearInterval(ticker);
@@ -119,7 +119,7 @@ test('a broker stands still for longer than its session: nothing is lost, nothin
 
 async function allAreBack(): Promise<void> {
   const cluster = kafka.connection.openCluster('test');
-  await until('all brokers are back', async () => (await cluster.refresh([])).brokers.length === 3, 60_000);
+  await until('all brokers are back', async () => (await cluster.refresh([])).brokers.length === 3, 120_000);
   cluster.close();
 }
 
@@ -175,7 +175,7 @@ test('without any broker the member is told in time that it lost; with them back
   for (const id of [1, 2, 3]) brokers.pause(id);
   await until('it is told', () => lost.length === 1);
   for (const id of [1, 2, 3]) brokers.resume(id);
-  await until('it is assigned again', () => assignments.length > 1, 60_000);
+  await until('it is assigned again', () => assignments.length > 1, 120_000);
   await group.heartbeat();
   await group.close();
 });
