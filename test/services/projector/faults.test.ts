@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, connect as netConnect, type Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { AppPlan } from '../../../lib/app/index.ts';
-import { type KafkaRecord, murmur2 } from '../../../lib/kafka/index.ts';
+import { type KafkaRecord, murmur2, openLanes } from '../../../lib/kafka/index.ts';
 import { VersionCache } from '../../../lib/views/index.ts';
 import { applyBatch, liveTarget } from '../../../services/projector/batch.ts';
 import { claimPositions } from '../../../services/projector/positions.ts';
@@ -11,7 +11,8 @@ import { readRecord } from '../../../services/projector/reading.ts';
 import { openStore } from '../../../services/projector/store.ts';
 import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
-import { kafkaAddress } from '../../support/scratch-kafka.ts';
+import { startScratchBrokers } from '../../support/scratch-brokers.ts';
+import { kafkaAddress, openScratchKafka } from '../../support/scratch-kafka.ts';
 import { until } from '../../support/until.ts';
 import { recordOf } from '../../support/view-table.ts';
 import { type ProjectorProcess, spawnProjector } from './processes.ts';
@@ -269,6 +270,38 @@ test('PostgreSQL and Kafka may be absent at start, and PostgreSQL may go away: r
   assert.equal(await projector.exited, 0);
   await gate.close();
   await kafkaGate.close();
+});
+
+test('Kafka may go away for longer than a group session: a reason, and no restart', async t => {
+  const brokers = await startScratchBrokers(1);
+  const kafka = openScratchKafka(brokers.addresses);
+  const lanes = openLanes(kafka.connection, { bufferBytes: 1_048_576 });
+  t.after(async () => {
+    await lanes.close();
+    await kafka.close();
+    await brokers.close();
+  });
+  const topic = await kafka.topic(2);
+  const schema = things(topic, topic).replace(`"${topic}", "${topic}"`, `"${topic}"`);
+  const projector = await project(schema, {
+    PENSTOCK_KAFKA_BROKERS: brokers.addresses.join(),
+    PENSTOCK_KAFKA_PARTITIONS: '2',
+  });
+  const send = (id: string) => lanes.send({ topic, partition: 1 }, { key: 'k', value: JSON.stringify({ id }) });
+  const rows = async () => (await world.postgres.query('SELECT FROM views.thing__v1')).length;
+  await until('a table', async () => (await projector.readyz()).status === 200, 60_000);
+  await send('before');
+  await until('the first row', async () => (await rows()) === 1, 60_000);
+  await brokers.kill(1);
+  const reasonOf = async (part: string) => (await projector.readyz()).reasons[part];
+  await until('Kafka is named', async () => reasonOf('kafka'));
+  await until('the group session is over', async () => reasonOf('group'), 30_000);
+  brokers.start(1);
+  await until('ready again', async () => (await projector.readyz()).status === 200, 60_000);
+  await send('after');
+  await until('the second row', async () => (await rows()) === 2, 30_000);
+  projector.signal('SIGTERM');
+  assert.equal(await projector.exited, 0);
 });
 
 test('a topic that does not exist is refused at start, with its table', async () => {
