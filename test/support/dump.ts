@@ -24,9 +24,7 @@ export function testKafka(brokers: readonly string[], caFile?: string): kafkajs.
 }
 
 export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs = 60_000): Promise<DumpedRecord[]> {
-  const admin = kafka.admin();
-  await admin.connect();
-  const ends = await admin.fetchTopicOffsets(topic);
+  const ends = await endsOf(kafka, topic, timeoutMs);
   const missing = new Map(
     ends.filter(({ low, high }) => Number(high) > Number(low)).map(end => [end.partition, Number(end.high)]),
   );
@@ -37,10 +35,10 @@ export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs =
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     const deadline = Date.now() + timeoutMs;
+    let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve, reject) => {
-      const timer = setInterval(() => {
+      timer = setInterval(() => {
         if (Date.now() > deadline) {
-          clearInterval(timer);
           reject(new Error(`dump of ${topic}: partitions ${[...missing.keys()].join()} did not arrive`));
         }
       }, 200);
@@ -61,20 +59,37 @@ export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs =
               });
             }
             if (Number(batch.lastOffset()) + 1 >= (missing.get(batch.partition) ?? 0)) missing.delete(batch.partition);
-            if (missing.size === 0) {
-              clearInterval(timer);
-              resolve();
-            }
+            if (missing.size === 0) resolve();
           },
         })
         .catch(reject);
-    }).finally(() => consumer.disconnect());
-    await admin.deleteGroups([groupId]).catch(() => undefined);
+    }).finally(async () => {
+      clearInterval(timer);
+      await consumer.disconnect();
+    });
   }
-  await admin.disconnect();
   // A rejoin of the dumping group starts again at the beginning: keep one record an offset.
   const unique = new Map(records.map(record => [`${record.partition}/${record.offset}`, record]));
   return [...unique.values()].sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+}
+
+/** A topic that was created just now has no leaders yet; one that does not exist has no partitions. */
+async function endsOf(kafka: kafkajs.Kafka, topic: string, timeoutMs: number) {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      try {
+        return (await admin.listTopics()).includes(topic) ? await admin.fetchTopicOffsets(topic) : [];
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await new Promise(resolve => setTimeout(resolve, 100));
+      }
+    }
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 function jsonObject(value: Buffer | null): Record<string, unknown> | null {
