@@ -20,7 +20,10 @@ export interface KafkaRecord extends TopicPartition {
   headers: Headers;
 }
 
-/** Consecutive records of one partition, and where the next fetch goes on (control records and gaps skipped). */
+/**
+ * Consecutive records of one partition, and where the next fetch goes on (control records and gaps skipped). There may be
+ * none, when all that was there was skipped.
+ */
 export interface RecordBatch extends TopicPartition {
   records: readonly KafkaRecord[];
   nextOffset: number;
@@ -57,6 +60,7 @@ export interface Lanes {
   /**
    * Resolves with the offset once the broker's answer names this partition. Waits (backpressure) while more than
    * the budget is buffered. Retries what may be retried, in order; rejects with `TooLargeError` or `ProduceError`.
+   * What waits behind a record that is given up and has its key rejects too, `not-written`: a key never skips a record.
    */
   send(at: TopicPartition, record: OutgoingRecord): Promise<{ offset: number }>;
   /** Sends what is buffered, then closes. */
