@@ -61,18 +61,24 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     const { start } = request;
     if (start.kind === 'position') return resumeAt(request, start.position, acquired);
     await Promise.all([...acquired.values()].map(tail => tail.ready()));
-    const starts = new Map<number, FlowStart>();
-    const bounds = start.kind === 'earliest' ? await offsets.bounds(request.topic, request.partitions) : undefined;
-    for (const [partition, tail] of acquired) {
-      const at = { topic: request.topic, partition };
-      let point: Point | undefined;
-      if (start.kind === 'earliest') point = earliestPoint(bounds?.get(partition));
-      if (start.kind === 'time') {
-        point = { offset: (await topics.offsetAt(at, start.timestampMs)) - 1, timestampMs: -1 };
-      }
-      starts.set(partition, { tail, point, check: false });
+    const points = await firstPoints(request);
+    return new Map(
+      [...acquired].map(([partition, tail]) => [partition, { tail, point: points.get(partition), check: false }]),
+    );
+  }
+
+  /** Where `earliest` and a time are; nothing for `now`, which is wherever a tail is. */
+  async function firstPoints({ topic, partitions, start }: StreamRequest): Promise<ReadonlyMap<number, Point>> {
+    if (start.kind === 'earliest') {
+      const bounds = await offsets.bounds(topic, partitions);
+      return new Map(partitions.map(partition => [partition, earliestPoint(bounds.get(partition))]));
     }
-    return starts;
+    if (start.kind !== 'time') return new Map();
+    const found = partitions.map(async (partition): Promise<[number, Point]> => {
+      const offset = await topics.offsetAt({ topic, partition }, start.timestampMs);
+      return [partition, { offset: offset - 1, timestampMs: -1 }];
+    });
+    return new Map(await Promise.all(found));
   }
 
   async function resumeAt(
