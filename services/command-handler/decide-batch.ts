@@ -1,4 +1,5 @@
 import type { AppPlan, Command, CommandApp, Decision } from '../../lib/app/index.ts';
+import { isUserKey } from './intake.ts';
 import type { CommandIntake } from './types.ts';
 
 /** A row of the outbox before its key is locked: `nth` of the rows that this batch adds to its key, from 1. */
@@ -78,6 +79,7 @@ export function decideBatch<State, Change>(
   const repeats: CommandName[] = [];
   const outcomes: Outcome[] = [];
   const here = new Set<string>();
+  const topics = new Set([...plan.topics.map(topic => topic.name), ...intakes.map(intake => intake.feedbackTopic)]);
 
   for (const intake of intakes) {
     const { command } = intake;
@@ -95,6 +97,7 @@ export function decideBatch<State, Change>(
       decision =
         refusal === undefined ? app.decide(state, command, { nowMs, uuid, plan }) : rejected(app, command, refusal);
       planned = plannedOf(intake, decision);
+      if (refusal === undefined) for (const each of planned) assertPublishable(each, topics);
     } catch (cause) {
       return { key: command.userKey, commandId: command.id, reason: 'internal error', cause };
     }
@@ -130,6 +133,12 @@ interface Planned {
   topic: string;
   value: string;
   isFeedback: boolean;
+}
+
+/** A record for a topic that is not there, or for no possible key, would wait in the outbox for ever. */
+function assertPublishable({ key, topic }: Planned, topics: ReadonlySet<string>): void {
+  if (!topics.has(topic)) throw new Error(`an event is for topic ${topic}, which the schema does not name`);
+  if (!isUserKey(key)) throw new Error(`an event for topic ${topic} has a key that cannot be a user key`);
 }
 
 /** Events first: whoever has the verdict may look for what it did. */

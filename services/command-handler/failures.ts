@@ -19,19 +19,26 @@ export class AppFaultError extends Error {
 }
 
 /**
- * What a failed transaction calls for. `again`: the same once more (deadlock, a race for a unique key). `data`: it will
- * fail each time because of what is in it. `lost`: the connection or the server; whether it was committed is unknown.
+ * What a failed transaction calls for. `again`: the same once more, it was another transaction's fault (a deadlock).
+ * `conflict`: once more, too, as a race for a unique key; but if it stays, it is the data. `data`: it will fail each time
+ * because of what is in it. `lost`: the connection or the server; whether it was committed is unknown.
  */
-export type FailureKind = 'again' | 'data' | 'lost';
+export type FailureKind = 'again' | 'conflict' | 'data' | 'lost';
 
-/** deadlock_detected, serialization_failure, unique_violation, lock_not_available. */
-const again = new Set(['40P01', '40001', '23505', '55P03']);
+/** deadlock_detected, serialization_failure, lock_not_available. */
+const again = new Set(['40P01', '40001', '55P03']);
+const uniqueViolation = '23505';
+/** Data exceptions, broken constraints, values beyond a limit of PostgreSQL. */
+const ofData = ['22', '23', '54'];
+/** What an app raises itself. */
+const raised = 'P0001';
 
 export function failureKindOf(error: unknown): FailureKind {
   if (error instanceof AppFaultError) return 'data';
   const code = error instanceof pg.DatabaseError ? error.code : undefined;
   if (code === undefined) return 'lost';
   if (again.has(code)) return 'again';
-  // Data exceptions, broken constraints, and what an app raises itself. A missing table is an operator's matter: it waits.
-  return code.startsWith('22') || code.startsWith('23') || code === 'P0001' ? 'data' : 'lost';
+  if (code === uniqueViolation) return 'conflict';
+  // A missing table, say, is an operator's matter: it waits.
+  return code === raised || ofData.some(category => code.startsWith(category)) ? 'data' : 'lost';
 }

@@ -6,9 +6,9 @@ import { uuidV5 } from './uuid-v5.ts';
 
 /** Names a command that came without an id by its place in the log, so that a repeated read means the same command. */
 const namespace = '2d1f6f3e-6f0c-5c3a-9a51-4a8f0f0b7c11';
-/** Longest user key and command id that are taken, UTF-16 units: both are columns of an index. */
-const maxKeyLength = 1_000;
-const maxIdLength = 200;
+/** Longest user key and command id that are taken, bytes: together they must fit into an entry of an index (2,704). */
+const maxKeyBytes = 1_024;
+const maxIdBytes = 256;
 
 export type Sort = (record: KafkaRecord) => Intake;
 
@@ -74,12 +74,12 @@ export function sizeOf(record: KafkaRecord): number {
 function userKeyOf({ key }: KafkaRecord): string | undefined {
   if (key === null || key.length === 0 || !isUtf8(key)) return undefined;
   const text = key.toString('utf8');
-  return isStorable(text, maxKeyLength) ? text : undefined;
+  return isUserKey(text) ? text : undefined;
 }
 
 function commandIdOf(record: KafkaRecord): string {
   const id = headerText(record.headers, 'ce_id');
-  if (id !== undefined && isStorable(id, maxIdLength)) return id;
+  if (id !== undefined && isStorable(id, maxIdBytes)) return id;
   return uuidV5(namespace, `${record.topic}/${record.partition}/${record.offset}`);
 }
 
@@ -91,8 +91,13 @@ function traceOf(record: KafkaRecord): string | undefined {
   return trace !== undefined && traceparent.test(trace) ? trace : undefined;
 }
 
-function isStorable(text: string, maxLength: number): boolean {
-  return text.length > 0 && text.length <= maxLength && !text.includes('\u0000') && text.isWellFormed();
+/** Whether a text can be the key of a record and of the tables. */
+export function isUserKey(text: string): boolean {
+  return isStorable(text, maxKeyBytes);
+}
+
+function isStorable(text: string, maxBytes: number): boolean {
+  return text.length > 0 && Buffer.byteLength(text) <= maxBytes && !text.includes('\u0000') && text.isWellFormed();
 }
 
 function jsonOf(value: Buffer | null): unknown {

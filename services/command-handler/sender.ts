@@ -24,6 +24,9 @@ export interface Sender {
   oldestMs(): number;
 }
 
+/** How many of them are remembered; one that is forgotten is refused once more. */
+const mostTooLarge = 10_000;
+
 /** Rows of the outbox → lanes. Rows that Kafka will never take for their size are sent as stubs. */
 export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, onGivenUp }: SenderOptions): Sender {
   const underWay = new Map<OutboxRow, { sinceMs: number; sizeBytes: number }>();
@@ -72,6 +75,7 @@ export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, on
     const place = { topic: row.topic, partition: row.partition, sequence: row.sequence };
     if (error instanceof TooLargeError) {
       log.error({ ...place, reason: messageOf(error) }, 'an event is too large for its topic: a stub takes its place');
+      if (tooLarge.size >= mostTooLarge) tooLarge.clear();
       tooLarge.set(nameOf(row), (tooLarge.get(nameOf(row)) ?? 0) + 1);
       onGivenUp(row, 'at once');
       return;

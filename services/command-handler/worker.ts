@@ -90,12 +90,12 @@ export function startWorker(options: WorkerOptions): Worker {
     for (let attempt = 1; ; attempt++) {
       const failure = await tryOnce(batch);
       if (failure === undefined || failure === 'fenced' || failure === 'lost') return failure;
-      if (failure === 'again' && attempt < mostAttempts && !ending.signal.aborted) {
+      if (failure !== 'data' && attempt < mostAttempts && !ending.signal.aborted) {
         await pause(attempt * attempt * Math.random() * 4, ending.signal);
         continue;
       }
       const halves = splitBatch(batch);
-      if (halves === undefined) return settleAlone(batch);
+      if (halves === undefined) return failure === 'again' ? 'lost' : settleAlone(batch);
       return (await settle(halves[0])) ?? settle(halves[1]);
     }
   }

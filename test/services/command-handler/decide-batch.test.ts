@@ -26,7 +26,11 @@ const counting: Pick<CommandApp<{ count: number }, number>, 'decide' | 'reject'>
       feedback: { commandId: command.id, count: state.count },
       verdict: 'accepted',
       changes: [state.count],
-      events: targets.map(key => ({ topic: 'events', key, value: { by: command.id, pad: command.arguments.pad } })),
+      events: targets.map(key => ({
+        topic: 'balance_changed',
+        key,
+        value: { by: command.id, pad: command.arguments.pad },
+      })),
     };
   },
   reject: (commandId, reason) => ({ commandId, reason }),
@@ -65,7 +69,13 @@ test('rows are numbered key by key in the order of decisions, events before the 
   );
   assert.deepEqual(
     rows.map(({ key, nth, topic, partition }) => `${key} ${nth} ${topic} ${partition}`),
-    ['bob 1 events 3', 'alice 1 events 5', 'alice 2 feedback 5', 'alice 3 events 5', 'bob 2 feedback 3'],
+    [
+      'bob 1 balance_changed 3',
+      'alice 1 balance_changed 5',
+      'alice 2 feedback 5',
+      'alice 3 balance_changed 5',
+      'bob 2 feedback 3',
+    ],
   );
   assert.deepEqual(
     [...counts],
@@ -130,6 +140,19 @@ test('a decision that throws asks for the batch to be decided again without it',
     again.rows.map(({ value }) => JSON.parse(value).reason ?? 'fine'),
     ['fine', 'internal error', 'fine'],
   );
+});
+
+test('a decision with an event that could never be published is refused', () => {
+  for (const target of ['', 'a\u0000b', 'x'.repeat(2_000)]) {
+    const answer = decide([intake('a', 'alice', { targets: [target] })]);
+    assert.ok('reason' in answer && answer.reason === 'internal error', JSON.stringify(target));
+  }
+  const decideElsewhere: typeof counting.decide = (state, command, context) => ({
+    ...counting.decide(state, command, context),
+    events: [{ topic: 'nowhere', key: 'bob', value: {} }],
+  });
+  const answer = decide([intake('a')], { app: { ...counting, decide: decideElsewhere } });
+  assert.ok('reason' in answer && /nowhere/.test(String(answer.cause)));
 });
 
 test('a decision with a value that no record can hold is refused as too large, counted in bytes', () => {

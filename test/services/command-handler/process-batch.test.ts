@@ -27,7 +27,7 @@ const notes: CommandApp<undefined, { id: string; text: string }> = {
   ],
   load: () => Promise.resolve(undefined),
   decide(_, { id, userKey, arguments: { tell, text } }) {
-    const events = ((tell ?? []) as string[]).map(key => ({ topic: 'told', key, value: { by: userKey } }));
+    const events = ((tell ?? []) as string[]).map(key => ({ topic: 'balance_changed', key, value: { by: userKey } }));
     return {
       feedback: { commandId: id, ok: true },
       verdict: 'accepted',
@@ -149,7 +149,7 @@ test('a batch leaves effect, verdict, outbox and position together', async () =>
     { key: '0-a', id, tell: ['1-b'], text: 'hi' },
     { key: '1-b', text: 'ho' },
   );
-  assert.deepEqual(own.map(said), ['1-b:1:told', '0-a:1:verdicts', '1-b:2:verdicts']);
+  assert.deepEqual(own.map(said), ['1-b:1:balance_changed', '0-a:1:verdicts', '1-b:2:verdicts']);
   assert.deepEqual(rest, []);
   assert.deepEqual(await texts(), ['hi', 'ho']);
   const [verdict] = await postgres.query<{ sequence: string; value: string }>(
@@ -245,10 +245,14 @@ test("rows that another handler wrote for an owner's key come back with the owne
   const [mine, theirs] = [await owner(0), await owner(1)];
   const { own } = await theirs.process({ key: '1-b', tell: ['0-a', '0-a'] });
   assert.deepEqual(publicationOf(theirs.outbox, await theirs.process()).rows, []);
-  assert.deepEqual(own.map(said), ['0-a:1:told', '0-a:2:told', '1-b:1:verdicts']);
+  assert.deepEqual(own.map(said), ['0-a:1:balance_changed', '0-a:2:balance_changed', '1-b:1:verdicts']);
   const written = await mine.process({ key: '0-a' });
-  assert.deepEqual(written.rest.map(said), ['0-a:1:told', '0-a:2:told']);
-  assert.deepEqual(publicationOf(mine.outbox, written).rows.map(said), ['0-a:1:told', '0-a:2:told', '0-a:3:verdicts']);
+  assert.deepEqual(written.rest.map(said), ['0-a:1:balance_changed', '0-a:2:balance_changed']);
+  assert.deepEqual(publicationOf(mine.outbox, written).rows.map(said), [
+    '0-a:1:balance_changed',
+    '0-a:2:balance_changed',
+    '0-a:3:verdicts',
+  ]);
   assert.deepEqual((await mine.process({ key: '0-a' })).rest, [], 'what memory knows does not come again');
 });
 
@@ -265,7 +269,7 @@ test('rows written while a transaction waits for the key are seen by it', async 
   await waitForLocks(2);
   await blocker.query('COMMIT');
   await first;
-  assert.deepEqual((await second).rest.map(said), ['0-a:2:told']);
+  assert.deepEqual((await second).rest.map(said), ['0-a:2:balance_changed']);
   await blocker.end();
 
   async function waitForLocks(count: number): Promise<void> {
@@ -286,7 +290,7 @@ test('a stored verdict is repeated under its old sequence number, behind whateve
   const repeated = await heir.process({ key: '0-a', id, text: 'other' });
   assert.deepEqual(repeated.outcomes, [{ type: 'say', verdict: 'repeated' }]);
   const { rows } = publicationOf(heir.outbox, repeated);
-  assert.deepEqual(rows.map(said), ['0-a:1:told', '0-a:2:verdicts', '0-a:3:verdicts']);
+  assert.deepEqual(rows.map(said), ['0-a:1:balance_changed', '0-a:2:verdicts', '0-a:3:verdicts']);
   assert.deepEqual(
     rows.map(({ repetition }) => repetition > 0),
     [false, false, true],
@@ -339,7 +343,7 @@ test('the same command in two partitions at once, as a foreign partitioner may p
         try {
           return (await handler.process({ key: '0-a', id, text: id, within })).outcomes[0]?.verdict ?? '';
         } catch (error) {
-          if (failureKindOf(error) !== 'again') throw error;
+          if (!['again', 'conflict'].includes(failureKindOf(error))) throw error;
         }
       }
     };
@@ -366,7 +370,7 @@ test('handlers that write for the same keys in every order leave sequences witho
             rows.push(...(await handler.process(...commands)).own.map(({ key, sequence }) => `${key} ${sequence}`));
             break;
           } catch (error) {
-            if (failureKindOf(error) !== 'again') throw error;
+            if (!['again', 'conflict'].includes(failureKindOf(error))) throw error;
           }
         }
       }
