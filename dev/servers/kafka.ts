@@ -96,7 +96,11 @@ export async function prepareKafka(cluster: KafkaCluster): Promise<void> {
 async function format(cluster: KafkaCluster, node: KafkaNode): Promise<void> {
   const args = ['format', '--cluster-id', cluster.clusterId, '--config', propertiesFile(cluster, node)];
   try {
-    await promisify(execFile)(javaCommand(), [...javaArguments(cluster), 'kafka.tools.StorageTool', ...args]);
+    await promisify(execFile)(javaCommand(), [
+      ...javaArguments(cluster.jarsFolder),
+      'kafka.tools.StorageTool',
+      ...args,
+    ]);
   } catch (error) {
     const said = (error as { stderr?: string }).stderr?.trim().split('\n').at(-1);
     throw new Trouble(`Kafka's folder could not be formatted: ${said || String(error)}`);
@@ -106,13 +110,20 @@ async function format(cluster: KafkaCluster, node: KafkaNode): Promise<void> {
 export function kafkaSpec(cluster: KafkaCluster, node: KafkaNode, env: NodeJS.ProcessEnv): ProcessSpec {
   return {
     command: javaCommand(),
-    args: [...javaArguments(cluster), 'kafka.Kafka', propertiesFile(cluster, node)],
+    args: [...javaArguments(cluster.jarsFolder), 'kafka.Kafka', propertiesFile(cluster, node)],
     env,
   };
 }
 
-function javaArguments(cluster: KafkaCluster): string[] {
-  return [...smallJvm, `-Dlog4j2.configurationFile=${log4j}`, '-cp', join(cluster.jarsFolder, '*')];
+/** The JVM's arguments before the class to run; the archive is used where it exists. */
+export function javaArguments(jarsFolder: string, archive = classArchive(jarsFolder)): string[] {
+  const shared = existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`] : [];
+  return [...smallJvm, ...shared, `-Dlog4j2.configurationFile=${log4j}`, '-cp', join(jarsFolder, '*')];
+}
+
+/** Where class-archive.ts leaves what makes the jars start faster. */
+export function classArchive(jarsFolder: string): string {
+  return `${jarsFolder}.jsa`;
 }
 
 function propertiesFile(cluster: KafkaCluster, node: KafkaNode): string {
