@@ -119,7 +119,7 @@ async function settled(
     60_000,
   );
   const ledger = await ledgerOf(postgres, users);
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 10_000;
   for (const { owner, balance } of ledger) {
     for (;;) {
       const answer = await users.get(owner)?.post('{ account { balance } }');
@@ -142,9 +142,10 @@ export async function runMutants(stack: Stack, seed: number): Promise<string[]> 
   const missed: string[] = [];
   for (const [index, [name, mutant]] of Object.entries(mutants).entries()) {
     const kills = mutant.resume === undefined ? 0 : 4;
+    const [commands, users] = kills > 0 ? [300, 12] : [100, 6];
     const result = await prove(stack, {
-      commands: 300,
-      users: 12,
+      commands,
+      users,
       kills,
       seed: seed + index,
       name: `${name}-${seed}`,
