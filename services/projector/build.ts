@@ -161,6 +161,7 @@ class Build {
     }
     await retireLive(queries, [this.#version.table]);
     await makeLive(queries, this.#version);
+    this.#report(goals);
     return true;
   }
 

@@ -218,6 +218,34 @@ test('a changed schema is built beside, and the view answers as before until it 
   await second.close();
 });
 
+test('a table that the schema gains is built from the beginning; one that it lost and gets back misses nothing', async () => {
+  const topic = await world.topic(1);
+  const one = world.plan(counters(topic));
+  const both = world.plan(
+    counters(topic)
+      .replace('type Query {', 'type Query { labels: [Label!]! @view(table: "label") @requiresRole(anyOf: ["all"])')
+      .concat(`type Label @table(name: "label", topics: ["${topic}"], id: ["name"]) { name: ID! }`),
+  );
+  const views = world.views(both);
+  const names = async () =>
+    ((await world.read(views, both, 'labels').catch(() => [])) as { name: string }[]).map(({ name }) => name).sort();
+  const first = await world.start(one);
+  await world.send(topic, 0, { key: 'k', json: { name: 'a', n: 1 } });
+  await world.caughtUp(topic);
+  await first.close();
+  const second = await world.start(both);
+  await until('the new table', async () => (await names()).join() === 'a');
+  await second.close();
+  const third = await world.start(one);
+  await world.send(topic, 0, { key: 'k', json: { name: 'b', n: 2 } });
+  await world.caughtUp(topic);
+  assert.deepEqual(await names(), []);
+  await third.close();
+  const fourth = await world.start(both);
+  await until('the table is back', async () => (await names()).join() === 'a,b');
+  await fourth.close();
+});
+
 test('a topic that was created again holds its partition up with a reason, until a rebuild puts the position right', async () => {
   const topic = await world.topic(1);
   const plan = world.plan(counters(topic));
