@@ -36,7 +36,7 @@ export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs =
     await consumer.subscribe({ topic, fromBeginning: true });
     const deadline = Date.now() + timeoutMs;
     let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve, reject) => {
+    const all = new Promise<void>((resolve, reject) => {
       timer = setInterval(() => {
         if (Date.now() > deadline) {
           reject(new Error(`dump of ${topic}: partitions ${[...missing.keys()].join()} did not arrive`));
@@ -63,10 +63,13 @@ export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs =
           },
         })
         .catch(reject);
-    }).finally(async () => {
+    });
+    try {
+      await all;
+    } finally {
       clearInterval(timer);
       await consumer.disconnect();
-    });
+    }
   }
   // A rejoin of the dumping group starts again at the beginning: keep one record an offset.
   const unique = new Map(records.map(record => [`${record.partition}/${record.offset}`, record]));
