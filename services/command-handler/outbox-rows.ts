@@ -36,12 +36,7 @@ export async function remove(client: pg.ClientBase | pg.Pool, rows: readonly Row
     text: `DELETE FROM penstock.outbox AS stored
       USING unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[]) AS gone(partition, user_key, sequence, repetition)
       WHERE stored.partition = gone.partition AND stored.user_key = gone.user_key AND stored.sequence = gone.sequence AND stored.repetition = gone.repetition`,
-    values: [
-      rows.map(({ partition }) => partition),
-      rows.map(({ key }) => key),
-      rows.map(({ sequence }) => sequence),
-      rows.map(({ repetition }) => repetition),
-    ],
+    values: [...placesOf(rows)],
   });
 }
 
@@ -112,4 +107,14 @@ export function rowOf(row: StoredRow): OutboxRow {
     traceparent: traceparent ?? undefined,
     appendedMs: undefined,
   };
+}
+
+/** Columns of places: partitions, keys, sequences, repetitions. */
+export function placesOf(rows: readonly RowPlace[]): readonly [number[], string[], number[], number[]] {
+  return [
+    rows.map(({ partition }) => partition),
+    rows.map(({ key }) => key),
+    rows.map(({ sequence }) => sequence),
+    rows.map(({ repetition }) => repetition),
+  ];
 }

@@ -12,10 +12,10 @@ import {
 } from './decide-batch.ts';
 import { AppFaultError, FencedError } from './failures.ts';
 import type { KeyPlace, Outbox } from './outbox.ts';
-import { announce, type Piece, remove } from './outbox-rows.ts';
+import { announce, type Piece } from './outbox-rows.ts';
 import { allOf, isOfPostgres, queriesOf, together } from './postgres.ts';
 import { tenuresOf, type Written } from './publication.ts';
-import { fence, lookUp, repeat, reserve, rest, write } from './statements.ts';
+import { open, record, repeat, rest } from './statements.ts';
 import type { CommandIntake, OutboxRow, RowPlace } from './types.ts';
 
 export interface Processing<State, Change> {
@@ -75,16 +75,15 @@ async function attempt<State, Change>(
   let clean = false;
   try {
     const decidable = intakes.filter(({ refusal }) => refusal === undefined).map(({ command }) => command);
-    const [, fenced, known, state] = await together(client, () =>
+    const [, { moved, decided: known }, state] = await together(client, () =>
       allOf([
         client.query('BEGIN'),
-        fence(client, batch),
-        lookUp(client, namesOf(intakes)),
+        open(client, batch, namesOf(intakes)),
         inApp('load', () => app.load(queriesOf(client), decidable)),
       ]),
     );
     const lost = batch.filter(
-      ({ topic, partition }) => !fenced.some(at => at.topic === topic && at.partition === partition),
+      ({ topic, partition }) => !moved.some(at => at.topic === topic && at.partition === partition),
     );
     if (lost.length > 0) {
       await client.query('ROLLBACK');
@@ -141,15 +140,14 @@ async function writeDecided<State, Change>(
     );
   const sent = together(client, () => {
     const saving = changes.length > 0 ? inApp('save', () => app.save(queriesOf(client), changes)) : nothing;
-    const reserving = counts.size > 0 ? reserve(client, counts) : Promise.resolve(new Map<string, number>());
-    const writing = rows.length > 0 ? write(client, rows, counts, isForeign) : nothing;
-    const removing = acknowledged.length > 0 ? remove(client, acknowledged) : nothing;
+    const recording =
+      rows.length > 0 || acknowledged.length > 0 ? record(client, rows, counts, isForeign, acknowledged) : noNumbers;
     const announcing = foreign.length > 0 ? announce(client, foreign) : nothing;
     const reading = repeats.length > 0 ? undefined : readRest();
-    return { reserving, reading, all: allOf([saving, reserving, writing, removing, announcing, reading ?? nothing]) };
+    return { recording, reading, all: allOf([saving, recording, announcing, reading ?? nothing]) };
   });
   await sent.all;
-  const last = await sent.reserving;
+  const last = await sent.recording;
   const repeated = repeats.length > 0 ? await repeat(client, unique(repeats), partitionOf, isForeign) : [];
   const left = await (sent.reading ?? readRest());
   const { command } = await client.query('COMMIT');
@@ -163,6 +161,7 @@ async function writeDecided<State, Change>(
 }
 
 const nothing = Promise.resolve();
+const noNumbers = Promise.resolve(new Map<string, number>());
 
 async function inApp<T>(doing: string, call: () => Promise<T>): Promise<T> {
   try {

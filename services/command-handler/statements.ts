@@ -1,90 +1,105 @@
 import type pg from 'pg';
 import type { CommandName, PlannedRow } from './decide-batch.ts';
-import { columns, type Limit, type Piece, pieceOf, rowOf, type StoredRow, within } from './outbox-rows.ts';
-import type { OutboxRow, Span } from './types.ts';
+import { columns, type Limit, type Piece, pieceOf, placesOf, rowOf, type StoredRow, within } from './outbox-rows.ts';
+import type { OutboxRow, RowPlace, Span } from './types.ts';
 
 /** Named statements of a batch's transaction. All may be pipelined; each sees what is committed when it starts. */
 
-/** Moves the positions of partitions that are still claimed with this epoch and stand where the batch begins. */
-export async function fence(
+/** What a transaction finds when it begins. */
+export interface Opening {
+  /** Partitions whose claim holds and whose position was where the batch begins; it is moved to where the batch ends. */
+  moved: readonly { topic: string; partition: number }[];
+  /** Commands that have a verdict. */
+  decided: readonly CommandName[];
+}
+
+/**
+ * The fence, and the verdicts that are there already. One statement: had somebody else decided one of the commands while
+ * this waits for the positions, then those have moved on, and the fence shuts.
+ */
+export async function open(
   client: pg.ClientBase,
   spans: readonly Span[],
-): Promise<{ topic: string; partition: number }[]> {
-  const { rows } = await client.query({
-    name: 'penstock_fence',
+  names: readonly CommandName[],
+): Promise<Opening> {
+  const { rows } = await client.query<{ topic: string | null; partition: number; key: string; commandId: string }>({
+    name: 'penstock_open',
     text: `WITH wanted AS (
         SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
           AS wanted(topic, partition, epoch, from_offset, to_offset)
+      ), moved AS (
+        UPDATE penstock.command_positions AS stored SET position = wanted.to_offset FROM wanted
+        WHERE stored.topic = wanted.topic AND stored.partition = wanted.partition
+          AND stored.epoch = wanted.epoch AND stored.position = wanted.from_offset
+        RETURNING stored.topic, stored.partition
       )
-      UPDATE penstock.command_positions AS stored SET position = wanted.to_offset FROM wanted
-      WHERE stored.topic = wanted.topic AND stored.partition = wanted.partition
-        AND stored.epoch = wanted.epoch AND stored.position = wanted.from_offset
-      RETURNING stored.topic, stored.partition`,
+      SELECT topic, partition, NULL AS key, NULL AS "commandId" FROM moved
+      UNION ALL SELECT NULL, NULL, user_key, command_id FROM penstock.verdicts
+      JOIN unnest($6::text[], $7::text[]) AS named(user_key, command_id) USING (user_key, command_id)`,
     values: [
       spans.map(({ topic }) => topic),
       spans.map(({ partition }) => partition),
       spans.map(({ epoch }) => epoch),
       spans.map(({ fromOffset }) => fromOffset),
       spans.map(({ toOffset }) => toOffset),
+      names.map(({ key }) => key),
+      names.map(({ commandId }) => commandId),
     ],
   });
-  return rows;
+  const moved: { topic: string; partition: number }[] = [];
+  const decided: CommandName[] = [];
+  for (const { topic, partition, key, commandId } of rows) {
+    if (topic === null) decided.push({ key, commandId });
+    else moved.push({ topic, partition });
+  }
+  return { moved, decided };
 }
 
-/** Which of these commands have a verdict. */
-export async function lookUp(client: pg.ClientBase, names: readonly CommandName[]): Promise<CommandName[]> {
-  const { rows } = await client.query({
-    name: 'penstock_look_up',
-    text: `SELECT user_key AS key, command_id AS "commandId" FROM penstock.verdicts
-      JOIN unnest($1::text[], $2::text[]) AS wanted(user_key, command_id) USING (user_key, command_id)`,
-    values: [names.map(({ key }) => key), names.map(({ commandId }) => commandId)],
-  });
-  return rows;
-}
-
-/** Locks the keys in order and takes sequence numbers for their new rows. Returns each key's last number. */
-export async function reserve(
-  client: pg.ClientBase,
-  counts: ReadonlyMap<string, number>,
-): Promise<Map<string, number>> {
-  const { rows } = await client.query<{ key: string; last: number }>({
-    name: 'penstock_reserve',
-    text: `INSERT INTO penstock.key_sequences AS stored (user_key, sequence)
-      SELECT user_key, count FROM unnest($1::text[], $2::bigint[]) AS wanted(user_key, count)
-      ORDER BY user_key COLLATE "C"
-      ON CONFLICT (user_key) DO UPDATE SET sequence = stored.sequence + excluded.sequence
-      RETURNING user_key AS key, sequence::float8 AS last`,
-    values: [[...counts.keys()], [...counts.values()]],
-  });
-  return new Map(rows.map(({ key, last }) => [key, last]));
-}
-
-/** Writes outbox and verdicts with the numbers that {@link reserve} has taken; its answer need not be awaited. */
-export async function write(
+/**
+ * Locks the keys in order, takes sequence numbers for their new rows, writes outbox and verdicts with them, and deletes
+ * acknowledged rows. Returns each key's last number.
+ */
+export async function record(
   client: pg.ClientBase,
   rows: readonly PlannedRow[],
   counts: ReadonlyMap<string, number>,
   isForeign: (partition: number) => boolean,
-): Promise<void> {
-  await client.query({
-    name: 'penstock_write',
-    text: `WITH written AS MATERIALIZED (
+  acknowledged: readonly RowPlace[],
+): Promise<Map<string, number>> {
+  const { rows: reserved } = await client.query<{ key: string; last: number }>({
+    name: 'penstock_record',
+    text: `WITH reserved AS (
+        INSERT INTO penstock.key_sequences AS stored (user_key, sequence)
+        SELECT user_key, count FROM unnest($1::text[], $2::bigint[]) AS wanted(user_key, count)
+        ORDER BY user_key COLLATE "C"
+        ON CONFLICT (user_key) DO UPDATE SET sequence = stored.sequence + excluded.sequence
+        RETURNING user_key, sequence
+      ), written AS MATERIALIZED (
         SELECT written.*, reserved.sequence - written.back AS sequence
-        FROM unnest($1::text[], $2::bigint[], $3::int[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::bigint[], $10::text[])
+        FROM unnest($3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::text[], $8::text[], $9::text[], $10::text[],
+            $11::bigint[], $12::text[])
           AS written(user_key, back, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
-        JOIN penstock.key_sequences AS reserved USING (user_key)
+        JOIN reserved USING (user_key)
       ), verdicts AS (
         INSERT INTO penstock.verdicts
           (user_key, command_id, sequence, topic, event_id, traceparent, time_ms, value)
         SELECT user_key, command_id, sequence, topic, event_id, traceparent, time_ms, value
         FROM written WHERE command_id IS NOT NULL
+      ), outbox AS (
+        INSERT INTO penstock.outbox
+          (user_key, sequence, repetition, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
+        SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
+        FROM written
+      ), gone AS (
+        DELETE FROM penstock.outbox AS stored
+        USING unnest($13::int[], $14::text[], $15::bigint[], $16::bigint[]) AS gone(partition, user_key, sequence, repetition)
+        WHERE stored.partition = gone.partition AND stored.user_key = gone.user_key AND stored.sequence = gone.sequence
+          AND stored.repetition = gone.repetition
       )
-      INSERT INTO penstock.outbox
-        (user_key, sequence, repetition, partition, announced, topic, event_id, command_id, traceparent, time_ms, value)
-      SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
-      FROM written`,
+      SELECT user_key AS key, sequence::float8 AS last FROM reserved`,
     values: [
+      [...counts.keys()],
+      [...counts.values()],
       rows.map(({ key }) => key),
       rows.map(({ key, nth }) => (counts.get(key) ?? 0) - nth),
       rows.map(({ partition }) => partition),
@@ -95,8 +110,10 @@ export async function write(
       rows.map(({ traceparent }) => traceparent),
       rows.map(({ timeMs }) => timeMs),
       rows.map(({ value }) => value),
+      ...placesOf(acknowledged),
     ],
   });
+  return new Map(reserved.map(({ key, last }) => [key, last]));
 }
 
 /** Puts stored verdicts into the outbox once more, under their original sequence numbers. */
@@ -138,7 +155,7 @@ export interface Beyond {
 
 /**
  * Remaining rows of these keys that neither memory knows nor this transaction has written, as far as the limit goes.
- * Must be a statement of its own behind {@link reserve}: only then does it see all that was committed before the keys
+ * Must be a statement of its own behind {@link record}: only then does it see all that was committed before the keys
  * were locked.
  */
 export async function rest(client: pg.ClientBase, keys: readonly Beyond[], limit: Limit): Promise<Piece> {
