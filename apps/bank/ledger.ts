@@ -56,7 +56,7 @@ export async function load(queries: LedgerQueries, commands: readonly Command[])
   if (ibans.size === 0 && openers.size === 0) return ledger;
   const accounts = await queries.query<Account>(
     `SELECT iban, owner, token, balance_cents::float8 AS "balanceCents" FROM bank.accounts
-     WHERE iban = ANY($1::text[]) OR owner = ANY($2::text[]) ORDER BY iban FOR NO KEY UPDATE`,
+     WHERE iban = ANY($1::text[]) OR owner = ANY($2::text[]) ORDER BY iban COLLATE "C" FOR NO KEY UPDATE`,
     [[...ibans], [...openers]],
   );
   for (const account of accounts) addAccount(ledger, account);
@@ -97,8 +97,11 @@ export async function save(queries: LedgerQueries, changes: readonly Change[]): 
   if (balances.size > 0) {
     writes.push(
       queries.query(
+        // By place: as a join it is planned for the few accounts of the first day, and then reads all of them each time.
         `UPDATE bank.accounts AS account SET balance_cents = new.cents
-         FROM unnest($1::text[], $2::bigint[]) AS new(iban, cents) WHERE account.iban = new.iban`,
+         FROM unnest($1::text[], $2::bigint[]) AS new(iban, cents)
+         CROSS JOIN LATERAL (SELECT ctid FROM bank.accounts AS found WHERE found.iban = new.iban OFFSET 0) AS place
+         WHERE account.ctid = place.ctid`,
         [[...balances.keys()], [...balances.values()]],
       ),
     );

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { bigintegers, integers, texts } from './binary-arrays.ts';
 import type { OutboxRow, RowPlace } from './types.ts';
 
 /** How much is read of the outbox at a time. */
@@ -30,14 +31,26 @@ export function pieceOf(rows: readonly (StoredRow & { beforeBytes?: number })[],
 }
 
 /** Deletes rows that are in the log, and only in the incarnation that is. */
-export async function remove(client: pg.ClientBase | pg.Pool, rows: readonly RowPlace[]): Promise<void> {
-  await client.query({
-    name: 'penstock_remove',
-    text: `DELETE FROM penstock.outbox AS stored
-      USING unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[]) AS gone(partition, user_key, sequence, repetition)
-      WHERE stored.partition = gone.partition AND stored.user_key = gone.user_key AND stored.sequence = gone.sequence AND stored.repetition = gone.repetition`,
-    values: [...placesOf(rows)],
-  });
+export async function remove(pool: pg.Pool, rows: readonly RowPlace[]): Promise<void> {
+  await pool.query({ name: 'penstock_remove', text: removal(1), values: [...placesOf(rows)] });
+}
+
+/**
+ * The delete as SQL, its parameters ({@link placesOf}) from this number on. A row that was changed since it was looked up
+ * is another incarnation: the condition on `repetition` is checked again on its new version.
+ */
+export function removal(first: number): string {
+  const [partitions, keys, sequences, repetitions] = [first, first + 1, first + 2, first + 3];
+  return `DELETE FROM penstock.outbox AS stored WHERE stored.repetition = ANY($${repetitions}::bigint[])
+    AND stored.ctid = ANY(ARRAY(
+      SELECT found.ctid FROM unnest($${partitions}::int[], $${keys}::text[], $${sequences}::bigint[], $${repetitions}::bigint[])
+        AS gone(partition, user_key, sequence, repetition)
+      CROSS JOIN LATERAL (
+        SELECT each.ctid FROM penstock.outbox AS each
+        WHERE each.partition = gone.partition AND each.user_key = gone.user_key AND each.sequence = gone.sequence
+          AND each.repetition = gone.repetition OFFSET 0
+      ) AS found
+    ))`;
 }
 
 /** Which keys' rows a select of what is left is about. */
@@ -62,13 +75,16 @@ export async function remaining(
   const { rows } = await client.query<StoredRow>({
     name: `penstock_remaining_${scope}`,
     text: within(
-      `SELECT stored.* FROM penstock.outbox AS stored
-      WHERE (stored.partition, stored.user_key) IN (
-        SELECT hint.partition, hint.user_key FROM penstock.outbox AS hint WHERE hint.partition = ANY($1::int[]) ${scopes[scope]}
-      ) ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $2`,
+      `SELECT stored.* FROM (
+        SELECT DISTINCT hint.partition, hint.user_key FROM penstock.outbox AS hint
+        WHERE hint.partition = ANY($1::int[]) ${scopes[scope]}
+      ) AS wanted CROSS JOIN LATERAL (
+        SELECT * FROM penstock.outbox AS each
+        WHERE each.partition = wanted.partition AND each.user_key = wanted.user_key OFFSET 0
+      ) AS stored ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $2`,
       '$3',
     ),
-    values: [partitions, limit.rows, limit.bytes],
+    values: [integers(partitions), limit.rows, limit.bytes],
   });
   return pieceOf(rows, limit);
 }
@@ -110,11 +126,11 @@ export function rowOf(row: StoredRow): OutboxRow {
 }
 
 /** Columns of places: partitions, keys, sequences, repetitions. */
-export function placesOf(rows: readonly RowPlace[]): readonly [number[], string[], number[], number[]] {
+export function placesOf(rows: readonly RowPlace[]): readonly Buffer[] {
   return [
-    rows.map(({ partition }) => partition),
-    rows.map(({ key }) => key),
-    rows.map(({ sequence }) => sequence),
-    rows.map(({ repetition }) => repetition),
+    integers(rows.map(({ partition }) => partition)),
+    texts(rows.map(({ key }) => key)),
+    bigintegers(rows.map(({ sequence }) => sequence)),
+    bigintegers(rows.map(({ repetition }) => repetition)),
   ];
 }

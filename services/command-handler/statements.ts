@@ -1,6 +1,17 @@
 import type pg from 'pg';
+import { bigintegers, booleans, integers, texts } from './binary-arrays.ts';
 import type { CommandName, PlannedRow } from './decide-batch.ts';
-import { columns, type Limit, type Piece, pieceOf, placesOf, rowOf, type StoredRow, within } from './outbox-rows.ts';
+import {
+  columns,
+  type Limit,
+  type Piece,
+  pieceOf,
+  placesOf,
+  removal,
+  rowOf,
+  type StoredRow,
+  within,
+} from './outbox-rows.ts';
 import type { OutboxRow, RowPlace, Span } from './types.ts';
 
 /** Named statements of a batch's transaction. All may be pipelined; each sees what is committed when it starts. */
@@ -34,16 +45,19 @@ export async function open(
         RETURNING stored.topic, stored.partition
       )
       SELECT topic, partition, NULL AS key, NULL AS "commandId" FROM moved
-      UNION ALL SELECT NULL, NULL, user_key, command_id FROM penstock.verdicts
-      JOIN unnest($6::text[], $7::text[]) AS named(user_key, command_id) USING (user_key, command_id)`,
+      UNION ALL SELECT NULL, NULL, named.user_key, named.command_id
+      FROM unnest($6::text[], $7::text[]) AS named(user_key, command_id) CROSS JOIN LATERAL (
+        SELECT FROM penstock.verdicts AS stored
+        WHERE stored.user_key = named.user_key AND stored.command_id = named.command_id OFFSET 0
+      ) AS found`,
     values: [
-      spans.map(({ topic }) => topic),
-      spans.map(({ partition }) => partition),
-      spans.map(({ epoch }) => epoch),
-      spans.map(({ fromOffset }) => fromOffset),
-      spans.map(({ toOffset }) => toOffset),
-      names.map(({ key }) => key),
-      names.map(({ commandId }) => commandId),
+      texts(spans.map(({ topic }) => topic)),
+      integers(spans.map(({ partition }) => partition)),
+      bigintegers(spans.map(({ epoch }) => epoch)),
+      bigintegers(spans.map(({ fromOffset }) => fromOffset)),
+      bigintegers(spans.map(({ toOffset }) => toOffset)),
+      texts(names.map(({ key }) => key)),
+      texts(names.map(({ commandId }) => commandId)),
     ],
   });
   const moved: { topic: string; partition: number }[] = [];
@@ -91,25 +105,22 @@ export async function record(
         SELECT user_key, sequence, 0, partition, announced, topic, event_id, command_id, traceparent, time_ms, value
         FROM written
       ), gone AS (
-        DELETE FROM penstock.outbox AS stored
-        USING unnest($13::int[], $14::text[], $15::bigint[], $16::bigint[]) AS gone(partition, user_key, sequence, repetition)
-        WHERE stored.partition = gone.partition AND stored.user_key = gone.user_key AND stored.sequence = gone.sequence
-          AND stored.repetition = gone.repetition
+        ${removal(13)}
       )
       SELECT user_key AS key, sequence::float8 AS last FROM reserved`,
     values: [
-      [...counts.keys()],
-      [...counts.values()],
-      rows.map(({ key }) => key),
-      rows.map(({ key, nth }) => (counts.get(key) ?? 0) - nth),
-      rows.map(({ partition }) => partition),
-      rows.map(({ partition }) => isForeign(partition)),
-      rows.map(({ topic }) => topic),
-      rows.map(({ eventId }) => eventId),
-      rows.map(({ commandId }) => commandId),
-      rows.map(({ traceparent }) => traceparent),
-      rows.map(({ timeMs }) => timeMs),
-      rows.map(({ value }) => value),
+      texts([...counts.keys()]),
+      bigintegers([...counts.values()]),
+      texts(rows.map(({ key }) => key)),
+      bigintegers(rows.map(({ key, nth }) => (counts.get(key) ?? 0) - nth)),
+      integers(rows.map(({ partition }) => partition)),
+      booleans(rows.map(({ partition }) => isForeign(partition))),
+      texts(rows.map(({ topic }) => topic)),
+      texts(rows.map(({ eventId }) => eventId)),
+      texts(rows.map(({ commandId }) => commandId)),
+      texts(rows.map(({ traceparent }) => traceparent)),
+      bigintegers(rows.map(({ timeMs }) => timeMs)),
+      texts(rows.map(({ value }) => value)),
       ...placesOf(acknowledged),
     ],
   });
@@ -131,16 +142,19 @@ export async function repeat(
       SELECT user_key, sequence, nextval('penstock.repetition'), wanted.partition, wanted.announced, topic, event_id,
         command_id, traceparent, time_ms, value
       FROM unnest($1::text[], $2::text[], $3::int[], $4::boolean[]) AS wanted(user_key, command_id, partition, announced)
-      JOIN penstock.verdicts USING (user_key, command_id)
+      CROSS JOIN LATERAL (
+        SELECT sequence, topic, event_id, traceparent, time_ms, value FROM penstock.verdicts AS stored
+        WHERE stored.user_key = wanted.user_key AND stored.command_id = wanted.command_id OFFSET 0
+      ) AS verdict
       ORDER BY user_key COLLATE "C", sequence
       ON CONFLICT (partition, user_key, sequence) DO UPDATE
         SET repetition = excluded.repetition, announced = stored.announced OR excluded.announced
       RETURNING ${columns}`,
     values: [
-      names.map(({ key }) => key),
-      names.map(({ commandId }) => commandId),
-      partitions,
-      partitions.map(isForeign),
+      texts(names.map(({ key }) => key)),
+      texts(names.map(({ commandId }) => commandId)),
+      integers(partitions),
+      booleans(partitions.map(isForeign)),
     ],
   });
   return rows.map(rowOf);
@@ -163,16 +177,17 @@ export async function rest(client: pg.ClientBase, keys: readonly Beyond[], limit
     name: 'penstock_rest',
     text: within(
       `SELECT stored.* FROM unnest($1::int[], $2::text[], $3::bigint[]) AS wanted(partition, user_key, above)
-      JOIN penstock.outbox AS stored ON stored.partition = wanted.partition AND stored.user_key = wanted.user_key
-        AND stored.sequence > wanted.above
-      WHERE stored.xmin <> pg_current_xact_id()::xid
+      CROSS JOIN LATERAL (
+        SELECT each.*, each.xmin AS writer FROM penstock.outbox AS each
+        WHERE each.partition = wanted.partition AND each.user_key = wanted.user_key AND each.sequence > wanted.above OFFSET 0
+      ) AS stored WHERE stored.writer <> pg_current_xact_id()::xid
       ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $4`,
       '$5',
     ),
     values: [
-      keys.map(({ partition }) => partition),
-      keys.map(({ key }) => key),
-      keys.map(({ above }) => above),
+      integers(keys.map(({ partition }) => partition)),
+      texts(keys.map(({ key }) => key)),
+      bigintegers(keys.map(({ above }) => above)),
       limit.rows,
       limit.bytes,
     ],

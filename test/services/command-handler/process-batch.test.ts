@@ -8,12 +8,13 @@ import type { Batch } from '../../../services/command-handler/batch.ts';
 import { claim } from '../../../services/command-handler/claims.ts';
 import { AppFaultError, FencedError, failureKindOf } from '../../../services/command-handler/failures.ts';
 import { type Outbox, openOutbox } from '../../../services/command-handler/outbox.ts';
-import { remaining } from '../../../services/command-handler/outbox-rows.ts';
+import { remaining, remove } from '../../../services/command-handler/outbox-rows.ts';
 import { migrate, openPool } from '../../../services/command-handler/postgres.ts';
 import { type Committed, type Processing, processBatch } from '../../../services/command-handler/process-batch.ts';
 import { publicationOf } from '../../../services/command-handler/publication.ts';
 import type { CommandIntake } from '../../../services/command-handler/types.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
+import { until } from '../../support/until.ts';
 
 let plan: AppPlan;
 let postgres: ScratchPostgres;
@@ -135,6 +136,11 @@ async function owner(...partitions: number[]): Promise<Handler> {
   const handler = new Handler();
   await handler.gain(...partitions);
   return handler;
+}
+
+async function waitForLocks(count: number): Promise<void> {
+  const text = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  await until(`${count} statements wait for a lock`, async () => (await postgres.query(text)).length >= count);
 }
 
 const texts = async (): Promise<string[]> =>
@@ -271,15 +277,6 @@ test('rows written while a transaction waits for the key are seen by it', async 
   await first;
   assert.deepEqual((await second).rest.map(said), ['0-a:2:balance_changed']);
   await blocker.end();
-
-  async function waitForLocks(count: number): Promise<void> {
-    for (;;) {
-      const waiting = await postgres.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      if (waiting.length >= count) return;
-    }
-  }
 });
 
 test('a stored verdict is repeated under its old sequence number, behind whatever of its key is still there', async () => {
@@ -311,6 +308,22 @@ test('deleting a row does not delete its repetition', async () => {
     left.rows.filter(({ key }) => key === '0-a').map(({ repetition }) => repetition),
     [again.repetition],
   );
+});
+
+test('a delete that waits for a repetition under way leaves it alone', async () => {
+  const handler = await owner(0);
+  const [row] = (await handler.process({ key: '0-a' })).own;
+  assert.ok(row !== undefined);
+  const repeating = new pg.Client({ connectionString: postgres.url });
+  await repeating.connect();
+  await repeating.query('BEGIN');
+  await repeating.query(`UPDATE penstock.outbox SET repetition = nextval('penstock.repetition')`);
+  const removing = remove(pool, [row]);
+  await waitForLocks(1);
+  await repeating.query('COMMIT');
+  await removing;
+  assert.equal((await remaining(pool, [0], 'all', { rows: 10, bytes: 10_000 })).rows.length, 1);
+  await repeating.end();
 });
 
 test('a select of what is left gives the beginning of each key, never the end alone', async () => {
