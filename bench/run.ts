@@ -65,19 +65,14 @@ async function penstock(stack: Stack): Promise<Peer> {
 }
 
 async function baseline(stack: Stack): Promise<Peer> {
-  const port = 20_000 + (process.pid % 10_000);
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [
-      new URL('baseline/server.ts', import.meta.url).pathname,
-      stack.kafka.join(),
-      stack.postgres,
-      String(port),
-      `-${process.pid}`,
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  if (child.stdout) await once(child.stdout, 'data');
+  const script = new URL('baseline/server.ts', import.meta.url).pathname;
+  const child: ChildProcess = spawn(process.execPath, [script, stack.kafka.join(), stack.postgres, `-${process.pid}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on('data', said => resolve(String(said).split(' ')[1]?.trim() ?? ''));
+    child.once('exit', code => reject(new Error(`the plain peer ended with ${code}`)));
+  });
   const connections = await Promise.all(
     Array.from({ length: users }, () => connect(`ws://127.0.0.1:${port}/graphql`, {})),
   );

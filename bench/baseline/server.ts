@@ -9,9 +9,9 @@ import { WebSocketServer } from 'ws';
 /**
  * The plain way to do what Penstock does, as a peer for the bench: one process, one kafkajs group with `eachMessage`,
  * awaited sends, one PostgreSQL transaction a command, stock graphql-ws. No cursors, no idempotency, no ownership.
- * Arguments: brokers, postgres url, port. Prints `ready` on stdout.
+ * Arguments: brokers, postgres url, suffix of its topics. Prints `ready <port>` on stdout.
  */
-const [brokers = '', postgres = '', port = '0', topicSuffix = ''] = process.argv.slice(2);
+const [brokers = '', postgres = '', topicSuffix = ''] = process.argv.slice(2);
 const commands = `baseline_commands${topicSuffix}`;
 const feedback = `baseline_feedback${topicSuffix}`;
 const kafka = new kafkajs.Kafka({ brokers: brokers.split(','), logLevel: kafkajs.logLevel.NOTHING });
@@ -97,5 +97,8 @@ const root = {
 };
 const server = createServer();
 useServer({ schema, roots: { mutation: root } }, new WebSocketServer({ server, path: '/graphql' }));
-server.listen(Number(port), '127.0.0.1', () => process.stdout.write('ready\n'));
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  if (typeof address === 'object') process.stdout.write(`ready ${address?.port}\n`);
+});
 process.on('SIGTERM', () => process.exit(0));
