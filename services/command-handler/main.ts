@@ -26,6 +26,13 @@ start('command-handler', async () => {
   });
   await Promise.all([
     handler.running,
-    runUntilSignal(ops, [handler, reader, { close: () => within(lanes.close(), 2_000) }, topics, connection, ops]),
+    runUntilSignal(ops, [
+      handler,
+      reader,
+      { close: () => within(lanes.close(), ops.drainTimeoutMs / 5) },
+      topics,
+      connection,
+      ops,
+    ]),
   ]);
 });

@@ -115,7 +115,7 @@ export async function serve<State, Change>(
 
   return async () => {
     clearInterval(committing);
-    const patienceMs = ops.drainTimeoutMs / 4;
+    const patienceMs = ops.drainTimeoutMs / 5;
     await within(worker.close(), patienceMs);
     await within(publisher.close(patienceMs / 2), patienceMs);
     await within(leave(), patienceMs);
