@@ -23,6 +23,7 @@ await main(async signal => {
     concurrency: Math.min(4, Math.max(2, availableParallelism())),
     fileTimeoutMs: 300_000,
     names: selection.names,
+    secondTry: process.env.CI === 'true',
     root,
     print,
     signal,

@@ -15,6 +15,11 @@ export interface RunSettings {
   /** Longest time a file may take, ms; its process is killed then. */
   fileTimeoutMs: number;
   names: readonly string[];
+  /**
+   * Whether a file that fails runs once more, by itself, when the others are done. For build servers, whose neighbours we
+   * don't know. What passes only then is named as flaky: it is a defect to be mended, but not a reason to throw a change away.
+   */
+  secondTry: boolean;
   root: string;
   print(line: string): void;
   signal: AbortSignal;
@@ -26,16 +31,30 @@ const slowSeconds = 10;
 /** Runs test files, each in a process of its own, and prints what failed as it comes. Adds to `tally`. */
 export async function runFiles(files: readonly string[], settings: RunSettings, tally: Tally): Promise<void> {
   const queue = [...files];
+  const again = new Map<string, Tally>();
   const lane = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       if (settings.signal.aborted) return;
-      await runFile(file, settings, tally);
+      const mine = await runFile(file, settings);
+      if (mine.failed > 0 && settings.secondTry) again.set(file, mine);
+      else add(tally, mine);
     }
   };
   await Promise.all(Array.from({ length: settings.concurrency }, lane));
+  for (const [file, first] of again) {
+    const second = settings.signal.aborted ? first : await runFile(file, settings);
+    if (second.failed === 0) settings.print(`flaky: ${relative(settings.root, file)} passed only when it ran again`);
+    add(tally, second);
+  }
 }
 
-async function runFile(file: string, settings: RunSettings, tally: Tally): Promise<void> {
+function add(tally: Tally, { passed, failed, skipped }: Tally): void {
+  tally.passed += passed;
+  tally.failed += failed;
+  tally.skipped += skipped;
+}
+
+async function runFile(file: string, settings: RunSettings): Promise<Tally> {
   const name = relative(settings.root, file);
   const { names, fileTimeoutMs, signal, print } = settings;
   const tooLong = AbortSignal.timeout(fileTimeoutMs);
@@ -59,7 +78,6 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
     const result = resultOf(event, file);
     if (result === undefined) continue;
     mine[result.kind]++;
-    tally[result.kind]++;
     if (result.seconds > slowSeconds) slow.push(`  ${result.seconds.toFixed(1)} s: ${result.name}`);
     if (result.kind === 'failed') {
       const why = tooLong.aborted ? `the file took longer than ${fileTimeoutMs / 1_000} s` : result.why;
@@ -71,6 +89,7 @@ async function runFile(file: string, settings: RunSettings, tally: Tally): Promi
   for (const line of [...failures, ...slow]) print(line);
   if (failures.length > 0 && output.trim() !== '')
     print(`  its output ended:\n${indent(output.trimEnd().slice(-4_000))}`);
+  return mine;
 }
 
 type Result = { name: string; seconds: number } & ({ kind: 'passed' | 'skipped' } | { kind: 'failed'; why: string });
