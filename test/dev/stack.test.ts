@@ -241,7 +241,7 @@ test('servers that the user has are not started; a service that refuses to start
   assert.match(refused.stderr(), /^starting no servers$/m);
   assert.match(
     refused.stderr(),
-    /^[a-z-]+-0 ended with code 1: configuration refused: PENSTOCK_KAFKA_PARTITIONS: must be a whole number.*$/m,
+    /^[a-z-]+-\d ended with code 1: configuration refused: PENSTOCK_KAFKA_PARTITIONS: must be a whole number.*$/m,
   );
 });
 
