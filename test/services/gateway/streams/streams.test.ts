@@ -12,7 +12,7 @@ const clients: Client[] = [];
 before(async () => {
   lab = await openGatewayLab();
   gateway = await lab.gateway({
-    env: { PENSTOCK_GATEWAY_SOCKET_BUFFER_BYTES: '65536', PENSTOCK_GATEWAY_SLOW_TIMEOUT_MS: '700' },
+    env: { PENSTOCK_GATEWAY_SOCKET_BUFFER_BYTES: '65536', PENSTOCK_GATEWAY_SLOW_TIMEOUT_MS: '3000' },
   });
 });
 
