@@ -4,10 +4,16 @@ import { Trouble } from './trouble.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What servers and services get of the caller's environment: nothing of npm's, nothing of ours. */
+/**
+ * What servers and services get of the caller's environment: nothing of npm's, nothing of ours. The variables of a
+ * mutant (test/support/mutate.ts) are handed on, so that a stack of its own runs it in all of its services.
+ */
 export function plainEnvironment(env: Environment): NodeJS.ProcessEnv {
+  const mutant = env.TEST_MUTANT === undefined ? [] : ['TEST_MUTANT', 'NODE_OPTIONS'];
   return Object.fromEntries(
-    Object.entries(env).filter(([name]) => !/^(npm_|PENSTOCK_|TEST_|NODE_TEST|NODE_OPTIONS$|INIT_CWD$)/.test(name)),
+    Object.entries(env).filter(
+      ([name]) => mutant.includes(name) || !/^(npm_|PENSTOCK_|TEST_|NODE_TEST|NODE_OPTIONS$|INIT_CWD$)/.test(name),
+    ),
   );
 }
 

@@ -75,3 +75,8 @@ test("nothing of npm's or of a test runner's reaches servers and services", () =
   };
   assert.deepEqual(plainEnvironment(env), { PATH: '/bin' });
 });
+
+test('a mutant is handed on to services, and only then what node is told', () => {
+  const env = { PATH: '/bin', TEST_MUTANT: '{}', NODE_OPTIONS: '--import=x', TEST_KAFKA: 'y' };
+  assert.deepEqual(plainEnvironment(env), { PATH: '/bin', TEST_MUTANT: '{}', NODE_OPTIONS: '--import=x' });
+});
