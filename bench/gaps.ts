@@ -1,0 +1,69 @@
+import { cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { dumpTopic, testKafka } from '../test/support/dump.ts';
+import { startStack } from '../test/support/stack.ts';
+import { type Observation, observe } from './gaps/observe.ts';
+import { penstock } from './gaps/penstock.ts';
+import { produce } from './gaps/producer.ts';
+import { table } from './gaps/report.ts';
+import { gatewayCount, type System, topic } from './gaps/system.ts';
+import { usual } from './gaps/usual.ts';
+
+/**
+ * The longest delivery gap while gateways come, go and die, for keys that move and keys that don't, and what is lost on the
+ * way: Penstock and the usual design (bench/usual), one after the other on the same brokers, under the same producer and
+ * the same faults. The truth is a dump of the topic after the run.
+ * `npm run gaps -- [--clients 120] [--rate 10] [--rounds 1] [--brokers 1] [--systems penstock,usual,usual-quick]`.
+ * `usual-quick` is the usual design with clients that wait no longer before they retry than Penstock's reference client.
+ * `--rate`: records a second for each client; no gap can be shorter than the time between two of its records.
+ */
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '120' },
+    rate: { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '1' },
+    brokers: { type: 'string', default: '1' },
+    systems: { type: 'string', default: 'penstock,usual' },
+  },
+});
+const users = Array.from({ length: Number(values.clients) }, (_, index) => `gap-${index}`);
+const quietMs = 5_000;
+
+async function open(name: string): Promise<System> {
+  if (name === 'penstock') return penstock(stack, quietMs);
+  for (const { name } of stack.processes()) await stack.down(name); // the machine is the other's now
+  if (name === 'usual') return usual(stack, quietMs);
+  if (name === 'usual-quick') return usual(stack, quietMs, quickRetry);
+  throw new Error(`--systems: there is no ${name}`);
+}
+
+/** As test/support/client.ts waits. */
+function quickRetry(attempt: number): Promise<void> {
+  return sleep(Math.min(1_000, 50 * attempt) * (0.5 + Math.random()));
+}
+
+const stack = await startStack({
+  gateways: gatewayCount,
+  handlers: 0,
+  projectors: 0,
+  brokers: values.brokers === '3' ? 3 : 1,
+});
+try {
+  const observations: Observation[] = [];
+  const producer = await produce(stack.kafka, users, Number(values.rate));
+  for (const name of values.systems.split(',')) {
+    const system = await open(name);
+    observations.push(await observe(system, users, Number(values.rounds)));
+    await system.close();
+  }
+  await producer.close();
+  const records = await dumpTopic(testKafka(stack.kafka), topic, 120_000);
+  process.stdout.write(
+    `\n${cpus().length} cores, Node ${process.version}, ${values.brokers} broker(s), ${gatewayCount} gateways, ${users.length} clients, ` +
+      `${values.rate} records/s each, ${values.rounds} round(s), ${records.length} records; ms\n\n`,
+  );
+  process.stdout.write(table(observations, records));
+} finally {
+  await stack.stop();
+}

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { openUser } from '../../test/support/client.ts';
+import type { Stack } from '../../test/support/stack.ts';
+import { until } from '../../test/support/until.ts';
+import { gatewayCount, type System } from './system.ts';
+
+/** Penstock as `npm start` runs it, with the tests' reference client, which resumes by cursor. */
+export function penstock(stack: Stack, quietMs: number): System {
+  const redis = new Redis(stack.redis);
+  const victim = `gateway-${gatewayCount - 1}`;
+  const isReady = async (name: string) => {
+    const process = stack.processes().find(candidate => candidate.name === name);
+    if (process === undefined) return false;
+    const answer = await fetch(`${process.admin}/readyz`).catch(() => undefined);
+    await answer?.body?.cancel();
+    return answer?.ok === true;
+  };
+
+  return {
+    name: 'Penstock',
+    async owners() {
+      const pipeline = redis.pipeline();
+      for (let partition = 0; partition < stack.partitions; partition++) {
+        pipeline.hmget(`penstock:{penstock-gateway/${partition}}:owner`, 'address', 'memberId');
+      }
+      const answers = (await pipeline.exec()) ?? [];
+      return answers.map(([, fields]) => {
+        const [address, memberId] = fields as [string | null, string | null];
+        return address ? `${memberId}` : '';
+      });
+    },
+    async openClient(name, onRecord) {
+      const user = await openUser(stack.url, name);
+      const stream = user.subscribe(
+        { query: 'subscription { transactions { id } }' },
+        {
+          next: result => onRecord(String((result.data as { transactions: { id: string } } | null)?.transactions.id)),
+          error: error => process.stderr.write(`Penstock: the stream of ${name} ended: ${JSON.stringify(error)}\n`),
+        },
+      );
+      await until(`a cursor for ${name}`, () => stream.cursor(), 60_000);
+      return { close: () => user.close() };
+    },
+    faults: {
+      nothing: () => sleep(quietMs),
+      join: () => stack.scale({ gateway: gatewayCount + 1 }),
+      leave: () => stack.scale({ gateway: gatewayCount }),
+      async 'rolling restart'() {
+        for (let index = 0; index < gatewayCount; index++) {
+          const name = `gateway-${index}`;
+          const pid = stack.kill(name, 'SIGTERM');
+          await until(`another ${name}`, () => (stack.pid(name) ?? pid) !== pid, 60_000);
+          await until(`${name} to be ready`, () => isReady(name), 60_000);
+        }
+      },
+      'kill -9': () => stack.down(victim),
+      async return() {
+        await stack.up(victim);
+        await until(`${victim} to be ready`, () => isReady(victim), 60_000);
+      },
+    },
+    async close() {
+      redis.disconnect();
+    },
+  };
+}

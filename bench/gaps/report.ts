@@ -1,0 +1,81 @@
+import { type ClientFindings, findingsOf, quantile } from './measure.ts';
+import type { Observation } from './observe.ts';
+import { faults } from './system.ts';
+
+/** A record of the dump, as far as it is needed. */
+export interface LoggedRecord {
+  key: string | null;
+  timestampMs: number;
+  value: Record<string, unknown> | null;
+}
+
+/** A key's records in the order of the log: when each was appended, and the place of each id. */
+interface KeyLog {
+  appendedAtMs: number[];
+  places: Map<string, number>;
+}
+
+/** One row for each fault, whether the key moved, and system. */
+export function table(observations: readonly Observation[], records: readonly LoggedRecord[]): string {
+  const logs = logsByKey(records);
+  const lines = [
+    '| fault | keys | system | clients | gap p50 | gap p99 | gap max | latest p99 | lost | twice | out of order |',
+    '|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+  ];
+  for (const fault of faults) {
+    for (const keys of ['move', 'stay'] as const) {
+      for (const observation of observations) {
+        const findings = findingsFor(observation, fault, keys === 'move', logs);
+        if (findings.length > 0) lines.push(row([fault, keys, observation.system], findings));
+      }
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function logsByKey(records: readonly LoggedRecord[]): Map<string, KeyLog> {
+  const logs = new Map<string, KeyLog>();
+  for (const { key, timestampMs, value } of records) {
+    if (key === null) continue;
+    const log: KeyLog = logs.get(key) ?? { appendedAtMs: [], places: new Map() };
+    logs.set(key, log);
+    log.places.set(String(value?.id), log.appendedAtMs.length);
+    log.appendedAtMs.push(timestampMs);
+  }
+  return logs;
+}
+
+/** One for each client and window. */
+function findingsFor(
+  { windows, deliveries }: Observation,
+  fault: string,
+  moved: boolean,
+  logs: ReadonlyMap<string, KeyLog>,
+): ClientFindings[] {
+  const findings: ClientFindings[] = [];
+  for (const window of windows.filter(window => window.fault === fault)) {
+    for (const [user, got] of deliveries) {
+      const log = logs.get(user);
+      if (log === undefined || window.moved.has(user) !== moved) continue;
+      const placed = got.map(({ id, atMs }) => ({ record: log.places.get(id) ?? Number.NaN, atMs }));
+      findings.push(findingsOf(window, log.appendedAtMs, placed));
+    }
+  }
+  return findings;
+}
+
+function row(names: readonly string[], findings: readonly ClientFindings[]): string {
+  const gaps = findings.map(({ gapMs }) => gapMs);
+  const latest = findings.map(({ latestMs }) => latestMs);
+  const sum = (name: 'lost' | 'twice' | 'outOfOrder') => findings.reduce((total, found) => total + found[name], 0);
+  const cells: (string | number)[] = [
+    ...names,
+    findings.length,
+    ...[0.5, 0.99, 1].map(q => Math.round(quantile(gaps, q))),
+    Math.round(quantile(latest, 0.99)),
+    sum('lost'),
+    sum('twice'),
+    sum('outOfOrder'),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
