@@ -113,7 +113,7 @@ export const catalogue = {
     ),
     slowTimeoutMs: v(
       integer(100, 600_000, 10_000),
-      'how long a client may leave a full socket buffer before its connection is closed with 1013, ms',
+      'how long a client may take next to nothing of a full socket buffer before it is closed with 1013, ms',
     ),
     maxConnections: v(integer(1, 10_000_000, 50_000), 'WebSockets, and as many SSE responses, of one gateway'),
     maxSubscriptions: v(integer(1, 100_000, 100), 'operations under way on one connection'),

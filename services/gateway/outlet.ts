@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 export interface OutletOptions {
   /** Bytes waiting for the client beyond which nobody takes more for it. */
   bufferBytes: number;
-  /** How long the client may leave them waiting, ms. */
+  /** How long the client may leave them waiting without taking a share of them, ms. */
   slowTimeoutMs: number;
   /** Called once, when the client was too slow. */
   onSlow(): void;
@@ -11,9 +11,12 @@ export interface OutletOptions {
 
 /** The way out to one client: writes of one tick leave together, and who writes can see when to stop. */
 export interface Outlet {
-  /** Called before a write: holds it back until the tick is over. */
-  gather(): void;
-  /** Undefined while there is room; else resolves when the client has taken everything, or has gone. */
+  /**
+   * Called before a write: holds it back until the tick is over.
+   * @param sizeBytes of the write, roughly: one that is larger than the budget says nothing about the client.
+   */
+  gather(sizeBytes: number): void;
+  /** Undefined while there is room; else resolves when there is again, or when the client has gone. */
   room(): Promise<void> | undefined;
 }
 
@@ -22,12 +25,14 @@ export function openOutlet(writable: Writable, options: OutletOptions): Outlet {
   const { bufferBytes, slowTimeoutMs, onSlow } = options;
   let gathering = false;
   let slow = false;
-  let drained: Promise<void> | undefined;
+  let largestBytes = 0;
+  let roomAgain: Promise<void> | undefined;
 
   return {
-    gather() {
+    gather(sizeBytes) {
       // Answers to operations are not taken at the client's pace: whoever asks without reading is slow as well.
-      if (writable.writableLength > 2 * bufferBytes) tooSlow();
+      if (writable.writableLength > 2 * bufferBytes + largestBytes) tooSlow();
+      largestBytes = Math.max(largestBytes, sizeBytes);
       if (gathering) return;
       gathering = true;
       writable.cork();
@@ -37,22 +42,30 @@ export function openOutlet(writable: Writable, options: OutletOptions): Outlet {
       });
     },
     room() {
-      if (drained !== undefined) return drained;
+      if (roomAgain !== undefined) return roomAgain;
       if (writable.destroyed || writable.writableLength <= bufferBytes) return undefined;
-      return (drained = waitUntilDrained());
+      return (roomAgain = waitForRoom());
     },
   };
 
-  function waitUntilDrained(): Promise<void> {
+  function waitForRoom(): Promise<void> {
+    const patience = openPatience(bufferBytes / sharesOfBudget, progressOf(writable));
     return new Promise(resolve => {
-      const timer = setTimeout(tooSlow, slowTimeoutMs);
-      const done = () => {
-        clearTimeout(timer);
-        writable.off('drain', done).off('close', done);
-        drained = undefined;
-        resolve();
-      };
+      const timer = setInterval(look, slowTimeoutMs / looksInTimeout);
       writable.on('drain', done).on('close', done);
+
+      function look(): void {
+        // It need not become empty: pings and answers come on top of what a client takes all the time.
+        if (writable.writableLength <= bufferBytes / 2) done();
+        else if (patience.isOver(progressOf(writable))) tooSlow();
+      }
+
+      function done(): void {
+        clearInterval(timer);
+        writable.off('drain', done).off('close', done);
+        roomAgain = undefined;
+        resolve();
+      }
     });
   }
 
@@ -61,4 +74,45 @@ export function openOutlet(writable: Writable, options: OutletOptions): Outlet {
     slow = true;
     onSlow();
   }
+}
+
+/** A client that takes less than this share of the budget in the whole time is too slow. */
+const sharesOfBudget = 16;
+const looksInTimeout = 4;
+
+/** What a client has taken, as far as one can see. */
+export interface Progress {
+  /** Bytes of the writes that have left entirely, ever. */
+  leftBytes: number;
+  /** Bytes of the write under way that the operating system has not taken. */
+  underWayBytes: number;
+}
+
+/**
+ * Judges a client by what it takes, not by whether it takes everything: one on a thin line that reads all the time is
+ * none to be closed. Counts looks instead of time: a process that was held up itself looks once, and blames nobody.
+ */
+export function openPatience(shareBytes: number, begin: Progress): { isOver(now: Progress): boolean } {
+  let last = begin;
+  let looks = 0;
+  return {
+    isOver(now) {
+      const hasMoved = now.leftBytes > last.leftBytes || now.underWayBytes <= last.underWayBytes - shareBytes;
+      if (hasMoved) last = now;
+      looks = hasMoved ? 0 : looks + 1;
+      return looks >= looksInTimeout;
+    },
+  };
+}
+
+/**
+ * A write counts as waiting until all of it has left. How far the one under way has come is on the handle alone, where
+ * node:net finds it for its own time-outs (`lastWriteQueueSize`); elsewhere a client is seen to move by whole writes.
+ */
+function progressOf(writable: Writable): Progress {
+  const { bytesWritten = 0, _handle } = writable as Writable & {
+    bytesWritten?: number;
+    _handle?: { writeQueueSize?: number } | null;
+  };
+  return { leftBytes: bytesWritten - writable.writableLength, underWayBytes: _handle?.writeQueueSize ?? 0 };
 }

@@ -78,7 +78,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
 
   function write(event: string): void {
     if (response.writableEnded || response.destroyed) return;
-    outlet.gather();
+    outlet.gather(event.length);
     response.write(event);
   }
 }

@@ -86,7 +86,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
   function send(frame: string): void {
     if (socket.readyState !== socket.OPEN) return;
-    outlet.gather();
+    outlet.gather(frame.length);
     socket.send(frame);
   }
 
