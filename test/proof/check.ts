@@ -44,11 +44,15 @@ export interface Evidence {
   partitionOf(key: string): number;
 }
 
-export interface Findings {
+export interface StreamFindings {
   lost: number;
   twice: number;
   outOfOrder: number;
+  /** Not the caller's, or never in the log. */
   foreign: number;
+}
+
+export interface Findings extends StreamFindings {
   /** Keys whose first occurrences in the log are not in order of sequence, or lie in another partition than their key's. */
   disorderedKeys: number;
   /** Commands without a verdict, or with two that differ, or whose client saw another than the log has. */
@@ -61,9 +65,13 @@ export interface Findings {
 }
 
 export function check(evidence: Evidence): Findings {
+  return { ...checkStreams(evidence.streams, dropRepeats(evidence.events)), ...checkCommands(evidence) };
+}
+
+/** What commands have done: all but the streams. */
+export function checkCommands(evidence: Omit<Evidence, 'streams'>): Omit<Findings, keyof StreamFindings> {
   const observedOnce = dropRepeats(evidence.events);
   return {
-    ...checkStreams(evidence.streams, observedOnce),
     disorderedKeys: disorderedKeys(evidence.events, evidence.partitionOf),
     verdictFaults: verdictFaults(evidence),
     effectFaults: effectFaults(evidence, observedOnce),
@@ -72,7 +80,7 @@ export function check(evidence: Evidence): Findings {
 }
 
 export function violations(findings: Findings): number {
-  return Object.values(findings).reduce((sum, count) => sum + Math.abs(count), 0);
+  return Object.values(findings).reduce((sum: number, count) => sum + Math.abs(count), 0);
 }
 
 /** A record that a crash made the handler write again shows a sequence that its key has passed. */
@@ -101,10 +109,7 @@ function disorderedKeys(events: readonly TruthEvent[], partitionOf: (key: string
   return bad.size;
 }
 
-function checkStreams(
-  streams: Evidence['streams'],
-  events: readonly TruthEvent[],
-): Pick<Findings, 'lost' | 'twice' | 'outOfOrder' | 'foreign'> {
+function checkStreams(streams: Evidence['streams'], events: readonly TruthEvent[]): StreamFindings {
   const findings = { lost: 0, twice: 0, outOfOrder: 0, foreign: 0 };
   const truth = new Map<string, string[]>();
   for (const event of events) (truth.get(event.key) ?? truth.set(event.key, []).get(event.key))?.push(event.id);
@@ -125,7 +130,7 @@ function checkStreams(
   return findings;
 }
 
-function verdictFaults({ verdicts, commands }: Evidence): number {
+function verdictFaults({ verdicts, commands }: Pick<Evidence, 'verdicts' | 'commands'>): number {
   const contents = new Map<string, Set<string>>();
   for (const verdict of verdicts) {
     const at = `${verdict.key}/${verdict.commandId}`;
@@ -145,7 +150,10 @@ function verdictFaults({ verdicts, commands }: Evidence): number {
   return faults;
 }
 
-function effectFaults({ verdicts, commands }: Evidence, events: readonly TruthEvent[]): number {
+function effectFaults(
+  { verdicts, commands }: Pick<Evidence, 'verdicts' | 'commands'>,
+  events: readonly TruthEvent[],
+): number {
   const sides = new Map<string, TruthEvent[]>();
   for (const event of events) {
     (sides.get(event.commandId) ?? sides.set(event.commandId, []).get(event.commandId))?.push(event);
@@ -167,7 +175,7 @@ function effectFaults({ verdicts, commands }: Evidence, events: readonly TruthEv
 }
 
 function checkMoney(
-  { ledger, views }: Evidence,
+  { ledger, views }: Pick<Evidence, 'ledger' | 'views'>,
   events: readonly TruthEvent[],
 ): Pick<Findings, 'balanceFaults' | 'centsAstray'> {
   const ours = new Set(ledger.map(({ iban }) => iban));

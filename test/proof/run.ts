@@ -73,9 +73,12 @@ export async function prove(stack: Stack, options: ProofOptions): Promise<ProofR
   })();
   await Promise.all(
     [...users.values()].map((user, index) =>
-      runUser(user, share, seeded(options.seed * 1_000 + index), accounts, sent, {
-        freshIdOnRepeat: false,
-        ...options.mutant?.habits,
+      runUser(user, {
+        random: seeded(options.seed * 1_000 + index),
+        accounts,
+        sent,
+        habits: { freshIdOnRepeat: false, ...options.mutant?.habits },
+        more: count => count < share,
       }),
     ),
   );

@@ -23,45 +23,45 @@ export function verdictText(fields: Record<string, unknown>): string {
   return ['success', 'reason', 'iban', 'token'].map(name => String(fields[name] ?? '')).join('|');
 }
 
+/** What a user's commands go by. */
+export interface Share {
+  random: Random;
+  accounts: Map<string, Account>;
+  /** Everything that was asked for, and what came of it. */
+  sent: SentCommand[];
+  habits?: Habits;
+  /** How long a command may wait for its verdict before the run fails, ms; default 60,000. */
+  patienceMs?: number;
+  /** Asked before each command after the first: whether there is to be one more. */
+  more(count: number): boolean | Promise<boolean>;
+}
+
 /**
  * One user's share of the run: opens an account, then random transfers, sound and unsound, one after the other; some are
  * sent twice at once, some again later with other arguments under the same id.
  */
-export async function runUser(
-  user: User,
-  commands: number,
-  random: Random,
-  accounts: Map<string, Account>,
-  sent: SentCommand[],
-  habits: Habits,
-): Promise<void> {
-  const opened = await settle(user, 'openAccount', random.uuid(), open, {}, sent, habits, random);
+export async function runUser(user: User, share: Share): Promise<void> {
+  const { random, accounts } = share;
+  const openAnew = () => settle(user, { type: 'openAccount', id: random.uuid(), query: open, variables: {} }, share);
+  const opened = await openAnew();
   accounts.set(user.name, { iban: String(opened.iban), token: String(opened.token) });
+  const send = (id: string, variables: Record<string, unknown>) =>
+    settle(user, { type: 'transferMoney', id, query: transfer, variables }, share);
   let previous: { id: string; variables: Record<string, unknown> } | undefined;
-  for (let count = 1; count < commands; count++) {
+  for (let count = 1; await share.more(count); count++) {
     const dice = random.next();
     if (dice < 0.02) {
-      await settle(user, 'openAccount', random.uuid(), open, {}, sent, habits, random);
+      await openAnew();
       continue;
     }
     if (dice < 0.06 && previous) {
       // Other arguments under a used id change nothing: the first verdict stands.
-      await settle(
-        user,
-        'transferMoney',
-        previous.id,
-        transfer,
-        { ...previous.variables, amount: 1 },
-        sent,
-        habits,
-        random,
-      );
+      await send(previous.id, { ...previous.variables, amount: 1 });
       continue;
     }
     const variables = drawTransfer(user.name, random, accounts);
     const id = random.uuid();
-    const once = () => settle(user, 'transferMoney', id, transfer, variables, sent, habits, random);
-    await (dice < 0.1 ? Promise.all([once(), once()]) : once());
+    await (dice < 0.1 ? Promise.all([send(id, variables), send(id, variables)]) : send(id, variables));
     previous = { id, variables };
   }
 }
@@ -79,18 +79,22 @@ function drawTransfer(name: string, random: Random, accounts: Map<string, Accoun
   return { from: mine.iban, to: other, amount: random.integer(1, 30_000), token: mine.token };
 }
 
+interface Wish {
+  type: string;
+  id: string;
+  query: string;
+  variables: Record<string, unknown>;
+}
+
 /** Sends a command until its verdict is known, always under the same id (but for the mutant). */
 async function settle(
   user: User,
-  type: string,
-  commandId: string,
-  query: string,
-  variables: Record<string, unknown>,
-  sent: SentCommand[],
-  habits: Habits,
-  random: Random,
+  { type, id: commandId, query, variables }: Wish,
+  { sent, habits, random, patienceMs = 60_000 }: Share,
 ): Promise<Record<string, unknown>> {
+  const deadlineMs = performance.now() + patienceMs;
   let id = commandId;
+  let why = '';
   for (let attempt = 1; ; attempt++) {
     const entry: SentCommand = { user: user.name, commandId, type, observed: undefined };
     try {
@@ -102,19 +106,19 @@ async function settle(
       const feedback = (result.data as Record<string, Record<string, unknown> | null> | null)?.[type];
       if (feedback) {
         sent.push({ ...entry, observed: verdictText(feedback) });
-        if (habits.freshIdOnRepeat && attempt === 1 && random.next() < 0.1) {
+        if (habits?.freshIdOnRepeat && attempt === 1 && random.next() < 0.1) {
           id = random.uuid();
           continue;
         }
         return feedback;
       }
-      const code = result.errors?.[0]?.extensions?.code;
-      if (code !== 'COMMAND_PENDING' && code !== 'UNAVAILABLE') throw new Error(JSON.stringify(result.errors));
+      why = JSON.stringify(result.errors);
     } catch (error) {
-      if (attempt >= 50) {
-        sent.push(entry);
-        throw error;
-      }
+      why = error instanceof Error ? error.message : JSON.stringify(error);
+    }
+    if (performance.now() > deadlineMs) {
+      sent.push(entry);
+      throw new Error(`${type} of ${user.name} has no verdict: ${why}`);
     }
     await new Promise(resolve => setTimeout(resolve, 100));
   }

@@ -15,6 +15,8 @@ export interface User {
   subscribe(payload: SubscribePayload, listener: StreamListener): Stream;
   accessToken(): string;
   connections(): number;
+  /** Stops reading the connection that is open now; returns what makes it read again. */
+  stopReading(): () => void;
   close(): Promise<void>;
 }
 
@@ -54,14 +56,35 @@ export async function logIn(url: string, username: string, password = `${usernam
 /** `always` is right. `never` is the usual client, which forgets its cursors, `stale` one that keeps an old one: mutants. */
 export type Resume = 'always' | 'never' | 'stale';
 
+export interface UserOptions {
+  resume?: Resume;
+  /** Of an earlier login; default: logs in. */
+  accessToken?: string;
+  /** Told when a connection has begun, and when it has ended and how. */
+  watch?: ConnectionWatch;
+}
+
+export interface ConnectionWatch {
+  connected(): void;
+  closed(code: number, reason: string): void;
+}
+
 /** Logs in and connects lazily. */
 export async function openUser(
   url: string,
   name: string,
-  { resume = 'always' }: { resume?: Resume } = {},
+  { resume = 'always', accessToken: given, watch }: UserOptions = {},
 ): Promise<User> {
-  let accessToken = await logIn(url, name);
+  let accessToken = given ?? (await logIn(url, name));
   let connections = 0;
+  let socket: WebSocket | undefined;
+  /** Known to us, so that it can be told to stop reading. */
+  class KnownSocket extends WebSocket {
+    constructor(address: string, protocols?: string | string[]) {
+      super(address, protocols);
+      socket = this;
+    }
+  }
   const ids = new Map<object, string>();
   const streams = new Map<
     string,
@@ -77,7 +100,7 @@ export async function openUser(
       return ((await response.json()) as { url: string }).url;
     },
     connectionParams: () => ({ accessToken }),
-    webSocketImpl: WebSocket,
+    webSocketImpl: KnownSocket,
     lazy: true,
     lazyCloseTimeout: 1_000,
     retryAttempts: Number.POSITIVE_INFINITY,
@@ -88,13 +111,16 @@ export async function openUser(
     on: {
       connected: () => {
         connections++;
+        watch?.connected();
       },
       ping: (received, payload) => {
         const cursors = received ? (payload?.cursors as Record<string, string> | undefined) : undefined;
         for (const [id, cursor] of Object.entries(cursors ?? {})) moved(id, cursor);
       },
       closed: event => {
-        if ((event as { code?: number }).code === 4403) void logIn(url, name).then(fresh => (accessToken = fresh));
+        const { code = 0, reason = '' } = event as { code?: number; reason?: string };
+        watch?.closed(code, reason);
+        if (code === 4403) void logIn(url, name).then(fresh => (accessToken = fresh));
       },
     },
   });
@@ -158,6 +184,11 @@ export async function openUser(
           stop();
         },
       };
+    },
+    stopReading() {
+      const stopped = socket;
+      stopped?.pause();
+      return () => stopped?.resume();
     },
     close: async () => {
       await client.dispose();

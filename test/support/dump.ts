@@ -1,10 +1,7 @@
 import { readFileSync } from 'node:fs';
 import kafkajs from 'kafkajs';
 
-/**
- * The truth, independently of our own reader: every record of every partition of a topic, by kafkajs's own consumer
- * in a group of its own. Returned partition by partition, in offset order.
- */
+/** A record of the truth, read independently of our own reader: by kafkajs's own consumer, in a group of its own. */
 export interface DumpedRecord {
   partition: number;
   offset: number;
@@ -23,57 +20,70 @@ export function testKafka(brokers: readonly string[], caFile?: string): kafkajs.
   });
 }
 
-export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs = 60_000): Promise<DumpedRecord[]> {
+/** Every record of every partition, partition by partition, in offset order. For topics that fit into memory; see {@link visitTopic} for others. */
+export async function dumpTopic(kafka: kafkajs.Kafka, topic: string, timeoutMs?: number): Promise<DumpedRecord[]> {
+  const records: DumpedRecord[] = [];
+  await visitTopic(kafka, topic, record => records.push(record), timeoutMs);
+  return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+}
+
+/** Shows every record once, each partition's in offset order, up to the ends that the partitions had when it began. */
+export async function visitTopic(
+  kafka: kafkajs.Kafka,
+  topic: string,
+  visit: (record: DumpedRecord) => void,
+  timeoutMs = 60_000,
+): Promise<void> {
   const ends = await endsOf(kafka, topic, timeoutMs);
   const missing = new Map(
     ends.filter(({ low, high }) => Number(high) > Number(low)).map(end => [end.partition, Number(end.high)]),
   );
-  const records: DumpedRecord[] = [];
-  const groupId = `dump-${topic}-${process.pid}-${Date.now()}`;
-  if (missing.size > 0) {
-    const consumer = kafka.consumer({ groupId, retry: { retries: 20 } });
-    await consumer.connect();
-    await consumer.subscribe({ topic, fromBeginning: true });
-    const deadline = Date.now() + timeoutMs;
-    let timer: NodeJS.Timeout | undefined;
-    const all = new Promise<void>((resolve, reject) => {
-      timer = setInterval(() => {
-        if (Date.now() > deadline) {
-          reject(new Error(`dump of ${topic}: partitions ${[...missing.keys()].join()} did not arrive`));
-        }
-      }, 200);
-      consumer
-        .run({
-          autoCommit: false,
-          eachBatch: async ({ batch }) => {
-            for (const message of batch.messages) {
-              records.push({
-                partition: batch.partition,
-                offset: Number(message.offset),
-                timestampMs: Number(message.timestamp),
-                key: message.key?.toString() ?? null,
-                value: jsonObject(message.value),
-                headers: Object.fromEntries(
-                  Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]),
-                ),
-              });
-            }
-            if (Number(batch.lastOffset()) + 1 >= (missing.get(batch.partition) ?? 0)) missing.delete(batch.partition);
-            if (missing.size === 0) resolve();
-          },
-        })
-        .catch(reject);
-    });
-    try {
-      await all;
-    } finally {
-      clearInterval(timer);
-      await consumer.disconnect();
-    }
+  if (missing.size === 0) return;
+  // A rejoin of the dumping group starts again at the beginning: each offset is shown once.
+  const shown = new Map<number, number>();
+  const consumer = kafka.consumer({ groupId: `dump-${topic}-${process.pid}-${Date.now()}`, retry: { retries: 20 } });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  const deadline = Date.now() + timeoutMs;
+  let timer: NodeJS.Timeout | undefined;
+  const all = new Promise<void>((resolve, reject) => {
+    timer = setInterval(() => {
+      if (Date.now() > deadline) {
+        reject(new Error(`dump of ${topic}: partitions ${[...missing.keys()].join()} did not arrive`));
+      }
+    }, 200);
+    consumer
+      .run({
+        autoCommit: false,
+        eachBatch: async ({ batch }) => {
+          const { partition, messages } = batch;
+          for (const message of messages) {
+            const offset = Number(message.offset);
+            if (offset <= (shown.get(partition) ?? -1)) continue;
+            shown.set(partition, offset);
+            visit({
+              partition,
+              offset,
+              timestampMs: Number(message.timestamp),
+              key: message.key?.toString() ?? null,
+              value: jsonObject(message.value),
+              headers: Object.fromEntries(
+                Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]),
+              ),
+            });
+          }
+          if (Number(batch.lastOffset()) + 1 >= (missing.get(partition) ?? 0)) missing.delete(partition);
+          if (missing.size === 0) resolve();
+        },
+      })
+      .catch(reject);
+  });
+  try {
+    await all;
+  } finally {
+    clearInterval(timer);
+    await consumer.disconnect();
   }
-  // A rejoin of the dumping group starts again at the beginning: keep one record an offset.
-  const unique = new Map(records.map(record => [`${record.partition}/${record.offset}`, record]));
-  return [...unique.values()].sort((a, b) => a.partition - b.partition || a.offset - b.offset);
 }
 
 /** A topic that was created just now has no leaders yet; one that does not exist has no partitions. */

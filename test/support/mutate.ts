@@ -23,9 +23,9 @@ export const root = join(import.meta.dirname, '..', '..');
 const shape = z.strictObject({ file: z.string(), find: z.string().min(1), replace: z.string() });
 
 /** @param json the value of TEST_MUTANT. @throws Error where it is none. */
-export function readMutant(json: string | undefined): Mutant {
-  if (json === undefined) throw new Error('TEST_MUTANT (a mutant as JSON) is not set');
-  return shape.parse(JSON.parse(json));
+export function readMutants(json: string | undefined): Mutant[] {
+  if (json === undefined) throw new Error('TEST_MUTANT (mutants as JSON) is not set');
+  return z.array(shape).parse(JSON.parse(json));
 }
 
 /** @throws Error when the text to be replaced does not occur exactly once. */
@@ -35,14 +35,21 @@ export function applyMutant({ file, find, replace }: Mutant, source: string): st
   return source.replace(find, () => replace);
 }
 
+/** What a file becomes under those of the mutants that are its own. @throws Error as {@link applyMutant}. */
+export function applyMutants(mutants: readonly Mutant[], file: string, source: string): string {
+  return mutants.filter(mutant => mutant.file === file).reduce((text, mutant) => applyMutant(mutant, text), source);
+}
+
 /**
- * The variables under which node, and every node that it starts, runs the mutant; a stack hands them on to its services.
+ * The variables under which node, and every node that it starts, runs the mutants; a stack hands them on to its services.
  * @throws Error when the mutant does not fit the source, or what it makes of it cannot be parsed: neither is a mutant caught.
  */
-export function mutantVariables(mutant: Mutant): Record<'NODE_OPTIONS' | 'TEST_MUTANT', string> {
-  stripTypeScriptTypes(applyMutant(mutant, readFileSync(join(root, mutant.file), 'utf8')));
+export function mutantVariables(...mutants: readonly Mutant[]): Record<'NODE_OPTIONS' | 'TEST_MUTANT', string> {
+  for (const file of new Set(mutants.map(mutant => mutant.file))) {
+    stripTypeScriptTypes(applyMutants(mutants, file, readFileSync(join(root, file), 'utf8')));
+  }
   const hook = pathToFileURL(join(import.meta.dirname, 'mutation.ts')).href;
-  return { NODE_OPTIONS: `--import=${hook}`, TEST_MUTANT: JSON.stringify(mutant) };
+  return { NODE_OPTIONS: `--import=${hook}`, TEST_MUTANT: JSON.stringify(mutants) };
 }
 
 /** How one test ended while a mutant was on. */

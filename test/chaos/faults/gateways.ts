@@ -1,3 +1,5 @@
+import { until } from '../../support/until.ts';
+import type { Place } from '../traps.ts';
 import { backUp, namesOf, pause } from '../whole.ts';
 import type { Fault, World } from './types.ts';
 
@@ -13,6 +15,29 @@ export const gatewayFaults: readonly Fault[] = [
   {
     name: 'gateway-term',
     inject: world => killOne(world, 'gateway', 'SIGTERM'),
+  },
+  {
+    name: 'gateway-kill-before-delivery',
+    inject: world => killAt(world, 'before-delivery'),
+  },
+  {
+    /** Its client has the record, and nothing else knows of it yet. */
+    name: 'gateway-kill-after-delivery',
+    inject: world => killAt(world, 'after-delivery'),
+  },
+  {
+    /** The one that leaves dies when it asks a client to move on. */
+    name: 'gateway-kill-in-handover',
+    inject: world =>
+      killAt(world, 'in-handover', async ({ stack, random, log }) => {
+        const name = random.pick(namesOf(stack, 'gateway'));
+        log(`SIGTERM ${name}`);
+        stack.kill(name, 'SIGTERM');
+      }),
+  },
+  {
+    name: 'gateway-kill-in-replay',
+    inject: world => killAt(world, world.random.pick(['in-replay', 'in-ring-replay']), comeAndGo),
   },
   {
     /** A zombie: it comes back believing that it owns what others own by now. */
@@ -47,6 +72,13 @@ export const gatewayFaults: readonly Fault[] = [
   },
 ];
 
+/** Clients that were away for a moment: they replay. */
+async function comeAndGo({ clients, random, signal }: World): Promise<void> {
+  const comeBack = await clients.leave(random, 30);
+  await pause(1_000, signal);
+  comeBack();
+}
+
 /** Hits one process of a service, drawn at random; resolves when it is ready again. */
 export async function killOne({ stack, random, log, signal }: World, service: string, how: NodeJS.Signals) {
   const name = random.pick(namesOf(stack, service));
@@ -63,5 +95,26 @@ export async function pauseOne({ stack, random, log, signal }: World, service: s
     await pause(ms, signal);
   } finally {
     if (stack.pid(name) === pid) stack.resume(name);
+  }
+}
+
+/** How long a trap may wait for somebody to come to it, ms. */
+const sprungWithinMs = 20_000;
+
+/** Kills whoever first comes to a place of the source. `lure` makes somebody come, where they don't all the time. */
+export async function killAt(world: World, place: Place, lure?: (world: World) => Promise<void>): Promise<void> {
+  const { stack, traps, log, signal } = world;
+  const before = new Map(stack.processes().map(({ name, pid }) => [name, pid]));
+  const trap = traps.arm(place);
+  try {
+    await lure?.(world);
+    await until(`somebody to die ${place}`, () => trap.sprung() || signal.aborted, sprungWithinMs);
+  } finally {
+    trap.disarm();
+  }
+  log(`a process has died ${place}`);
+  for (const [name, pid] of before) {
+    if (stack.processes().some(process => process.name === name && process.pid === pid)) continue;
+    await backUp(stack, name, pid, signal);
   }
 }

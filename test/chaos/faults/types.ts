@@ -1,5 +1,6 @@
 import type { Random } from '../../proof/random.ts';
 import type { Stack } from '../../support/stack.ts';
+import type { Traps } from '../traps.ts';
 
 /** What a fault may touch. */
 export interface World {
@@ -12,6 +13,8 @@ export interface World {
   signal: AbortSignal;
   /** The run's own subscribers. */
   clients: ClientControl;
+  /** Kills at a named place of the product's source. */
+  traps: Traps;
 }
 
 /** What a fault may do to the clients; all of them heal by themselves when they are told to go on. */

@@ -1,0 +1,94 @@
+import type { ExecutionResult, SubscribePayload } from 'graphql-ws';
+import type { ConnectionWatch, Stream, StreamListener } from './client.ts';
+
+/**
+ * A subscription over SSE as a browser's EventSource has it, but with a header for the token: comes back by itself with
+ * `Last-Event-ID` until it is complete or stopped.
+ */
+export function streamEvents(
+  url: string,
+  accessToken: string,
+  payload: SubscribePayload,
+  listener: StreamListener,
+  watch?: ConnectionWatch,
+): Stream & { stopReading(): () => void } {
+  const stopping = new AbortController();
+  let cursor: string | undefined;
+  let reading = Promise.resolve();
+  void run();
+  return {
+    cursor: () => cursor,
+    stop: () => stopping.abort(),
+    stopReading() {
+      let goOn = () => {};
+      reading = new Promise(resolve => (goOn = resolve));
+      return goOn;
+    },
+  };
+
+  async function run(): Promise<void> {
+    for (let attempt = 1; !stopping.signal.aborted; attempt++) {
+      try {
+        if (await follow(() => (attempt = 0))) return;
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        watch?.closed(0, error instanceof Error ? error.message : String(error));
+      }
+      await new Promise(resolve => setTimeout(resolve, Math.min(1_000, 50 * attempt) * (0.5 + Math.random())));
+    }
+  }
+
+  /** @returns whether the operation is complete; false: the response has ended without. */
+  async function follow(begun: () => void): Promise<boolean> {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      signal: stopping.signal,
+      headers: {
+        authorization: `Bearer ${accessToken}`,
+        accept: 'text/event-stream',
+        'content-type': 'application/json',
+        ...(cursor === undefined ? {} : { 'last-event-id': cursor }),
+      },
+      body: JSON.stringify(payload),
+    });
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
+      throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
+    }
+    begun();
+    watch?.connected();
+    const decoder = new TextDecoder();
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      await reading;
+      text += decoder.decode(chunk, { stream: true });
+      const events = text.split('\n\n');
+      text = events.pop() ?? '';
+      for (const event of events) if (take(event)) return true;
+    }
+    watch?.closed(0, 'the response has ended');
+    return false;
+  }
+
+  function take(text: string): boolean {
+    const fields = new Map<string, string>();
+    for (const line of text.split('\n')) {
+      const colon = line.indexOf(':');
+      fields.set(line.slice(0, colon), line.slice(colon + 1).replace(/^ /, ''));
+    }
+    const event = fields.get('event');
+    if (event === 'complete') {
+      listener.complete?.();
+      return true;
+    }
+    if (event === 'next') {
+      const result = JSON.parse(fields.get('data') ?? '') as ExecutionResult;
+      if (result.errors && !result.data) {
+        listener.error?.(result.errors);
+        return true;
+      }
+      listener.next(result);
+    }
+    cursor = fields.get('id') ?? cursor;
+    return false;
+  }
+}
