@@ -16,6 +16,7 @@ import { schedule } from './schedule.ts';
 import { startTicks } from './ticks.ts';
 import type { Traps } from './traps.ts';
 import { readTruth, type TopicTruth } from './truth.ts';
+import { viewFaults } from './views.ts';
 import { pause, whole } from './whole.ts';
 
 export interface ChaosOptions {
@@ -37,6 +38,8 @@ export interface ChaosResult {
     ended: number;
     /** Faults that could not be done, or after which the stack did not become whole. */
     unhealed: number;
+    /** Users whose view of their transactions is not what the log has. */
+    viewFaults: number;
   };
   streams: StreamVerdict;
   /** Faults with what went wrong with them. */
@@ -95,6 +98,7 @@ export async function chaos(
   await viewsFollow(stack, clients.users);
   const evidence = await collect(stack, clients.users, commands.sent, new Map());
   const streams = checkStreams(clients.recordings, truths);
+  const wrongViews = await viewFaults(clients.users, truthOf(truths, 'balance_changed'), ids);
   const { recordings } = clients;
   await clients.close();
   const { lost, twice, outOfOrder, foreign } = streams;
@@ -104,6 +108,7 @@ export async function chaos(
       ...checkCommands(evidence),
       ended: recordings.reduce((sum, { endings }) => sum + endings.length, 0),
       unhealed: spans.filter(({ failure }) => failure !== undefined).length,
+      viewFaults: wrongViews,
     },
     ...{ streams, spans, truths, recordings, owners: owners.changes, diary },
     gaps: gapTable(withQuiet(spans), recordings, truths, user => partitionOf(user, stack.partitions)),
@@ -115,6 +120,12 @@ export async function chaos(
       seconds: Math.round((Date.now() - startMs) / 1_000),
     },
   };
+}
+
+function truthOf(truths: ReadonlyMap<string, TopicTruth>, topic: string): TopicTruth {
+  const truth = truths.get(topic);
+  if (truth === undefined) throw new Error(`no truth about ${topic}`);
+  return truth;
 }
 
 interface Commands {
@@ -206,8 +217,7 @@ function withQuiet(spans: readonly Span[]): Span[] {
 async function complete(recordings: readonly Recording[], truths: ReadonlyMap<string, TopicTruth>): Promise<void> {
   const deadlineMs = performance.now() + completeWithinMs;
   const wanted = recordings.map(recording => {
-    const truth = truths.get(fields[recording.field].topic);
-    return { recording, count: truth === undefined ? 0 : wantedOf(recording, truth) };
+    return { recording, count: wantedOf(recording, truthOf(truths, fields[recording.field].topic)) };
   });
   while (wanted.some(({ recording, count }) => recording.ids.length < count) && performance.now() < deadlineMs) {
     await pause(200, new AbortController().signal);

@@ -106,7 +106,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
 
   const drawn = (random: Random, wanted: number): Client[] => {
     const left = [...idle];
-    return Array.from({ length: Math.min(wanted, left.length) }, () =>
+    return Array.from({ length: Math.ceil(Math.min(wanted, left.length)) }, () =>
       left.splice(random.integer(0, left.length - 1), 1),
     ).flat();
   };
@@ -127,6 +127,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
   return {
     recordings: all.flatMap(({ recordings }) => recordings),
     users,
+    idle: idle.length,
     stopReading(random, wanted) {
       const some = drawn(random, wanted);
       const back = absent(some);

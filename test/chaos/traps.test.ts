@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mutantVariables } from '../support/mutate.ts';
+import { mutants } from './mutants.ts';
 import { layTraps } from './traps.ts';
 
-test('each trap still has its place in the source', () => {
+test('each trap and each mutant, and both together, still have their place in the source', () => {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-traps-'));
   try {
-    mutantVariables(...layTraps(folder).mutants);
+    const traps = layTraps(folder).mutants;
+    mutantVariables(...traps);
+    for (const { changes } of Object.values(mutants)) mutantVariables(...traps, ...changes);
   } finally {
     rmSync(folder, { recursive: true });
   }

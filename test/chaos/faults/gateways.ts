@@ -74,7 +74,7 @@ export const gatewayFaults: readonly Fault[] = [
 
 /** Clients that were away for a moment: they replay. */
 async function comeAndGo({ clients, random, signal }: World): Promise<void> {
-  const comeBack = await clients.leave(random, 30);
+  const comeBack = await clients.leave(random, clients.idle / 4);
   await pause(1_000, signal);
   comeBack();
 }
