@@ -9,6 +9,7 @@ const floors: Readonly<Record<string, number>> = {
   'lib/errors.ts': 0,
   'lib/ops': 1,
   'lib/kafka': 2,
+  'lib/postgres': 2,
   'lib/auth': 2,
   'lib/app': 3,
   'lib/ownership': 4,

@@ -18,6 +18,11 @@ export interface ReaderOptions {
    * short ones. Default 8 MiB.
    */
   responseBytes?: number;
+  /**
+   * For a reader that would rather have many records at once than each at once: least time between two answers of a
+   * broker, ms. The first record after a silence is not held up. Default 0.
+   */
+  paceMs?: number;
 }
 
 /** What a fetch asks for, and at which offset. */
@@ -31,6 +36,8 @@ interface Station {
   catchingUp: Map<number, Asked>;
   turn: number;
   failures: number;
+  /** The long poll is not to begin before, ms since the epoch. */
+  notBefore: number;
 }
 
 /** The short poll's wait: how long a partition's second place in a fetch goes unused. */
@@ -47,7 +54,7 @@ const sliceMs = 5;
  * another. While Kafka is away it tries on, with a back-off.
  */
 export function openReader(connection: KafkaConnection, options: ReaderOptions): DirectReader {
-  const { maxWaitMs, partitionBytes, responseBytes = 8 * 1024 * 1024 } = options;
+  const { maxWaitMs, partitionBytes, responseBytes = 8 * 1024 * 1024, paceMs = 0 } = options;
   const { log, metrics } = connection.ops;
   const cluster: Cluster = connection.openCluster('reader');
   const readings = new Map<string, Reading>();
@@ -92,7 +99,8 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     if (staleTopics.size > 0) void askLeaders(now);
     for (const [nodeId, group] of byLeader) {
       const station = stationOf(nodeId);
-      if (station.polling === undefined) void longPoll(station, group);
+      if (station.polling === undefined && station.notBefore > now) pulse.at(station.notBefore);
+      else if (station.polling === undefined) void longPoll(station, group);
       else {
         const covered = [station.polling, ...station.catchingUp.values()];
         const uncovered = group.filter(reading => !covered.some(asked => asked.has(reading)));
@@ -104,7 +112,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   function stationOf(nodeId: number): Station {
     const known = stations.get(nodeId);
     if (known !== undefined) return known;
-    const station: Station = { nodeId, polling: undefined, catchingUp: new Map(), turn: 0, failures: 0 };
+    const station: Station = { nodeId, polling: undefined, catchingUp: new Map(), turn: 0, failures: 0, notBefore: 0 };
     stations.set(nodeId, station);
     return station;
   }
@@ -116,6 +124,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     station.polling = new Map(rotated.map(reading => [reading, reading.position]));
     await fetch(station, 0, station.polling, maxWaitMs);
     station.polling = undefined;
+    station.notBefore = Date.now() + paceMs;
     pulse.soon();
   }
 

@@ -48,7 +48,7 @@ export const catalogue = {
     saslPassword: v(env.text().optional(), 'SASL password', { secret: true }),
     sessionTimeoutMs: v(integer(1_000, 300_000, 6_000), 'group session time-out of the control groups, ms'),
     heartbeatIntervalMs: v(integer(50, 60_000, 250), 'heartbeat interval of the control groups, ms'),
-    fetchMaxWaitMs: v(integer(1, 30_000, 100), 'longest time a fetch waits at the broker, ms'),
+    fetchMaxWaitMs: v(integer(1, 30_000, 500), 'longest time a fetch waits at the broker, ms'),
     fetchPartitionBytes: v(integer(1_024, 104_857_600, 262_144), 'bytes asked for per partition and fetch'),
     laneBufferBytes: v(integer(65_536, 1_073_741_824, 16_777_216), 'bytes waiting to be produced before callers wait'),
     createTopics: v(flag(false), "create the topics that the app's schema names when they are missing"),
@@ -165,6 +165,10 @@ export const catalogue = {
   projector: {
     group: v(text('penstock-projector'), 'consumer group of the projectors'),
     batchRecords: v(integer(1, 100_000, 2_000), 'most records in one transaction'),
+    paceMs: v(
+      integer(0, 10_000, 25),
+      'least time between two fetches, ms: how far a view may lag behind its topics for the sake of fewer transactions',
+    ),
     bufferBytes: v(
       integer(1_048_576, 17_179_869_184, 67_108_864),
       'bytes of records read ahead of the tables before reading waits',

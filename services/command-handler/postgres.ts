@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import pg from 'pg';
 import type { LedgerQueries } from '../../lib/app/commands.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/ops/index.ts';
+import { keyLookupsOnly, preparedName } from '../../lib/postgres/index.ts';
 import { migrations } from './schema.ts';
 
 export interface PoolOptions {
@@ -15,14 +15,6 @@ export interface PoolOptions {
    */
   transactionTimeoutMs: number;
 }
-
-/**
- * Everything here looks up keys, in tables that grow from nothing or are empty one moment and full the next. A plan made
- * from the statistics of the wrong moment reads all of a table for each batch (seen: all of the outbox for each row to
- * delete). So plans do without statistics: sequential scans are off, statements are planned once (which was a fifth of a
- * small batch's cost), and where a join could walk a whole index, a lateral subquery with OFFSET 0 keeps it a look-up.
- */
-const keyLookupsOnly = 'SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off';
 
 /** Pipelined: statements that do not depend on each other's answers travel together. */
 export function openPool({ url, size, transactionTimeoutMs }: PoolOptions, log: Logger): pg.Pool {
@@ -51,7 +43,7 @@ export function queriesOf(client: pg.ClientBase): LedgerQueries {
   return {
     async query<Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
       try {
-        const { rows } = await client.query({ name: nameOf(text), text, values: [...values] });
+        const { rows } = await client.query({ name: preparedName(text), text, values: [...values] });
         return rows as Row[];
       } catch (error) {
         if (error instanceof Error) ofPostgres.add(error);
@@ -95,24 +87,4 @@ export async function migrate(pool: pg.Pool, ofApp: readonly string[]): Promise<
   } finally {
     client.release(failed);
   }
-}
-
-/** Waits for all, then rejects with the first reason in the order of the list: of pipelined statements, the cause. */
-export async function allOf<T extends readonly unknown[]>(promises: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
-  const results = await Promise.allSettled(promises as readonly Promise<unknown>[]);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
-  return results.map(result => (result as PromiseFulfilledResult<unknown>).value) as unknown as T;
-}
-
-const names = new Map<string, string>();
-/** An app that builds its SQL anew for each batch gets unnamed statements instead of an endless cache. */
-const maxNames = 200;
-
-function nameOf(text: string): string | undefined {
-  const known = names.get(text);
-  if (known !== undefined) return known;
-  if (names.size >= maxNames) return undefined;
-  const name = `penstock_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
-  names.set(text, name);
-  return name;
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { AppPlan, CommandApp } from '../../lib/app/index.ts';
+import { allOf } from '../../lib/postgres/index.ts';
 import type { Batch } from './batch.ts';
 import {
   type CommandName,
@@ -13,7 +14,7 @@ import {
 import { AppFaultError, FencedError } from './failures.ts';
 import type { KeyPlace, Outbox } from './outbox.ts';
 import { announce, type Piece } from './outbox-rows.ts';
-import { allOf, isOfPostgres, queriesOf, together } from './postgres.ts';
+import { isOfPostgres, queriesOf, together } from './postgres.ts';
 import { tenuresOf, type Written } from './publication.ts';
 import { open, record, repeat, rest } from './statements.ts';
 import type { CommandIntake, OutboxRow, RowPlace } from './types.ts';

@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../../lib/kafka/index.ts';
+import { allOf } from '../../lib/postgres/index.ts';
 import { liveVersionsSql, type TableVersion, type VersionCache, type VersionRow } from '../../lib/views/index.ts';
 import { liveScope, lockPositions, movePositions, type StoredPosition } from './positions.ts';
 import { entryOf, type ReadRecord } from './reading.ts';
@@ -31,37 +32,45 @@ export interface Target {
 
 /**
  * Applies chunks in one transaction: rows, sequences and positions change together or not at all. Positions are locked
- * first, and only then is asked which versions are live: a swap of versions waits for us, or we see what it did.
+ * first, and only then is asked which versions are live: a swap of versions waits for us, or we see what it did. What
+ * needs no answer of another statement travels with it: four round trips, as long as no row appears under our hands.
  */
 export async function applyBatch(queries: Queries, target: Target, chunks: readonly Chunk[]): Promise<BatchResult> {
-  const held = new Map((await lockPositions(queries, target.scope, chunks)).map(at => [nameOf(at), at]));
+  const all = chunks.flatMap(({ records }) => records);
+  const [positions, everyVersion, sequences, tombstones] = await allOf([
+    lockPositions(queries, target.scope, chunks),
+    target.versions(queries),
+    loadSequences(queries, target.scope, all),
+    loadTombstones(queries, keysOf(all)),
+  ]);
+  const held = new Map(positions.map(at => [nameOf(at), at]));
   const stale = chunks.filter(chunk => !isFenced(chunk, held.get(nameOf(chunk))));
   if (stale.length > 0) return { kind: 'stale', at: stale };
 
   const topics = new Set(chunks.map(({ topic }) => topic));
-  const versions = (await target.versions(queries)).filter(({ plan }) => plan.topics.some(topic => topics.has(topic)));
-  const all = chunks.flatMap(({ records }) => records);
-  const sequences = await loadSequences(queries, target.scope, all);
+  const versions = everyVersion.filter(({ plan }) => plan.topics.some(topic => topics.has(topic)));
   // A repeat is one even where its first copy was a misfit.
   const feeding = all.filter(read => !sequences.isRepeat(read) && read.misfit === undefined);
-  if (feeding.length > 0 && versions.length > 0) {
-    const keys = new Set(feeding.map(({ key }) => key).filter(key => key !== ''));
-    const graveyards = await loadTombstones(queries, versions, [...keys]);
-    for (const version of versions) {
+  await allOf([
+    ...versions.map(version => {
       const entries = feeding.map(read => entryOf(version, read));
-      await writeTable(queries, version, entries, graveyards.get(version.id) ?? new Map());
-    }
-  }
-  await sequences.save();
-  await movePositions(
-    queries,
-    target.scope,
-    chunks.map(({ topic, partition, next, records }) => {
-      const last = records.at(-1)?.record;
-      return { topic, partition, next, timestampMs: last?.offset === next - 1 ? last.timestampMs : -1 };
+      return writeTable(queries, version, entries, tombstones.get(version.id) ?? new Map());
     }),
-  );
+    sequences.save(),
+    movePositions(
+      queries,
+      target.scope,
+      chunks.map(({ topic, partition, next, records }) => {
+        const last = records.at(-1)?.record;
+        return { topic, partition, next, timestampMs: last?.offset === next - 1 ? last.timestampMs : -1 };
+      }),
+    ),
+  ]);
   return { kind: 'applied' };
+}
+
+function keysOf(records: readonly ReadRecord[]): string[] {
+  return [...new Set(records.map(({ key }) => key).filter(key => key !== ''))];
 }
 
 /** All live versions of the database, as a transaction sees them now. */

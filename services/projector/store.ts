@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { allOf, gather, keyLookupsOnly, preparedName } from '../../lib/postgres/index.ts';
 import { viewTypes } from '../../lib/views/index.ts';
 
+/** Statements run in the order in which they are sent; those that don't wait for an answer travel together. */
 export interface Queries {
   query<Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
 }
@@ -33,6 +35,7 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
   const pool = new pg.Pool({
     connectionString: config.url,
     max: config.poolSize,
+    pipeline: true,
     application_name: `penstock-${ops.service}`,
     connectionTimeoutMillis: connectTimeoutMs,
     // The answer of a server that is gone without a word; longer than its own time-out, which should come first.
@@ -42,6 +45,10 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
     types: viewTypes,
   });
   pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  pool.on('connect', client => {
+    // A connection that breaks is told by its next statement.
+    client.query(keyLookupsOnly).catch(() => undefined);
+  });
   let closing: Promise<void> | undefined;
 
   const checkOut = async (): Promise<{ client: pg.PoolClient; release(broken?: Error): void }> => {
@@ -86,8 +93,10 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
 
 function queriesOf(client: pg.PoolClient): Queries {
   return {
-    query: async <Row>(sql: string, values: readonly unknown[] = []) =>
-      (await client.query(sql, [...values])).rows as Row[],
+    query: async <Row>(text: string, values: readonly unknown[] = []) => {
+      gather(client);
+      return (await client.query({ name: preparedName(text), text, values: [...values] })).rows as Row[];
+    },
   };
 }
 
@@ -98,11 +107,13 @@ async function inTransaction<Result>(
   onBroken: (error: Error) => void,
 ): Promise<Result> {
   try {
-    await client.query(
+    gather(client);
+    const begin = client.query(
       `BEGIN; SET LOCAL TIME ZONE 'UTC'; SET LOCAL idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
     );
-    const result = await work(queriesOf(client));
-    await client.query('COMMIT');
+    const [, result] = await allOf([begin, work(queriesOf(client))]);
+    const { command } = await client.query('COMMIT');
+    if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
     return result;
   } catch (error) {
     await client.query('ROLLBACK').catch((rollbackError: unknown) => {

@@ -18,20 +18,20 @@ interface StoredTombstone {
 /** Those of these keys, by version id. Nearly always none. */
 export async function loadTombstones(
   queries: Queries,
-  versions: readonly TableVersion[],
   keys: readonly string[],
 ): Promise<ReadonlyMap<number, Graveyard>> {
-  const graveyards = new Map<number, Graveyard>(versions.map(({ id }) => [id, new Map()]));
+  const graveyards = new Map<number, Graveyard>();
   const stored = await queries.query<StoredTombstone>(
     `SELECT version_id AS "versionId", encode(key_hash, 'hex') AS key, topic, partition, "offset",
        timestamp_ms AS "timestampMs", sequence
-     FROM penstock.view_tombstones WHERE key_hash = ANY($1::bytea[]) AND version_id = ANY($2::bigint[])`,
-    [keys.map(key => `\\x${key}`), versions.map(({ id }) => id)],
+     FROM penstock.view_tombstones WHERE key_hash = ANY($1::bytea[])`,
+    [keys.map(key => `\\x${key}`)],
   );
   for (const { versionId, sequence, ...place } of stored) {
-    const graveyard = graveyards.get(versionId);
+    const graveyard: Graveyard = graveyards.get(versionId) ?? new Map();
+    graveyards.set(versionId, graveyard);
     const stamp: Stamp = { ...place, sequence: sequence ?? undefined };
-    graveyard?.set(stamp.key, addTombstone(graveyard.get(stamp.key) ?? noTombstones, stamp));
+    graveyard.set(stamp.key, addTombstone(graveyard.get(stamp.key) ?? noTombstones, stamp));
   }
   return graveyards;
 }

@@ -78,7 +78,7 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
         {
           config: {
             kafka: { ...kafkaConfig(brokers), createTopics, partitions: 2, heartbeatIntervalMs: 100 },
-            projector: { group, batchRecords: 500, bufferBytes: 1_048_576 },
+            projector: { group, batchRecords: 500, paceMs: 0, bufferBytes: 1_048_576 },
           },
           plan,
           connection: scratch.connection,

@@ -1,0 +1,1 @@
+export { allOf, gather, keyLookupsOnly, preparedName } from './statements.ts';
