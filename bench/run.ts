@@ -4,12 +4,14 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { logIn } from '../test/support/client.ts';
 import { startStack } from '../test/support/stack.ts';
+import { measureHandler } from './handler.ts';
 import { type Connection, connect, type LoadResult, openLoop } from './load.ts';
 
 /**
  * Command → feedback over WebSocket, side by side with the plain peer of `bench/baseline`, in one run on one machine:
  * latency at 100/s, then a ladder of rates up to the last one that holds p99 < 50 ms.
- * `npm run bench -- [--users 50] [--seconds 10] [--rates 500,1000,2000,3000,4000]`.
+ * Then the handler's transaction alone, in batches and one by one.
+ * `npm run bench -- [--users 50] [--seconds 10] [--rates 250,500,1000,2000,3000,4000]`.
  */
 interface Peer {
   name: string;
@@ -148,6 +150,15 @@ try {
       `\nPenstock : plain — p50 at 100/s ${(ours.latency.p50Ms / plain.latency.p50Ms).toFixed(2)}, p99 at 100/s ${(ours.latency.p99Ms / plain.latency.p99Ms).toFixed(2)}, ` +
         `sustained at p99 < ${sustainedP99Ms} ms ${ours.sustained}/s : ${plain.sustained}/s\n`,
     );
+  }
+  const rates = await measureHandler(stack.postgres, [1, 10, 50, 200, 500], Math.min(5, seconds));
+  const alone = rates[0]?.commandsPerSecond ?? Number.NaN;
+  process.stdout.write(
+    '\nThe handler alone, one transaction at a time:\n\n| commands a transaction | commands/s | ratio |\n|---|---|---|\n',
+  );
+  for (const { batchCommands, commandsPerSecond } of rates) {
+    const cells = [batchCommands, commandsPerSecond.toFixed(0), (commandsPerSecond / alone).toFixed(1)];
+    process.stdout.write(`| ${cells.join(' | ')} |\n`);
   }
 } finally {
   await stack.stop();

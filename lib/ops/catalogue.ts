@@ -49,6 +49,11 @@ export const catalogue = {
     sessionTimeoutMs: v(integer(1_000, 300_000, 6_000), 'group session time-out of the control groups, ms'),
     heartbeatIntervalMs: v(integer(50, 60_000, 250), 'heartbeat interval of the control groups, ms'),
     fetchMaxWaitMs: v(integer(1, 30_000, 500), 'longest time a fetch waits at the broker, ms'),
+    fetchPaceMs: v(
+      integer(0, 1_000, 2),
+      'least time between two fetches of a gateway or handler, ms: under load they are fewer and larger; a record after a silence is not held up',
+    ),
+    producePaceMs: v(integer(0, 1_000, 1), 'the same between two produce requests to a broker, ms'),
     fetchPartitionBytes: v(integer(1_024, 104_857_600, 262_144), 'bytes asked for per partition and fetch'),
     laneBufferBytes: v(integer(65_536, 1_073_741_824, 16_777_216), 'bytes waiting to be produced before callers wait'),
     createTopics: v(flag(false), "create the topics that the app's schema names when they are missing"),

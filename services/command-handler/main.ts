@@ -16,10 +16,12 @@ start('command-handler', async () => {
   const [plan, app] = [await loadApp(schema), await loadCommands(folder)];
   const connection = connectKafka(config.kafka, ops);
   const topics = openTopics(connection);
-  const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, laneBufferBytes } = config.kafka;
-  const reader = openReader(connection, { maxWaitMs, partitionBytes });
+  const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, fetchPaceMs, ...producing } = config.kafka;
+  const reader = openReader(connection, { maxWaitMs, partitionBytes, paceMs: fetchPaceMs });
   const maxBatchBytes = Math.max(1_048_588, config.handler.maxValueBytes + 65_536);
-  const lanes = openLanes(connection, { bufferBytes: laneBufferBytes, maxBatchBytes, deliveryTimeoutMs });
+  const lanes = openLanes(connection, {
+    ...{ bufferBytes: producing.laneBufferBytes, maxBatchBytes, deliveryTimeoutMs, paceMs: producing.producePaceMs },
+  });
   const handler = startHandler({
     ...{ config, plan, app, ops, reader, lanes, topics },
     joinGroup: options => joinControlGroup(connection, options),

@@ -46,9 +46,11 @@ start('gateway', async () => {
     const isRefusal = (error: unknown) => error instanceof SchemaError || error instanceof PartitionCountError;
     const prepare = () => prepareTopics(plan, topics, config.kafka);
     const { clusterId, partitionCount } = await untilKafkaAnswers(prepare, isRefusal, ops, stopping.signal);
-    const lanes = opened(openLanes(kafka, { bufferBytes: config.kafka.laneBufferBytes }));
-    const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes } = config.kafka;
-    const reader = opened(openReader(kafka, { maxWaitMs, partitionBytes }));
+    const lanes = opened(
+      openLanes(kafka, { bufferBytes: config.kafka.laneBufferBytes, paceMs: config.kafka.producePaceMs }),
+    );
+    const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, fetchPaceMs: paceMs } = config.kafka;
+    const reader = opened(openReader(kafka, { maxWaitMs, partitionBytes, paceMs }));
     const records = opened(openRecordStreams({ reader, topics, config: config.replay, ops }));
     opened(watchKafka(topics, ops));
     const ownership = opened(

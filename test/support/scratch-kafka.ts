@@ -30,6 +30,8 @@ export function kafkaConfig(brokers: readonly string[]): KafkaConfig {
     sessionTimeoutMs: 6_000,
     heartbeatIntervalMs: 250,
     fetchMaxWaitMs: 100,
+    fetchPaceMs: 0,
+    producePaceMs: 0,
     fetchPartitionBytes: 262_144,
     laneBufferBytes: 16_777_216,
     createTopics: true,
