@@ -1,0 +1,148 @@
+import { isFinal, type RetryWait } from './retry.ts';
+import { type Address, openWire, post, type Wire } from './wire.ts';
+
+/** A record as the swarm's producer makes it. */
+interface SwarmRecord {
+  n: number;
+  atMs: number;
+}
+
+/**
+ * A resuming client of the stock protocol: asks the router where to go at each connect, keeps its stream's newest
+ * cursor, sends it with the next subscribe, and comes back after whatever graphql-ws comes back after.
+ */
+export interface SwarmClient {
+  readonly seen: Seen;
+  /** Stops reading, or goes on. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+export interface SwarmClientOptions {
+  address: Address;
+  accessToken: string;
+  retryWait: RetryWait;
+  /** Connection tries and their ends are counted here, for all clients: `closed 1006`, `route 503`, … */
+  count(what: string): void;
+  /** Its stream is open and its position known: the first ping has come. */
+  live(): void;
+  record(record: SwarmRecord): void;
+}
+
+/** What it has got. */
+export interface Seen {
+  /** Number of the last record. */
+  last: number;
+  records: number;
+  /** Records that did not follow on the one before. */
+  lost: number;
+  twice: number;
+}
+
+const query = 'subscription { records { n atMs } }';
+const pong = '{"type":"pong"}';
+
+export function openSwarmClient(options: SwarmClientOptions): SwarmClient {
+  const { address, accessToken, retryWait, count } = options;
+  const seen: Seen = { last: 0, records: 0, lost: 0, twice: 0 };
+  let cursor: string | undefined;
+  let wire: Wire | undefined;
+  let attempt = 0;
+  let generation = 0;
+  let closed = false;
+  let paused = false;
+  let timer: NodeJS.Timeout | undefined;
+  void connect();
+  return {
+    seen,
+    pause() {
+      paused = true;
+      wire?.pause();
+    },
+    resume() {
+      paused = false;
+      wire?.resume();
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      wire?.destroy();
+    },
+  };
+
+  async function connect(): Promise<void> {
+    try {
+      const answer = await post(address, '/route', accessToken);
+      if (answer.status !== 200) {
+        count(`route ${answer.status}`);
+        return again(answer.retryAfterMs);
+      }
+      const { url } = JSON.parse(answer.body) as { url: string };
+      if (!closed) dial(url.slice(url.indexOf('/graphql')));
+    } catch (error) {
+      count(`route ${codeOf(error)}`);
+      again();
+    }
+  }
+
+  function dial(path: string): void {
+    let isLive = false;
+    wire = openWire(address, path, {
+      opened: () => wire?.send(JSON.stringify({ type: 'connection_init', payload: { accessToken } })),
+      message: text => message(text),
+      closed(code, _reason, refused) {
+        wire = undefined;
+        if (closed) return;
+        count(`${refused ? 'refused' : isLive ? 'closed' : 'closed early'} ${code}`);
+        if (isFinal(code)) count('gave up');
+        else again();
+      },
+    });
+
+    function message(text: string): void {
+      const { type, payload } = JSON.parse(text);
+      if (type === 'next') next(payload);
+      else if (type === 'ping') {
+        wire?.send(pong);
+        cursor = payload?.cursors?.[String(generation)] ?? cursor;
+        if (isLive) return;
+        isLive = true;
+        attempt = 0;
+        options.live();
+      } else if (type === 'connection_ack') {
+        const extensions = cursor === undefined ? {} : { cursor };
+        generation += 1;
+        wire?.send(JSON.stringify({ id: String(generation), type: 'subscribe', payload: { query, extensions } }));
+        if (paused) wire?.pause();
+      } else if (type === 'error') count(`error ${payload?.[0]?.extensions?.code}`);
+    }
+  }
+
+  function next(payload: { data?: { records?: SwarmRecord }; extensions?: { cursor?: string } }): void {
+    const record = payload.data?.records;
+    if (record === undefined) {
+      count('a next without data');
+      return;
+    }
+    cursor = payload.extensions?.cursor ?? cursor;
+    const { n } = record;
+    seen.records += 1;
+    if (n <= seen.last) seen.twice += 1;
+    else {
+      // Its first record is wherever the stream began.
+      if (seen.last > 0) seen.lost += n - seen.last - 1;
+      seen.last = n;
+    }
+    options.record(record);
+  }
+
+  function again(notBeforeMs = 0): void {
+    if (closed) return;
+    timer = setTimeout(() => void connect(), Math.max(notBeforeMs, retryWait(attempt++)));
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
