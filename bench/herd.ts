@@ -1,7 +1,7 @@
 /**
  * A herd: all clients of one gateway come back at once after its `kill -9`, while records go on being written.
  * `npm run bench -- herd [--clients 5000] [--bystanders 200] [--gateways 3] [--routers 1] [--rate 1000] [--retry stock|eager]
- * [--restart] [--profile router-0]`. Prints how long each took until it had everything, and what it cost.
+ * [--restart] [--profile router-0] [--folder F]` (a folder is kept, with its logs). Prints how long each took until it had everything, and what it cost.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     retry: { type: 'string', default: 'stock' },
     restart: { type: 'boolean', default: false },
     profile: { type: 'string' },
+    folder: { type: 'string' },
   },
 });
 const clients = Number(values.clients);
@@ -53,6 +54,7 @@ const stack = await startStack({
   projectors: 0,
   app: 'bench/swarm/app',
   env: issuer.env,
+  ...(values.folder !== undefined && { folder: values.folder }),
 });
 try {
   await herd();
@@ -90,6 +92,8 @@ async function herd(): Promise<void> {
   await until('all clients are connected', () => swarm.status().live === all, patienceMs);
   producer.start();
   await sleep(steadyMs);
+  const steady = await vitalsOf(stack);
+  await sleep(steadyMs);
   const before = await vitalsOf(stack);
   const profiled = values.profile;
   const endProfile =
@@ -105,7 +109,9 @@ async function herd(): Promise<void> {
   const after = await vitalsOf(stack);
   await sleep(steadyMs);
   const records = await producer.stop();
-  await until('everybody has everything', () => swarm.status().complete === all, patienceMs).catch(tell);
+  const stoppedMs = Date.now();
+  const hasAll = () => swarm.status().atMs > stoppedMs && swarm.status().complete === all;
+  await until('everybody has everything', hasAll, patienceMs).catch(tell);
   const { groups, counts } = await swarm.report();
   swarm.close();
 
@@ -116,7 +122,7 @@ async function herd(): Promise<void> {
   );
   sayGroups(groups);
   say(`\n${JSON.stringify(counts, undefined, 2)}\n`);
-  sayVitals(before, after);
+  sayVitals(steady, before, after);
 }
 
 function sayGroups(groups: Readonly<Record<string, GroupReport>>): void {
@@ -142,14 +148,17 @@ function sayGroups(groups: Readonly<Record<string, GroupReport>>): void {
   }
 }
 
-function sayVitals(before: readonly Vitals[], after: readonly Vitals[]): void {
-  say(`\n${row('process', 'CPU s', 'RSS MB before', 'after', 'peak', 'event loop p99 ms', 'max ms')}`);
-  say(row('---', '---', '---', '---', '---', '---', '---'));
+function sayVitals(steady: readonly Vitals[], before: readonly Vitals[], after: readonly Vitals[]): void {
+  say(
+    `\n${row('process', 'CPU s a second before', 'CPU s until all were back', 'RSS MB before', 'after', 'peak', 'event loop p99 ms', 'max ms')}`,
+  );
+  say(row('---', '---', '---', '---', '---', '---', '---', '---'));
   for (const now of after) {
     const then = before.find(({ name }) => name === now.name);
-    const cells = [now.cpuSeconds - (then?.cpuSeconds ?? 0), then?.rssMb ?? 0, now.rssMb, now.peakMb];
-    const loop = [now.loopP99Ms, now.loopMaxMs];
-    say(row(now.name, cells[0]?.toFixed(2) ?? '', ...[...cells.slice(1), ...loop].map(value => value.toFixed(0))));
+    const used = (then?.cpuSeconds ?? 0) - (steady.find(({ name }) => name === now.name)?.cpuSeconds ?? 0);
+    const spent = [used / (steadyMs / 1_000), now.cpuSeconds - (then?.cpuSeconds ?? 0)].map(value => value.toFixed(2));
+    const others = [then?.rssMb ?? 0, now.rssMb, now.peakMb, now.loopP99Ms, now.loopMaxMs];
+    say(row(now.name, ...spent, ...others.map(value => (Number.isNaN(value) ? '' : value.toFixed(0)))));
   }
 }
 

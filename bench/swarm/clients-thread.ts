@@ -25,7 +25,7 @@ export interface SwarmUser {
 export type ToClients = { kind: 'mark'; atMs: number } | { kind: 'report' } | { kind: 'close' };
 export type FromClients =
   /** `live`: streams that have been open once; `caughtUp`: since the mark. */
-  | { kind: 'status'; live: number; caughtUp: number; complete: number }
+  | { kind: 'status'; atMs: number; live: number; caughtUp: number; complete: number }
   | { kind: 'report'; groups: Readonly<Record<string, GroupReport>>; counts: Readonly<Record<string, number>> };
 
 export interface GroupReport {
@@ -72,7 +72,10 @@ const ramp = setInterval(() => {
   if (next >= data.users.length) clearInterval(ramp);
 }, 20);
 
-const telling = setInterval(() => tell({ kind: 'status', live, caughtUp, complete: complete() }), 100);
+const telling = setInterval(
+  () => tell({ kind: 'status', atMs: Date.now(), live, caughtUp, complete: complete() }),
+  100,
+);
 
 parentPort?.on('message', (message: ToClients) => {
   if (message.kind === 'mark') markMs = message.atMs;

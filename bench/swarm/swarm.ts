@@ -15,7 +15,7 @@ export interface Swarm {
 
 export function openSwarm(data: ClientsThreadData): Swarm {
   const thread = new Worker(new URL('./clients-thread.ts', import.meta.url), { workerData: data });
-  let status: FromClients & { kind: 'status' } = { kind: 'status', live: 0, caughtUp: 0, complete: 0 };
+  let status: FromClients & { kind: 'status' } = { kind: 'status', atMs: 0, live: 0, caughtUp: 0, complete: 0 };
   let reported: ((report: Report) => void) | undefined;
   thread.on('error', fail);
   thread.on('message', (message: FromClients) => {
