@@ -11,3 +11,4 @@ export type { VerificationKeys } from './remote-keys.ts';
 export { openRouteTokens, type RouteTokensOptions } from './route-tokens.ts';
 export { faultOf, type TokenFault } from './token-errors.ts';
 export type { AccessTokenVerifier, Caller, RouteClaims, RouteTokenVerifier } from './types.ts';
+export { openWorkQueue, type WorkQueue } from './work-queue.ts';

@@ -37,7 +37,12 @@ const credentialsSchema = z.object({
 });
 
 /** Hashing is the cost: as many at once as cannot starve the thread pool (4 threads), as many waiting as is still useful. */
-const hashing: WorkQueueOptions = { slots: 2, maxWaiting: 1_000, maxWaitMs: 30_000 };
+const hashing: WorkQueueOptions = {
+  slots: 2,
+  maxWaiting: 1_000,
+  maxWaitMs: 30_000,
+  busy: () => new PenstockError('UNAVAILABLE', 'too many logins at once', { retryAfterSeconds: 2 }),
+};
 const forgetIntervalMs = 60_000;
 
 export function openLocalUsers(

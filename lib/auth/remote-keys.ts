@@ -63,10 +63,13 @@ export function openRemoteKeys(
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let lastFailure: string | undefined;
+  /** `remote.jwks()` copies the whole set each time. */
+  let fetched = false;
   ops.readiness.set(part, `no keys yet from ${url}`);
   const refresh = async (): Promise<void> => {
     try {
       await remote.reload();
+      fetched = true;
       if (lastFailure !== undefined) ops.log.info({ url }, 'JWKS fetched again');
       lastFailure = undefined;
       ops.readiness.set(part, undefined);
@@ -74,10 +77,10 @@ export function openRemoteKeys(
       const failure = messageOf(error);
       if (lastFailure !== failure) ops.log.warn({ url, error }, 'JWKS could not be fetched');
       lastFailure = failure;
-      if (remote.jwks() === undefined) ops.readiness.set(part, `no keys from ${url}: ${failure}`);
+      if (!fetched) ops.readiness.set(part, `no keys from ${url}: ${failure}`);
     }
     if (closed) return;
-    timer = setTimeout(() => void refresh(), remote.jwks() === undefined ? failureCooldownMs : refreshMs);
+    timer = setTimeout(() => void refresh(), fetched ? refreshMs : failureCooldownMs);
     timer.unref();
   };
   const first = refresh();
@@ -85,7 +88,7 @@ export function openRemoteKeys(
   return {
     async getKey(header, token) {
       try {
-        if (remote.jwks() === undefined) await first;
+        if (!fetched) await first;
         return await remote(header, token);
       } catch (error) {
         if (!isAboutTheKeySet(error) && remote.jwks()?.keys.length !== 0) throw error;

@@ -1,5 +1,6 @@
 import { jwtVerify } from 'jose';
 import type { Closable, Ops } from '../ops/index.ts';
+import { BoundedMap } from './bounded-map.ts';
 import {
   clockToleranceSeconds,
   maxRouteTokenSeconds,
@@ -13,11 +14,13 @@ import {
 import { onlyKeysFor } from './key-ids.ts';
 import { openRemoteKeys, type RemoteKeysTiming, type VerificationKeys } from './remote-keys.ts';
 import { refusalOf, tokenRefused } from './token-errors.ts';
-import type { RouteTokenVerifier } from './types.ts';
+import type { RouteClaims, RouteTokenVerifier } from './types.ts';
 
 export interface RouteTokensOptions {
   /** Milliseconds since 1970. */
   now?: () => number;
+  /** Tokens that are remembered; default 10,000, some 10 MB. Each until it has expired. */
+  cacheEntries?: number;
   jwks?: Partial<RemoteKeysTiming>;
 }
 
@@ -31,11 +34,16 @@ export function openRouteTokens(
   ops: Pick<Ops, 'log' | 'readiness'>,
   options: RouteTokensOptions = {},
 ): RouteTokenVerifier & Closable {
-  const { now = Date.now, jwks = {} } = options;
+  const { now = Date.now, cacheEntries = 10_000, jwks = {} } = options;
   const keys = 'localKeys' in source ? source.localKeys : openRemoteKeys(source.jwksUrl, 'route', ops, jwks);
   const getKey = onlyKeysFor('route', keys.getKey);
+  /** Not those that were verified: a client that comes back has a new one. */
+  const remembered = new BoundedMap<RouteClaims>(cacheEntries);
   return {
+    remember: (token, claims) => remembered.set(token, claims, claims.expiresAtMs),
     async verify(token) {
+      const known = remembered.get(token, now());
+      if (known !== undefined) return known;
       if (token === '') throw tokenRefused('route', 'missing');
       if (token.length > maxTokenLength) throw tokenRefused('route', 'invalid');
       try {

@@ -24,4 +24,6 @@ export interface RouteClaims {
 export interface RouteTokenVerifier {
   /** Checks signature, typ, iss, aud, alg and times. Who is handed the claims must compare `accessTokenHash` and `userKey`. */
   verify(token: string): Promise<RouteClaims>;
+  /** What this process has signed itself need not be verified again. */
+  remember(token: string, claims: RouteClaims): void;
 }

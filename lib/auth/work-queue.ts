@@ -1,4 +1,4 @@
-import { PenstockError } from '../errors.ts';
+import type { PenstockError } from '../errors.ts';
 
 export interface WorkQueueOptions {
   /** Pieces of work under way at once. */
@@ -7,15 +7,21 @@ export interface WorkQueueOptions {
   maxWaiting: number;
   /** Longest wait for a slot, ms. */
   maxWaitMs: number;
+  /** What is thrown when too much waits, or for too long: UNAVAILABLE, with `extensions.retryAfterSeconds`. */
+  busy(): PenstockError;
 }
 
 /** Runs costly work a few at a time, in order of arrival. */
 export interface WorkQueue {
-  /** @throws PenstockError UNAVAILABLE with `extensions.retryAfterSeconds` when too much waits already, or for too long. */
+  /** @throws `busy` when too much waits already, or for too long. */
   run<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Pieces of work that wait now. */
+  waiting(): number;
+  /** Nothing waits, nothing is under way. */
+  isIdle(): boolean;
 }
 
-export function openWorkQueue({ slots, maxWaiting, maxWaitMs }: WorkQueueOptions): WorkQueue {
+export function openWorkQueue({ slots, maxWaiting, maxWaitMs, busy }: WorkQueueOptions): WorkQueue {
   const waiting: Set<() => void> = new Set();
   let free = slots;
 
@@ -24,7 +30,7 @@ export function openWorkQueue({ slots, maxWaiting, maxWaitMs }: WorkQueueOptions
       free--;
       return Promise.resolve();
     }
-    if (waiting.size >= maxWaiting) return Promise.reject(overloaded());
+    if (waiting.size >= maxWaiting) return Promise.reject(busy());
     return new Promise((resolve, reject) => {
       const take = (): void => {
         clearTimeout(timer);
@@ -32,7 +38,7 @@ export function openWorkQueue({ slots, maxWaiting, maxWaitMs }: WorkQueueOptions
       };
       const timer = setTimeout(() => {
         waiting.delete(take);
-        reject(overloaded());
+        reject(busy());
       }, maxWaitMs);
       waiting.add(take);
     });
@@ -55,9 +61,7 @@ export function openWorkQueue({ slots, maxWaiting, maxWaitMs }: WorkQueueOptions
         pass();
       }
     },
+    waiting: () => waiting.size,
+    isIdle: () => free === slots && waiting.size === 0,
   };
-}
-
-function overloaded(): PenstockError {
-  return new PenstockError('UNAVAILABLE', 'too many logins at once', { retryAfterSeconds: 2 });
 }

@@ -89,6 +89,14 @@ export const catalogue = {
     ),
     maxConnections: v(integer(1, 1_000_000, 20_000), 'client connections of one router'),
     connectTimeoutMs: v(integer(10, 60_000, 2_000), 'how long connecting to a gateway may take, ms'),
+    maxPending: v(
+      integer(1, 1_000_000, 256),
+      'WebSocket upgrades that one gateway is asked for at once; the others wait in order, no longer than for an owner',
+    ),
+    maxWaiting: v(
+      integer(1, 10_000_000, 10_000),
+      'WebSocket upgrades that wait for one gateway; further ones are closed with 1013, and from half of it on /route answers 503 with Retry-After',
+    ),
     answerTimeoutMs: v(
       integer(100, 600_000, 60_000),
       "how long a gateway's answer to an HTTP request may take to begin, ms",
@@ -121,6 +129,10 @@ export const catalogue = {
       'how long a client may take next to nothing of a full socket buffer before it is closed with 1013, ms',
     ),
     maxConnections: v(integer(1, 10_000_000, 50_000), 'WebSockets, and as many SSE responses, of one gateway'),
+    maxPending: v(
+      integer(1, 10_000_000, 10_000),
+      'WebSockets of one gateway that have not said who they are; a further one is closed with 1013',
+    ),
     maxSubscriptions: v(integer(1, 100_000, 100), 'operations under way on one connection'),
     maxCommands: v(integer(1, 10_000_000, 20_000), 'commands of one gateway that wait for their feedback'),
     maxDepth: v(integer(1, 1_000, 20), 'deepest selection of an operation'),
@@ -141,6 +153,10 @@ export const catalogue = {
       'most bytes of the log that one cold replay reads',
     ),
     concurrency: v(integer(1, 10_000, 16), 'cold replays under way at once in a gateway'),
+    maxWaiting: v(
+      integer(1, 10_000_000, 20_000),
+      'cold replays that wait for their turn, users in turn; a further one is UNAVAILABLE',
+    ),
     openTimeoutMs: v(
       integer(100, 600_000, 5_000),
       'how long a subscription waits for Kafka before it is UNAVAILABLE, ms',

@@ -1,5 +1,6 @@
 export { type CursorUse, checkCursor } from './check-cursor.ts';
 export { openCursorCodec } from './cursor.ts';
+export { type FairQueue, openFairQueue } from './fair-queue.ts';
 export { openRecordStreams, type RecordStreamsParts } from './streams.ts';
 export type {
   CursorCodec,

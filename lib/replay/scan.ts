@@ -34,7 +34,8 @@ export interface ScanClient {
   failed(fault: ScanFault): void;
 }
 
-export type ScanFault = ReadFault | 'TIMESTAMP_DIFFERS';
+/** `BUSY`: too many wait for their turn already. */
+export type ScanFault = ReadFault | 'TIMESTAMP_DIFFERS' | 'BUSY';
 
 export interface Scans {
   /** @returns leaves the scan; a client that is done or failed has left by itself. */
@@ -62,9 +63,17 @@ const fetchBytes = 524_288;
 /** Fetches without progress before the bounds of the log are asked for. */
 const patience = 3;
 
-export function openScans(parts: { topics: Topics; concurrency: number; metrics: ReplayMetrics; log: Logger }): Scans {
-  const { topics, metrics, log } = parts;
-  const places = openPlaces(parts.concurrency);
+export interface ScansParts {
+  topics: Topics;
+  /** Scans under way at once, and those that wait for their turn. */
+  concurrency: number;
+  maxWaiting: number;
+  metrics: ReplayMetrics;
+  log: Logger;
+}
+
+export function openScans({ topics, concurrency, maxWaiting, metrics, log }: ScansParts): Scans {
+  const places = openPlaces(concurrency, maxWaiting);
   const scans = new Map<string, Set<Scan>>();
   const closing = new AbortController();
   return {
@@ -75,10 +84,18 @@ export function openScans(parts: { topics: Topics; concurrency: number; metrics:
       const rider = { client, next: client.from };
       let scan = [...running].find(candidate => reachable(candidate, client.from));
       if (scan === undefined) {
+        // Clients take turns by user; those of ALL streams, whom a role lets in, by the partition.
+        const place = places.take(client.key ?? `ALL ${name}`);
+        if (place === undefined) {
+          if (running.size === 0) scans.delete(name);
+          // Not before the caller knows what it has joined.
+          queueMicrotask(() => client.failed('BUSY'));
+          return () => undefined;
+        }
         scan = { at, next: undefined, clients: new Set() };
         running.add(scan);
         scan.clients.add(rider);
-        void run(scan, () => {
+        void run(scan, place, () => {
           if (scan !== undefined) running.delete(scan);
           if (running.size === 0) scans.delete(name);
         });
@@ -90,9 +107,9 @@ export function openScans(parts: { topics: Topics; concurrency: number; metrics:
   };
 
   /** Never rejects: what goes wrong is told to the clients or tried again. */
-  async function run(scan: Scan, ended: () => void): Promise<void> {
+  async function run(scan: Scan, place: Promise<() => void>, ended: () => void): Promise<void> {
     const backOff = openBackOff(closing.signal);
-    const leave = await places.take();
+    const leave = await place;
     metrics.scansUnderWay(1);
     try {
       let stuck = 0;

@@ -172,7 +172,8 @@ class Stream implements RecordStream, FlowStream {
   }
 
   faulted(flow: Flow, fault: ScanFault): void {
-    if (fault === 'UNREADABLE') {
+    if (fault === 'BUSY') this.#end(() => new PenstockError('UNAVAILABLE', 'too many replays wait: come back later'));
+    else if (fault === 'UNREADABLE') {
       const { topic, partition } = flow.at;
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be read`));
     } else if (fault === 'TIMESTAMP_DIFFERS') {

@@ -27,7 +27,13 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
   const rings = openRings(config.ringBytes);
   const metrics = replayMetrics(ops.metrics, rings.bytes);
   const tails = openTails({ reader, offsets, rings, log: ops.log });
-  const scans = openScans({ topics, concurrency: config.concurrency, metrics, log: ops.log });
+  const scans = openScans({
+    topics,
+    concurrency: config.concurrency,
+    maxWaiting: config.maxWaiting,
+    metrics,
+    log: ops.log,
+  });
   const held = new Map<string, Tail>();
   const open_ = new Set<RecordStream>();
   let closed = false;

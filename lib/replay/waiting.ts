@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenstockError } from '../errors.ts';
+import { openFairQueue } from './fair-queue.ts';
 
 /** The promise's value, or UNAVAILABLE when it takes longer than `timeoutMs`; `what` says what was awaited. */
 export async function within<T>(timeoutMs: number, what: string, promise: Promise<T>): Promise<T> {
@@ -32,22 +33,37 @@ export function openBackOff(signal: AbortSignal): { wait(): Promise<void>; reset
   };
 }
 
-/** At most `places` at once; whoever comes later waits in order. */
-export function openPlaces(places: number): { take(): Promise<() => void> } {
+export interface Places {
+  /**
+   * Resolves, when a place is free, with what gives it back. Owners take turns: one who wants many places does not keep
+   * the others from theirs. Undefined, at once, when too many wait already.
+   */
+  take(owner: string): Promise<() => void> | undefined;
+}
+
+/** At most `places` at once; of those who come later, at most `maxWaiting` wait. */
+export function openPlaces(places: number, maxWaiting: number): Places {
   let free = places;
-  const waiting: (() => void)[] = [];
+  const waiting = openFairQueue<() => void>();
   return {
-    async take() {
-      if (free > 0) free -= 1;
-      else await new Promise<void>(resolve => waiting.push(resolve));
-      let given = false;
-      return () => {
-        if (given) return;
-        given = true;
-        const next = waiting.shift();
-        if (next === undefined) free += 1;
-        else next();
-      };
+    take(owner) {
+      if (free > 0) {
+        free -= 1;
+        return Promise.resolve(place());
+      }
+      if (waiting.size >= maxWaiting) return undefined;
+      return new Promise(resolve => waiting.push(owner, () => resolve(place())));
     },
   };
+
+  function place(): () => void {
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    };
+  }
 }

@@ -80,6 +80,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     slowTimeoutMs: config.gateway.slowTimeoutMs,
     maxOperations: config.gateway.maxSubscriptions,
     maxConnections: config.gateway.maxConnections,
+    maxPending: config.gateway.maxPending,
     maxRequestBytes: config.gateway.maxRequestBytes,
   };
   followOwnership({ ownership, clients, records, plan, metrics, log: ops.log });

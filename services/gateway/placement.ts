@@ -34,7 +34,7 @@ export interface PlacementOptions {
 }
 
 export function openPlacement(
-  routes: RouteTokenVerifier,
+  routes: Pick<RouteTokenVerifier, 'verify'>,
   ownership: PlacementOwnership,
   { claimWaitMs }: PlacementOptions,
 ): Placement {

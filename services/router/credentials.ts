@@ -23,7 +23,7 @@ export const routeCookie = 'penstock_route';
 
 export function credentialReader(
   access: AccessTokenVerifier,
-  routes: RouteTokenVerifier,
+  routes: Pick<RouteTokenVerifier, 'verify'>,
   partitionFor: (userKey: string) => number,
 ): CredentialReader {
   const byRouteToken = async (token: string): Promise<Credential> => {
@@ -46,17 +46,17 @@ export function credentialReader(
         { token: cookie(headers.cookie, routeCookie), check: byRouteToken },
         { token: bearerToken(headers.authorization), check: byAccessToken },
       ];
-      let refused = new PenstockError('UNAUTHENTICATED', 'no route or access token', { reason: 'missing' });
+      let refused: PenstockError | undefined;
       for (const { token, check } of offered) {
         if (token === undefined || token === '') continue;
         try {
           return await check(token);
         } catch (error) {
           if (!(error instanceof PenstockError)) throw error;
-          if (rank(error) > rank(refused)) refused = error;
+          if (refused === undefined || rank(error) > rank(refused)) refused = error;
         }
       }
-      throw refused;
+      throw refused ?? new PenstockError('UNAUTHENTICATED', 'no route or access token', { reason: 'missing' });
     },
   };
 }

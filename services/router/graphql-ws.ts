@@ -4,6 +4,7 @@ import { faultOf } from '../../lib/auth/index.ts';
 import { closeCodes, messageOf, PenstockError } from '../../lib/errors.ts';
 import { type Logger, traceparentOf } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
+import type { Admission } from './admission.ts';
 import { askOwners } from './ask-owners.ts';
 import type { OriginReader } from './client-origin.ts';
 import type { CredentialReader } from './credentials.ts';
@@ -21,6 +22,7 @@ export interface GraphqlWsParts {
   owners: OwnerTable;
   minter: RouteMinter;
   proxy: GatewayProxy;
+  admission: Pick<Admission, 'run'>;
   refusals: WsRefusals;
   origin: OriginReader;
   metrics: RouterMetrics;
@@ -35,7 +37,7 @@ const badRequest = 4400;
 
 /** `/graphql` over WebSocket: accepted always; joined to the owner of the token's partition, or closed with a code. */
 export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
-  const { credentials, owners, minter, proxy, refusals, origin, metrics, log, state } = parts;
+  const { credentials, owners, minter, proxy, admission, refusals, origin, metrics, log, state } = parts;
 
   const serve = async (request: IncomingMessage, socket: Socket, head: Buffer, gone: AbortSignal): Promise<void> => {
     const refuse = (code: number, reason: string): void => refusals.refuse(request, socket, head, code, reason);
@@ -80,7 +82,7 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
           { routeToken: token, traceparent, clientAddress: address, secure },
           subProtocol,
         ) as IncomingHttpHeaders;
-        return proxy.upgrade(request, socket, owner.address, gone, onJoined);
+        return admission.run(owner.address, () => proxy.upgrade(request, socket, owner.address, gone, onJoined));
       },
     );
     switch (asked.kind) {
@@ -109,7 +111,9 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     }
     serve(request, socket, head, gone.signal).catch((error: unknown) => {
       const [code, reason] = closeOf(error);
-      metrics.routed(code === closeCodes.tryAgainLater ? 'no_owner' : 'unauthenticated');
+      metrics.routed(
+        code === closeCodes.tryAgainLater ? (isBusy(error) ? 'overloaded' : 'no_owner') : 'unauthenticated',
+      );
       if (!(error instanceof PenstockError)) log.error({ error }, 'an upgrade failed');
       try {
         refusals.refuse(request, socket, head, code, reason);
@@ -119,6 +123,10 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
       }
     });
   };
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof PenstockError && error.extensions.retryAfterSeconds !== undefined;
 }
 
 /** The close code for what a credential lacked, or for what we lack. */

@@ -19,14 +19,22 @@ export interface RouterMetrics {
   unownedWait(seconds: number): void;
 }
 
-/** @param connections client connections open now. */
-export function routerMetrics(registry: Registry, connections: () => number): RouterMetrics {
+/** @param connections client connections open now. @param waiting upgrades that wait for their turn at a gateway. */
+export function routerMetrics(registry: Registry, connections: () => number, waiting: () => number): RouterMetrics {
   new Gauge({
     name: 'penstock_router_connections',
     help: 'Client connections that are open',
     registers: [registry],
     collect() {
       this.set(connections());
+    },
+  });
+  new Gauge({
+    name: 'penstock_router_waiting_upgrades',
+    help: 'WebSocket upgrades that wait for their turn at a gateway',
+    registers: [registry],
+    collect() {
+      this.set(waiting());
     },
   });
   const routed = new Counter({

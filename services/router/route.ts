@@ -1,5 +1,6 @@
-import type { AccessTokenVerifier, KeyStore } from '../../lib/auth/index.ts';
+import type { AccessTokenVerifier, KeyStore, RouteTokenVerifier } from '../../lib/auth/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
+import type { Admission } from './admission.ts';
 import { answerJson, HttpRefusal } from './answers.ts';
 import type { OriginReader } from './client-origin.ts';
 import { routeCookie } from './credentials.ts';
@@ -9,28 +10,37 @@ import { bearerToken } from './request-target.ts';
 export interface RouteParts {
   access: AccessTokenVerifier;
   keys: KeyStore;
+  /** Told of each token: it comes back within moments. */
+  routes: Pick<RouteTokenVerifier, 'remember'>;
   owners: OwnerTable;
+  admission: Pick<Admission, 'checkRoom'>;
   partitionFor(userKey: string): number;
   origin: OriginReader;
 }
 
 /** `POST /route`: where to connect, and the route token for it, in the body, in the address and as a cookie. */
-export function routeHandler({ access, keys, owners, partitionFor, origin }: RouteParts): HttpHandler {
+export function routeHandler({
+  access,
+  keys,
+  routes,
+  owners,
+  admission,
+  partitionFor,
+  origin,
+}: RouteParts): HttpHandler {
   return async (request, response) => {
     const caller = await access.verify(bearerToken(request.headers.authorization));
     const partition = partitionFor(caller.userKey);
+    admission.checkRoom(owners.owner(partition)?.address);
     const host = request.headers.host ?? '';
     if (!/^[\w.-]+(:\d+)?$|^\[[\da-f:.]+\](:\d+)?$/i.test(host)) {
       throw new HttpRefusal(400, 'BAD_USER_INPUT', 'the Host header is missing or malformed');
     }
     const { secure } = origin(request.headers, request.socket.remoteAddress);
-    const signed = await keys.signRoute({
-      userKey: caller.userKey,
-      accessTokenHash: caller.accessTokenHash,
-      partition,
-      epoch: owners.owner(partition)?.epoch ?? 0,
-      notAfterMs: caller.expiresAtMs,
-    });
+    const { userKey, accessTokenHash } = caller;
+    const claims = { userKey, accessTokenHash, partition, epoch: owners.owner(partition)?.epoch ?? 0 };
+    const signed = await keys.signRoute({ ...claims, notAfterMs: caller.expiresAtMs });
+    routes.remember(signed.token, { ...claims, expiresAtMs: signed.expiresAtMs });
     const cookie = [
       `${routeCookie}=${signed.token}`,
       'Path=/graphql',

@@ -2,6 +2,7 @@ import type { AccessTokenVerifier, KeyStore, LocalUsers, RouteTokenVerifier } fr
 import { partitionOf } from '../../lib/kafka/index.ts';
 import type { Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
+import { openAdmission } from './admission.ts';
 import { originReader } from './client-origin.ts';
 import { credentialReader } from './credentials.ts';
 import { type Front, frontState, openFront } from './front.ts';
@@ -43,10 +44,12 @@ export async function openRouter({
   ops,
 }: RouterParts): Promise<Front> {
   const { log } = ops;
-  const { maxConnections, connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, ownerWaitMs } = config.route;
+  const { maxPending, maxWaiting, maxConnections, connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, ownerWaitMs } =
+    config.route;
   const origin = originReader(config.route.trustedProxies);
   const state = frontState();
-  const metrics = routerMetrics(ops.metrics, () => state.connections.size);
+  const admission = openAdmission({ maxPending, maxWaiting, maxWaitMs: ownerWaitMs });
+  const metrics = routerMetrics(ops.metrics, () => state.connections.size, admission.waiting);
   const minter = openRouteMinter(keys);
   const proxy = openGatewayProxy({ connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, maxSockets: maxConnections });
   const partitionFor = (userKey: string): number => partitionOf(userKey, owners.partitionCount());
@@ -58,14 +61,19 @@ export async function openRouter({
     requestListener(
       {
         login: loginHandler(users, keys, origin),
-        route: routeHandler({ access, keys, owners, partitionFor, origin }),
+        route: routeHandler({ access, keys, routes, owners, admission, partitionFor, origin }),
         graphql: graphqlHttp({ ...common, access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes }),
         jwks: jwksHandler(keys),
         site,
       },
       log,
     ),
-    graphqlWs({ ...common, credentials: credentialReader(access, routes, partitionFor), refusals: wsRefusals() }),
+    graphqlWs({
+      ...common,
+      admission,
+      credentials: credentialReader(access, routes, partitionFor),
+      refusals: wsRefusals(),
+    }),
     log,
   );
   return {

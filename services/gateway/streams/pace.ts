@@ -1,5 +1,7 @@
+import { type FairQueue, openFairQueue } from '../../../lib/replay/index.ts';
+
 /**
- * Takes turns between streams that have a lot to deliver, and lets everything else in between: heartbeats of the control
+ * Takes turns between users whose streams have a lot to deliver, and lets everything else in between: heartbeats of the control
  * group above all, pings, other clients' messages. Without it a few hundred clients that replay at once hold the event
  * loop for longer than a session time-out.
  */
@@ -7,8 +9,9 @@ export interface Pace {
   /**
    * Asked before each record. Undefined: go on; else the stream's next turn.
    * @param inRow records that the stream has had in this turn.
+   * @param user whose stream it is: one with many streams has no more turns than one with few.
    */
-  turn(inRow: number): Promise<void> | undefined;
+  turn(inRow: number, user: string): Promise<void> | undefined;
 }
 
 export interface PaceOptions {
@@ -20,17 +23,17 @@ export interface PaceOptions {
 }
 
 export function openPace({ sliceMs, rowRecords, now = () => performance.now() }: PaceOptions): Pace {
-  const waiting: (() => void)[] = [];
+  const waiting: FairQueue<() => void> = openFairQueue();
   /** End of this round of the event loop's deliveries; undefined before the first. */
   let deadlineMs: number | undefined;
   return {
-    turn(inRow) {
+    turn(inRow, user) {
       const timeMs = now();
       deadlineMs ??= beginRound(timeMs);
       const isLate = timeMs >= deadlineMs;
-      if (!isLate && (waiting.length === 0 || inRow < rowRecords)) return undefined;
+      if (!isLate && (waiting.size === 0 || inRow < rowRecords)) return undefined;
       return new Promise(resolve => {
-        waiting.push(resolve);
+        waiting.push(user, resolve);
         if (!isLate) waiting.shift()?.();
       });
     },
@@ -38,7 +41,7 @@ export function openPace({ sliceMs, rowRecords, now = () => performance.now() }:
 
   function beginRound(timeMs: number): number {
     setImmediate(() => {
-      deadlineMs = waiting.length > 0 ? beginRound(now()) : undefined;
+      deadlineMs = waiting.size > 0 ? beginRound(now()) : undefined;
       waiting.shift()?.();
     });
     return timeMs + sliceMs;

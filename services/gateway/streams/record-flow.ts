@@ -10,6 +10,8 @@ import type { Records } from './records.ts';
 
 export interface RecordFlowOptions {
   stream: RecordStream;
+  /** Whose it is. */
+  user: string;
   plan: StreamPlan;
   projection: Projection;
   /** Undefined: every record that is one of the type. */
@@ -23,7 +25,7 @@ export interface RecordFlowOptions {
 
 /** From a sequence of records to events with cursors, at the pace of who takes them. */
 export function openRecordFlow(options: RecordFlowOptions): Flow {
-  const { stream, plan, projection, predicate, cursorOf, records, pace, metrics, now = Date.now } = options;
+  const { stream, user, plan, projection, predicate, cursorOf, records, pace, metrics, now = Date.now } = options;
   const openedAtMs = now();
   const delivered = metrics.delivered.labels(plan.topic);
   const open = metrics.subscriptions.labels(plan.scope);
@@ -49,7 +51,7 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
       const batch = await stream.next();
       if (!batch) return;
       for (const item of batch) {
-        const turn = pace.turn(inRow++);
+        const turn = pace.turn(inRow++, user);
         if (turn !== undefined) {
           await turn;
           inRow = 1;

@@ -54,6 +54,7 @@ export function openStreams(options: StreamsOptions): Streams {
         });
         return openRecordFlow({
           stream,
+          user: userKey,
           plan,
           projection,
           predicate: compilePredicate(plan.filters, args),

@@ -28,6 +28,8 @@ export interface WebSocketOptions {
   slowTimeoutMs: number;
   maxOperations: number;
   maxConnections: number;
+  /** Connections that have not said who they are. */
+  maxPending: number;
 }
 
 export interface WebSockets {
@@ -77,11 +79,15 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
   });
   /** What is undone when a connection ends. */
   const departures = new WeakMap<Connection, (() => void)[]>();
+  const pending = new Set<Connection>();
 
   return {
     accept(request, wire, head, route) {
       if (server.clients.size >= options.maxConnections) {
         return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many connections');
+      }
+      if (pending.size >= options.maxPending) {
+        return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many clients at once');
       }
       server.handleUpgrade(request, wire, head, socket => serve(socket, wire, request, route));
     },
@@ -99,6 +105,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       onSlow: () => metrics.slowClosed.inc(),
     });
     departures.set(connection, []);
+    pending.add(connection);
     metrics.connections.inc();
     const closed = protocol.opened(
       {
@@ -120,6 +127,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
     socket.on('error', error => log.debug({ error: messageOf(error) }, 'a WebSocket failed'));
     socket.once('close', (code, reason) => {
       metrics.connections.dec();
+      pending.delete(connection);
       connection.ended();
       for (const undo of departures.get(connection) ?? []) undo();
       departures.delete(connection);
@@ -133,6 +141,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       checkBinding(connection.route, caller);
       const undo = departures.get(connection);
       if (!undo) return undefined; // It has closed meanwhile.
+      pending.delete(connection);
       undo.push(
         clients.add({
           partition: options.partitionOf(caller.userKey),

@@ -184,6 +184,24 @@ describe('a route token', () => {
     });
   });
 
+  test('that this process has signed is believed while it lives, and no other for it', async () => {
+    let nowMs = Date.now();
+    const tokens = openRouteTokens({ jwksUrl: jwks.url }, quietOps(), { now: () => nowMs });
+    const claims = {
+      userKey: 'alice',
+      accessTokenHash: routeClaims().ath,
+      partition: 7,
+      epoch: 3,
+      expiresAtMs: nowMs + 30_000,
+    };
+    tokens.remember('header.claims.signature', claims);
+    assert.deepEqual(await tokens.verify('header.claims.signature'), claims);
+    await assert.rejects(tokens.verify('header.claims.signaturf'));
+    nowMs += 30_001;
+    await assert.rejects(tokens.verify('header.claims.signature'));
+    await tokens.close();
+  });
+
   const faults: Record<string, { token: () => Promise<string> | string; reason: string }> = {
     'that has expired': {
       token: () => route.sign({ ...routeClaims(), iat: nowSeconds() - 70, exp: nowSeconds() - 10 }, { typ }),

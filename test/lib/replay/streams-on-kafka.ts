@@ -52,7 +52,14 @@ export function openStreamsOnKafka(brokers?: readonly string[]): StreamsOnKafka 
       const streams = openRecordStreams({
         reader,
         topics: kafka.topics,
-        config: { scanMaxBytes: 1e9, concurrency: 4, openTimeoutMs: 10_000, ringBytes: 0, ...config },
+        config: {
+          scanMaxBytes: 1e9,
+          concurrency: 4,
+          maxWaiting: 10_000,
+          openTimeoutMs: 10_000,
+          ringBytes: 0,
+          ...config,
+        },
         ops,
       });
       closing.push(async () => {

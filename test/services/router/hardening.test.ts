@@ -246,6 +246,37 @@ describe('a peer that speaks no proper HTTP', () => {
   });
 });
 
+describe('more clients at once than a gateway is asked to take', () => {
+  test('wait in a bounded line; further ones get 1013, and 503 with Retry-After where they ask for the way', async () => {
+    let answer = (): void => undefined;
+    const answered = new Promise<void>(resolve => (answer = resolve));
+    const owner = await gateway({ onUpgrade: (_request, _socket, _head, accept) => void answered.then(accept) });
+    const small = await openTestRouter(scratch.url, {
+      PENSTOCK_ROUTE_MAX_PENDING: '1',
+      PENSTOCK_ROUTE_MAX_WAITING: '1',
+    });
+    small.owners.give(owner.url);
+    await until('keys and tables', () => Object.keys(small.ops.readiness.reasons()).length === 0);
+    const first = socketClient(wsUrl(small));
+    await until('the first is under way', () => owner.requests.length === 1);
+    const second = socketClient(wsUrl(small));
+    await until('the second waits', async () => (await small.metric('penstock_router_waiting_upgrades')) === '=1');
+    const third = socketClient(wsUrl(small));
+    assert.equal((await third.closed).code, 1013);
+    const sentOff = await fetch(`${small.url}/route`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${alice}` },
+    });
+    assert.equal(sentOff.status, 503);
+    assert.match(sentOff.headers.get('retry-after') ?? '', /^[1-5]$/);
+    answer();
+    await Promise.all([first.opened, second.opened]);
+    assert.match(await small.metric('penstock_router_routed_total'), /overloaded=1/);
+    for (const client of [first, second]) client.socket.terminate();
+    await small.close();
+  });
+});
+
 describe('more connections than allowed', () => {
   test('are told so: 503 over HTTP, 1013 over WebSocket; those that are there stay', async () => {
     const small = await openTestRouter(scratch.url, { PENSTOCK_ROUTE_MAX_CONNECTIONS: '1' });

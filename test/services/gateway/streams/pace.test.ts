@@ -3,10 +3,17 @@ import { test } from 'node:test';
 import { openPace, type Pace } from '../../../../services/gateway/streams/pace.ts';
 
 /** Takes so many records as a stream does; each costs a tenth of a millisecond of the test's clock. */
-async function take(name: string, records: number, pace: Pace, order: string[], spend: () => void): Promise<void> {
+async function take(
+  name: string,
+  records: number,
+  pace: Pace,
+  order: string[],
+  spend: () => void,
+  user = name,
+): Promise<void> {
   let inRow = 0;
   for (let index = 0; index < records; index++) {
-    const turn = pace.turn(inRow++);
+    const turn = pace.turn(inRow++, user);
     if (turn !== undefined) {
       await turn;
       inRow = 1;
@@ -65,4 +72,16 @@ test('streams that have much to deliver take turns, and none is left out', async
   const firstOf = (name: string) => rest.indexOf(name);
   const late = Math.max(...names.map(firstOf));
   assert.ok(late <= names.length * 17, `the last one began after ${late} records of others`);
+});
+
+test('a user with many streams has no more turns than one with a single stream', async () => {
+  const { now, spend } = clock();
+  const pace = openPace({ sliceMs: 20, rowRecords: 16, now });
+  const order: string[] = [];
+  const greedy = Array.from({ length: 50 }, () => take('greedy', 400, pace, order, spend));
+  await Promise.all([...greedy, take('modest', 400, pace, order, spend)]);
+  const done = order.lastIndexOf('modest');
+  const others = order.slice(order.indexOf('modest'), done).filter(name => name === 'greedy').length;
+  // Row about row, and a slice that somebody had to himself; in turn by stream it would be fifty rows for each.
+  assert.ok(others <= 2 * 400 + 201, `${others} records of the other went before`);
 });

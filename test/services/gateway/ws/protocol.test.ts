@@ -18,7 +18,7 @@ const sockets: RawSocket[] = [];
 before(async () => {
   lab = await openGatewayLab();
   [gateway, handler] = await Promise.all([
-    lab.gateway({ env: { PENSTOCK_GATEWAY_MAX_SUBSCRIPTIONS: '5' } }),
+    lab.gateway({ env: { PENSTOCK_GATEWAY_MAX_SUBSCRIPTIONS: '5', PENSTOCK_GATEWAY_MAX_PENDING: '8' } }),
     answerCommands(lab),
   ]);
   token = await lab.accessToken(alice);
@@ -131,6 +131,15 @@ test('a connection has a limit of operations', async () => {
   socket.send({ id: '0', type: 'complete' });
   socket.send({ id: '6', type: 'subscribe', payload: { query: 'subscription { notes { n } }' } });
   await until('the sixth', () => socket.received.some(({ type, payload }) => type === 'ping' && payload.cursors['6']));
+});
+
+test('connections that have not said who they are are limited; one more is closed with 1013', async () => {
+  const silent: RawSocket[] = [];
+  while (silent.length < 8) silent.push(await raw());
+  await assert.rejects(async () => (await raw()).greet(token), /closed with 1013/);
+  await silent[0]?.greet(token);
+  await (await raw()).greet(token);
+  for (const { socket } of silent) socket.terminate();
 });
 
 test('a token that does not hold closes with 4401, an expired one with 4403', async () => {
