@@ -81,6 +81,8 @@ async function herd(): Promise<void> {
       }),
     ),
     connectsPerSecond: 500,
+    direct: false,
+    countOnly: false,
     retry,
     acknowledged,
   });

@@ -2,6 +2,7 @@
 const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   commands: () => import('./run.ts'),
   herd: () => import('./herd.ts'),
+  'hot-key': () => import('./hot-key.ts'),
 };
 
 const [first = '', ...others] = process.argv.slice(2);

@@ -9,6 +9,10 @@ export interface ClientsThreadData {
   users: readonly SwarmUser[];
   connectsPerSecond: number;
   retry: 'stock' | 'eager';
+  /** To a gateway itself, without asking a router for the way. */
+  direct: boolean;
+  /** Records are counted and not looked at. */
+  countOnly: boolean;
   /** Int32: how many records of each user Kafka has acknowledged. */
   acknowledged: SharedArrayBuffer;
 }
@@ -94,6 +98,8 @@ function follow(user: SwarmUser): void {
     client: openSwarmClient({
       address: data.address,
       accessToken: user.accessToken,
+      direct: data.direct,
+      countOnly: data.countOnly,
       retryWait: data.retry === 'stock' ? stockWait : eagerWait,
       count: what => {
         const name = markMs === undefined ? what : `${what} (since the mark)`;
