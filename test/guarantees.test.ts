@@ -21,6 +21,28 @@ const watches: readonly Watch[] = [
       test: 'whatever answers get lost, records are in the log once and in order; after a new producer none is missing',
     },
   },
+  {
+    guarantee: 'G14',
+    name: 'a line of newcomers without an end',
+    file: 'lib/auth/work-queue.ts',
+    find: 'if (waiting.size >= maxWaiting)',
+    replace: 'if (waiting.size < 0)',
+    caughtBy: {
+      file: 'test/services/router/admission.test.ts',
+      test: 'are under way up to a number, wait up to a number, and are refused beyond',
+    },
+  },
+  {
+    guarantee: 'G14',
+    name: 'an owner who keeps his turn while he has more waiting',
+    file: 'lib/replay/fair-queue.ts',
+    find: 'owners.delete(owner);',
+    replace: 'if (items.size === 1) owners.delete(owner);',
+    caughtBy: {
+      file: 'test/lib/replay/fair-queue.test.ts',
+      test: 'an owner with much waiting is served once before the others, not all of it',
+    },
+  },
 ];
 
 describe('what is broken on purpose is caught', { concurrency: 2 }, () => {

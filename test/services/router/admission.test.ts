@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PenstockError } from '../../../lib/errors.ts';
 import { openAdmission } from '../../../services/router/admission.ts';
 
@@ -13,7 +14,7 @@ const isBusy = (error: unknown) => error instanceof PenstockError && error.code 
 
 describe('upgrades at one gateway', () => {
   test('are under way up to a number, wait up to a number, and are refused beyond', async () => {
-    const admission = openAdmission({ maxPending: 2, maxWaiting: 2, maxWaitMs: 60_000 });
+    const admission = openAdmission({ maxPending: 2, maxWaiting: 2, maxWaitMs: 5_000 });
     const first = held();
     let begun = 0;
     const work = () => {
@@ -21,11 +22,13 @@ describe('upgrades at one gateway', () => {
       return first.work();
     };
     const four = [1, 2, 3, 4].map(() => admission.run('a', work));
-    await assert.rejects(admission.run('a', work), isBusy);
+    const fifth = assert.rejects(admission.run('a', work), isBusy);
+    await nextTurn();
     assert.equal(begun, 2);
     assert.equal(admission.waiting(), 2);
     first.end();
     await Promise.all(four);
+    await fifth;
     assert.equal(begun, 4);
     assert.equal(admission.waiting(), 0);
   });
