@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KafkaCluster, type KafkaNode, kafkaSpec, newClusterId, prepareKafka } from '../../dev/servers/kafka.ts';
 import { tlsFiles } from '../../dev/servers/tls.ts';
+import { freePorts } from './free-ports.ts';
 import { openScratchKafka } from './scratch-kafka.ts';
 import { until } from './until.ts';
 
@@ -93,15 +93,4 @@ async function areUp(addresses: readonly string[], caFile: string | undefined): 
   } finally {
     await kafka.close();
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map(server => once(server, 'listening')));
-  const ports = servers.map(server => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
-  return ports;
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
+import { freePort } from './free-ports.ts';
 import { until } from './until.ts';
 
 /** A Redis of a test's own, to be killed, paused, flushed and started again. It keeps nothing on disk. */
@@ -48,16 +49,6 @@ export async function startScratchRedis(running = true): Promise<ScratchRedis> {
     start,
     close: kill,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 function answers(port: number): Promise<boolean> {

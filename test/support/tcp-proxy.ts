@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './free-ports.ts';
 
 /** A way to a server that can be cut and mended, so that a test takes the server away from one program alone. */
 export interface TcpProxy {
@@ -49,12 +50,4 @@ export async function openTcpProxy(target: { host: string; port: number }): Prom
     },
     close: cut,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }

@@ -2,7 +2,7 @@
 export async function until<Value>(
   awaited: string,
   condition: () => Value | Promise<Value>,
-  timeoutMs = 15_000,
+  timeoutMs = 30_000,
 ): Promise<NonNullable<Value>> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
