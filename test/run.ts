@@ -9,7 +9,7 @@ import { main } from '../dev/stack/main.ts';
 import { root } from '../dev/stack/options.ts';
 import { readStackFile } from '../dev/stack/stack-file.ts';
 import { reportToStderr, Trouble } from '../dev/stack/trouble.ts';
-import { type RunSettings, runFiles, type Tally } from './runner/run-files.ts';
+import { type RunSettings, runAgain, runFiles, type Tally } from './runner/run-files.ts';
 import { type Selection, select } from './runner/selection.ts';
 import { launchStack, newFolder } from './support/stack.ts';
 
@@ -23,17 +23,29 @@ await main(async signal => {
     concurrency: Math.min(4, Math.max(2, availableParallelism())),
     fileTimeoutMs: 300_000,
     names: selection.names,
-    secondTry: process.env.CI === 'true',
     root,
     print,
     signal,
   };
   const { kafkaFolder } = await serverFiles(reportToStderr, signal);
   process.env.TEST_KAFKA_LIBS = kafkaFolder;
+  const secondTry = process.env.CI === 'true';
+  const failedOnce = new Map<string, Tally>();
+  const oneByOne = { ...settings, concurrency: 1 };
+  const done = (file: string, result: Tally) => {
+    if (result.failed > 0 && secondTry) failedOnce.set(file, result);
+    else add(tally, result);
+  };
   const checked = selection.everything ? checkCode(tally) : undefined;
-  await runTogether(selection, settings, tally);
-  await checked;
-  await runFiles(selection.alone, { ...settings, concurrency: 1 }, tally);
+  const apart = runFiles(selection.apart, oneByOne, done);
+  await withStack(selection, settings, tally, async () => {
+    await runFiles(selection.together, settings, done);
+    await Promise.all([checked, apart]);
+    await runFiles(selection.alone, oneByOne, done);
+    await runAgain(failedOnce, settings, result => add(tally, result));
+  });
+
+  await apart; // also where the stack for the others has not come up
 
   removeIfEmpty(join(root, '.penstock-test'));
   const skipped = tally.skipped === 0 ? '' : `${tally.skipped} skipped, `;
@@ -60,19 +72,30 @@ async function checkCode(tally: Tally): Promise<void> {
   }
 }
 
-/** The tests that share the runner's stack. */
-async function runTogether(selection: Selection, settings: RunSettings, tally: Tally): Promise<void> {
-  if (selection.together.length === 0) return;
+function add(tally: Tally, { passed, failed, skipped }: Tally): void {
+  tally.passed += passed;
+  tally.failed += failed;
+  tally.skipped += skipped;
+}
+
+/** Runs what shares the runner's stack, where there is such. */
+async function withStack(
+  { together, needsServices }: Selection,
+  { signal }: RunSettings,
+  tally: Tally,
+  use: () => Promise<void>,
+): Promise<void> {
+  if (together.length === 0) return use();
   const failedBefore = tally.failed;
   const folder = newFolder();
-  const stack = await launchStack({ services: selection.needsServices, folder });
-  settings.signal.addEventListener('abort', () => void stack.stop(), { once: true });
+  const stack = await launchStack({ services: needsServices, folder });
+  signal.addEventListener('abort', () => void stack.stop(), { once: true });
   try {
     await stack.ready;
     tellWhere(folder);
-    await runFiles(selection.together, settings, tally);
+    await use();
   } catch (error) {
-    if (settings.signal.aborted) return;
+    if (signal.aborted) return;
     tally.failed++;
     print(`✖ the stack for the tests: ${error instanceof Error ? error.message : error}`);
   } finally {

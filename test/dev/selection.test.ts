@@ -7,15 +7,27 @@ import { select } from '../runner/selection.ts';
 
 const paths = (files: readonly string[]) => files.map(file => relative(root, file));
 
-test('without arguments everything is run, and what stops servers runs alone', () => {
-  const { together, alone, everything, needsServices } = select([], root);
+test('without arguments everything is run, and what starts stacks of its own runs apart from the others', () => {
+  const { together, apart, alone, everything, needsServices } = select([], root);
   assert.ok(everything && needsServices);
   assert.ok(paths(together).includes('test/house.test.ts'));
-  assert.ok(paths(alone).includes('test/dev/selection.test.ts'));
+  assert.ok(paths(apart).includes('test/dev/selection.test.ts'));
   assert.ok(paths(together).every(path => !/^test\/(dev|faults)\//.test(path)));
-  for (const file of alone) {
-    assert.ok(/test\/(dev|faults)\//.test(file) || readFileSync(file, 'utf8').includes('// runs alone: '), file);
-  }
+  const isMarked = (mark: string) => (file: string) => readFileSync(file, 'utf8').includes(`// ${mark}: `);
+  for (const file of apart) assert.ok(/test\/(dev|faults)\//.test(file) || isMarked('runs apart')(file), file);
+  assert.ok(alone.every(isMarked('runs alone')));
+  const all = [...together, ...apart, ...alone];
+  assert.equal(new Set(all).size, all.length);
+});
+
+test('the long ones start first', () => {
+  const { together } = select([], root);
+  const isLong = together.map(file => /^\/\/ starts first: /m.test(readFileSync(file, 'utf8')));
+  assert.ok(isLong[0]);
+  assert.deepEqual(
+    isLong,
+    isLong.toSorted((one, other) => Number(other) - Number(one)),
+  );
 });
 
 test('a file, a folder or a part of a path selects', () => {

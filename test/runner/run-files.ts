@@ -15,11 +15,6 @@ export interface RunSettings {
   /** Longest time a file may take, ms; its process is killed then. */
   fileTimeoutMs: number;
   names: readonly string[];
-  /**
-   * Whether a file that fails runs once more, by itself, when the others are done. For build servers, whose neighbours we
-   * don't know. What passes only then is named as flaky: it is a defect to be mended, but not a reason to throw a change away.
-   */
-  secondTry: boolean;
   root: string;
   print(line: string): void;
   signal: AbortSignal;
@@ -28,30 +23,39 @@ export interface RunSettings {
 /** Tests that take longer are named, so that they are noticed. */
 const slowSeconds = 10;
 
-/** Runs test files, each in a process of its own, and prints what failed as it comes. Adds to `tally`. */
-export async function runFiles(files: readonly string[], settings: RunSettings, tally: Tally): Promise<void> {
+/**
+ * Runs test files, each in a process of its own, and prints what failed as it comes.
+ * @param done takes what came of each.
+ */
+export async function runFiles(
+  files: readonly string[],
+  settings: RunSettings,
+  done: (file: string, result: Tally) => void,
+): Promise<void> {
   const queue = [...files];
-  const again = new Map<string, Tally>();
   const lane = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       if (settings.signal.aborted) return;
-      const mine = await runFile(file, settings);
-      if (mine.failed > 0 && settings.secondTry) again.set(file, mine);
-      else add(tally, mine);
+      done(file, await runFile(file, settings));
     }
   };
   await Promise.all(Array.from({ length: settings.concurrency }, lane));
-  for (const [file, first] of again) {
-    const second = settings.signal.aborted ? first : await runFile(file, settings);
-    if (second.failed === 0) settings.print(`flaky: ${relative(settings.root, file)} passed only when it ran again`);
-    add(tally, second);
-  }
 }
 
-function add(tally: Tally, { passed, failed, skipped }: Tally): void {
-  tally.passed += passed;
-  tally.failed += failed;
-  tally.skipped += skipped;
+/**
+ * Runs the files that have failed once more, one by one when all are done, and names those that pass now as flaky: they
+ * are defects to be mended, but not a reason to throw a change away. For build servers, whose neighbours we don't know.
+ */
+export async function runAgain(
+  failed: ReadonlyMap<string, Tally>,
+  settings: RunSettings,
+  done: (result: Tally) => void,
+): Promise<void> {
+  for (const [file, first] of failed) {
+    const second = settings.signal.aborted ? first : await runFile(file, settings);
+    if (second.failed === 0) settings.print(`flaky: ${relative(settings.root, file)} passed only when it ran again`);
+    done(second);
+  }
 }
 
 async function runFile(file: string, settings: RunSettings): Promise<Tally> {

@@ -6,7 +6,9 @@ import { parseArgs } from 'node:util';
 export interface Selection {
   /** Absolute paths of files that may run beside each other, on the runner's stack. */
   together: readonly string[];
-  /** Files that start stacks of their own, or stop servers: one at a time, when the others are done. */
+  /** Files that start stacks or clusters of their own, and mostly wait: one at a time, beside those. */
+  apart: readonly string[];
+  /** Files that need the machine for themselves: one at a time, when all others are done. */
   alone: readonly string[];
   /** Whether the others need services, or only Kafka, Redis and PostgreSQL. */
   needsServices: boolean;
@@ -16,9 +18,13 @@ export interface Selection {
   names: readonly string[];
 }
 
-const aloneFolders = ['test/faults/', 'test/dev/'];
-/** How a file elsewhere says that it must not share the machine with others, and why. */
-const aloneMark = /^\/\/ runs alone: \S/m;
+const apartFolders = ['test/faults/', 'test/dev/'];
+/** How a file says where it runs, and why. `starts first` is for the long ones: begun last, they would run on by themselves. */
+const marks = {
+  apart: /^\/\/ runs apart: \S/m,
+  alone: /^\/\/ runs alone: \S/m,
+  first: /^\/\/ starts first: \S/m,
+};
 
 /**
  * Reads `npm test -- [path or part of a path …] [--name pattern]`.
@@ -40,11 +46,17 @@ export function select(args: readonly string[], root: string): Selection {
   const chosen = positionals.length === 0 ? all : all.filter(file => paths.has(file));
   const inFolders = (folders: readonly string[]) => (file: string) =>
     folders.some(folder => relative(root, file).split(sep).join('/').startsWith(folder));
-  const isAlone = (file: string) => inFolders(aloneFolders)(file) || aloneMark.test(readFileSync(file, 'utf8'));
-  const together = chosen.filter(file => !isAlone(file));
+  const isMarked = (mark: RegExp) => (file: string) => mark.test(readFileSync(file, 'utf8'));
+  const alone = chosen.filter(isMarked(marks.alone));
+  const shared = chosen.filter(file => !alone.includes(file));
+  const apart = shared.filter(file => inFolders(apartFolders)(file) || isMarked(marks.apart)(file));
+  const rest = shared.filter(file => !apart.includes(file));
+  const first = rest.filter(isMarked(marks.first));
+  const together = [...first, ...rest.filter(file => !first.includes(file))];
   return {
     together,
-    alone: chosen.filter(isAlone),
+    apart,
+    alone,
     needsServices: together.some(inFolders(['test/e2e/'])),
     everything: positionals.length === 0 && values.name === undefined,
     names: values.name ?? [],

@@ -1,4 +1,4 @@
-// runs alone: three brokers of its own are killed and paused while thousands of records flow
+// runs apart: three brokers of its own are killed and paused while thousands of records flow
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Assignment, joinControlGroup, openLanes, openReader, type RecordSink } from '../../../lib/kafka/index.ts';

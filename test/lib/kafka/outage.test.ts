@@ -1,3 +1,4 @@
+// starts first: a broker of its own comes and goes
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Assignment, joinControlGroup, openLanes, openReader, type RecordSink } from '../../../lib/kafka/index.ts';

@@ -1,3 +1,4 @@
+// starts first: sessions have to run out
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Redis } from 'ioredis';

@@ -1,3 +1,4 @@
+// starts first: a session has to run out under load
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';

@@ -1,3 +1,4 @@
+// starts first: servers are away for it
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';

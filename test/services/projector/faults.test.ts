@@ -1,3 +1,4 @@
+// starts first: several sessions have to run out
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { createServer, connect as netConnect, type Socket } from 'node:net';
