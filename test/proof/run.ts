@@ -17,11 +17,16 @@ import { runUser } from './workload.ts';
 export interface ProofOptions {
   commands: number;
   users: number;
-  kills: number;
   seed: number;
   /** Distinguishes the users of runs that share a stack. */
   name: string;
   mutant?: Mutant;
+}
+
+export interface Kills {
+  /** Handlers and gateways by turns, spread over the commands of the run that is furthest behind. */
+  kills: number;
+  seed: number;
 }
 
 export interface ProofResult {
@@ -33,10 +38,67 @@ export interface ProofResult {
   seconds: number;
 }
 
-export async function prove(stack: Stack, options: ProofOptions): Promise<ProofResult> {
+/** One run, with a stack for itself. */
+export async function prove(stack: Stack, options: ProofOptions & Kills): Promise<ProofResult> {
+  const [result] = await proveAll(stack, [options], options);
+  if (result === undefined) throw new Error('no run');
+  return result;
+}
+
+/**
+ * Runs side by side on one stack, each with users of its own and judged by what is theirs. Nothing is tampered with, and
+ * no evidence taken, before all commands of all runs have their verdicts and the last kill is over.
+ */
+async function proveAll(stack: Stack, runs: readonly ProofOptions[], { kills, seed }: Kills): Promise<ProofResult[]> {
   const begin = Date.now();
-  const random = seeded(options.seed);
-  const resume = options.mutant?.resume ?? 'always';
+  const begun = await Promise.all(runs.map(options => beginRun(stack, options)));
+  let running = true;
+  const shareDone = () => Math.min(...begun.map(({ sent }, index) => sent.length / (runs[index]?.commands ?? 1)));
+  const killed = killByTurns(stack, { kills, seed }, shareDone, () => running);
+  try {
+    await Promise.all(begun.map(run => run.commands()));
+  } finally {
+    running = false;
+  }
+  const names = await killed;
+  return Promise.all(
+    begun.map(async run => ({ ...(await run.judge()), kills: names, seconds: (Date.now() - begin) / 1_000 })),
+  );
+}
+
+/** Returns the names of the processes that were killed. */
+async function killByTurns(
+  stack: Stack,
+  { kills, seed }: Kills,
+  shareDone: () => number,
+  isRunning: () => boolean,
+): Promise<string[]> {
+  const random = seeded(seed);
+  const killed: string[] = [];
+  for (let count = 0; count < kills; count++) {
+    const target = (count + 0.5) / kills;
+    await until('the next kill', () => !isRunning() || shareDone() >= target, 600_000);
+    if (!isRunning()) break;
+    const service = count % 2 === 0 ? 'command-handler' : 'gateway';
+    await until(`a ${service} to kill`, () => stack.processes().some(process => process.service === service));
+    const victim = random.pick(stack.processes().filter(process => process.service === service));
+    killed.push(victim.name);
+    stack.kill(victim.name, 'SIGKILL');
+  }
+  return killed;
+}
+
+interface Run {
+  /** What its users have sent by now. */
+  readonly sent: readonly SentCommand[];
+  /** Resolves when all of its commands have their verdicts. */
+  commands(): Promise<void>;
+  judge(): Promise<Omit<ProofResult, 'kills' | 'seconds'>>;
+}
+
+/** Logs the users in and opens their streams. */
+async function beginRun(stack: Stack, { commands, seed, mutant, ...options }: ProofOptions): Promise<Run> {
+  const resume = mutant?.resume ?? 'always';
   const users = new Map<string, User>();
   const streams = new Map<string, string[]>();
   for (let index = 0; index < options.users; index++) {
@@ -53,56 +115,43 @@ export async function prove(stack: Stack, options: ProofOptions): Promise<ProofR
       },
     );
   }
-
   const sent: SentCommand[] = [];
   const accounts = new Map<string, { iban: string; token: string }>();
-  const share = Math.ceil(options.commands / options.users);
-  let running = true;
-  const killed: string[] = [];
-  const faults = (async () => {
-    for (let count = 0; running && count < options.kills; count++) {
-      const target = (options.commands * (count + 0.5)) / options.kills;
-      await until('the next kill', () => !running || sent.length >= target, 600_000);
-      if (!running) break;
-      const service = count % 2 === 0 ? 'command-handler' : 'gateway';
-      await until(`a ${service} to kill`, () => stack.processes().some(process => process.service === service));
-      const victim = random.pick(stack.processes().filter(process => process.service === service));
-      killed.push(victim.name);
-      stack.kill(victim.name, 'SIGKILL');
-    }
-  })();
-  await Promise.all(
-    [...users.values()].map((user, index) =>
-      runUser(user, {
-        random: seeded(options.seed * 1_000 + index),
-        accounts,
-        sent,
-        habits: { freshIdOnRepeat: false, ...options.mutant?.habits },
-        more: count => count < share,
-      }),
-    ),
-  );
-  running = false;
-  await faults;
-
-  const [first] = accounts;
-  if (first && options.mutant?.sabotage) {
-    const [name, { iban }] = first;
-    await options.mutant.sabotage(stack, { name, iban, partition: partitionOf(name, stack.partitions) });
-  }
-  await settled(users, streams, stack.postgres);
-  options.mutant?.tamper?.(streams);
-  const evidence = await collect(stack, users, sent, streams);
-  const result = {
-    findings: check(evidence),
-    commands: sent.length,
-    deliveries: [...streams.values()].reduce((sum, got) => sum + got.length, 0),
-    kills: killed,
-    reconnects: [...users.values()].reduce((sum, user) => sum + Math.max(0, user.connections() - 1), 0),
-    seconds: (Date.now() - begin) / 1_000,
+  const share = Math.ceil(commands / options.users);
+  const habits = { freshIdOnRepeat: false, ...mutant?.habits };
+  return {
+    sent,
+    async commands() {
+      const all = [...users.values()].map((user, index) =>
+        runUser(user, {
+          random: seeded(seed * 1_000 + index),
+          accounts,
+          sent,
+          habits,
+          more: count => count < share,
+        }),
+      );
+      await Promise.all(all);
+    },
+    async judge() {
+      const [first] = accounts;
+      if (first && mutant?.sabotage) {
+        const [name, { iban }] = first;
+        await mutant.sabotage(stack, { name, iban, partition: partitionOf(name, stack.partitions) });
+      }
+      await settled(users, streams, stack.postgres);
+      mutant?.tamper?.(streams);
+      const evidence = await collect(stack, users, sent, streams);
+      const result = {
+        findings: check(evidence),
+        commands: sent.length,
+        deliveries: [...streams.values()].reduce((sum, got) => sum + got.length, 0),
+        reconnects: [...users.values()].reduce((sum, user) => sum + Math.max(0, user.connections() - 1), 0),
+      };
+      await Promise.all([...users.values()].map(user => user.close()));
+      return result;
+    },
   };
-  await Promise.all([...users.values()].map(user => user.close()));
-  return result;
 }
 
 /** Streams and views have caught up when nothing has moved for three seconds and each view shows its ledger's balance, or after a minute. */
@@ -140,20 +189,19 @@ function print(title: string, result: ProofResult): void {
   );
 }
 
-/** Runs every mutant briefly; returns the names of those that were not caught by their check. */
+/** Runs every mutant briefly, side by side; returns the names of those that were not caught by their check. */
 export async function runMutants(stack: Stack, seed: number): Promise<string[]> {
+  const all = Object.entries(mutants);
+  const runs = all.map(([name, mutant], index): ProofOptions => {
+    // Whoever forgets its cursor must have something to miss when a gateway dies.
+    const [commands, users] = mutant.resume === undefined ? [100, 6] : [300, 12];
+    return { commands, users, seed: seed + index, name: `${name}-${seed}`, mutant };
+  });
+  const results = await proveAll(stack, runs, { kills: 4, seed });
   const missed: string[] = [];
-  for (const [index, [name, mutant]] of Object.entries(mutants).entries()) {
-    const kills = mutant.resume === undefined ? 0 : 4;
-    const [commands, users] = kills > 0 ? [300, 12] : [100, 6];
-    const result = await prove(stack, {
-      commands,
-      users,
-      kills,
-      seed: seed + index,
-      name: `${name}-${seed}`,
-      mutant,
-    });
+  for (const [index, [name, mutant]] of all.entries()) {
+    const result = results[index];
+    if (result === undefined) throw new Error(`${name} was not run`);
     print(`mutant ${name}`, result);
     if (result.findings[mutant.caughtBy] === 0) missed.push(name);
   }
