@@ -1,0 +1,53 @@
+import type { Random } from '../../proof/random.ts';
+import type { Stack } from '../../support/stack.ts';
+import { type Direction, silence, whyNoSilence } from '../network/silence.ts';
+import { namesOf, pause } from '../whole.ts';
+import type { Fault, World } from './types.ts';
+
+/** A pair of processes, drawn from the stack's. */
+type Link = (stack: Stack, random: Random) => readonly [string, string];
+
+const brokers = (stack: Stack) => stack.kafka.map((_, index) => `kafka-${index + 1}`);
+
+const two = (names: readonly string[], random: Random): readonly [string, string] => {
+  const one = random.pick(names);
+  return [one, random.pick(names.filter(name => name !== one))];
+};
+
+const links: Readonly<Record<string, Link>> = {
+  'gateway-broker': (stack, random) => [random.pick(namesOf(stack, 'gateway')), random.pick(brokers(stack))],
+  'gateway-redis': (stack, random) => [random.pick(namesOf(stack, 'gateway')), 'redis'],
+  'gateway-gateway': (stack, random) => two(namesOf(stack, 'gateway'), random),
+  'router-gateway': (stack, random) => [random.pick(namesOf(stack, 'router')), random.pick(namesOf(stack, 'gateway'))],
+  'handler-postgres': (stack, random) => [random.pick(namesOf(stack, 'command-handler')), 'postgres'],
+  'handler-broker': (stack, random) => [random.pick(namesOf(stack, 'command-handler')), random.pick(brokers(stack))],
+  'broker-broker': (stack, random) => two(brokers(stack), random),
+};
+
+const arrows: Readonly<Record<Direction, string>> = { both: '↮', to: '↛', from: '↚' };
+
+/** Packets between two processes vanish, one way or both, also those of new connections; nothing is refused or reset. */
+export const networkFaults: readonly Fault[] = Object.entries(links).map(([name, link]) => ({
+  name: `network-${name}`,
+  unavailable: whyNoSilence,
+  inject: world => lose(world, link),
+}));
+
+async function lose({ stack, random, log, signal }: World, link: Link): Promise<void> {
+  const [one, other] = link(stack, random);
+  const direction = random.pick<Direction>(['both', 'to', 'from']);
+  const ms = random.integer(3_000, 15_000);
+  const [pid, otherPid] = [stack.pid(one), stack.pid(other)];
+  if (pid === undefined || otherPid === undefined) throw new Error(`${one} or ${other} does not run`);
+  log(`${one} ${arrows[direction]} ${other} for ${ms} ms`);
+  const silent = await silence(pid, otherPid, direction);
+  let dropped = 0;
+  try {
+    await pause(ms, signal);
+    dropped = await silent.dropped();
+  } finally {
+    await silent.heal();
+  }
+  log(`${dropped} packets were lost`);
+  if (dropped === 0 && !signal.aborted) throw new Error(`nothing went between ${one} and ${other}: no harm was done`);
+}
