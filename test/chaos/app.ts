@@ -11,14 +11,25 @@ extend type Subscription {
   allTicks: Tick! @records(topic: "ticks", scope: ALL) @requiresRole(anyOf: ["auditor"])
 }
 
+extend type Subscription {
+  fading: Spare! @records(topic: "fading")
+  reborn: Spare! @records(topic: "reborn")
+}
+
 type Tick {
   "Counts over the whole topic: no two records share it."
   n: SafeInt!
   pad: String
 }
+
+type Spare { n: SafeInt! }
 `;
 
-/** Writes the app of a chaos run into a folder: the bundled bank, and ticks. */
+/** Topics for faults that destroy records; nobody else writes or reads them. */
+export const spareTopics = { fading: 'fading', reborn: 'reborn' } as const;
+export type SpareTopic = keyof typeof spareTopics;
+
+/** Writes the app of a chaos run into a folder: the bundled bank, ticks, and topics for faults of their own. */
 export function writeApp(folder: string): string {
   const bank = join(root, 'apps/bank');
   mkdirSync(folder, { recursive: true });

@@ -1,6 +1,10 @@
 import { clientFaults } from './clients.ts';
+import { clockFaults } from './clock.ts';
+import { diskFaults } from './disk.ts';
 import { gatewayFaults } from './gateways.ts';
+import { lostLogFaults } from './lost-log.ts';
 import { networkFaults } from './network.ts';
+import { redisFaults } from './redis.ts';
 import { serverFaults } from './servers.ts';
 import { serviceFaults } from './services.ts';
 import type { Fault } from './types.ts';
@@ -11,5 +15,9 @@ export const faults: readonly Fault[] = [
   ...serviceFaults,
   ...serverFaults,
   ...networkFaults,
+  ...redisFaults,
+  ...clockFaults,
+  ...diskFaults,
+  ...lostLogFaults,
   ...clientFaults,
 ];

@@ -49,7 +49,7 @@ async function pauseServer({ stack, log, signal }: World, name: string, ms: numb
 }
 
 /** Every partition has all its copies in sync again: the next fault may take another broker. */
-async function inSync({ stack, signal }: Pick<World, 'stack' | 'signal'>): Promise<void> {
+export async function inSync({ stack, signal }: Pick<World, 'stack' | 'signal'>): Promise<void> {
   const admin = testKafka(stack.kafka).admin();
   await until(
     'all copies to be in sync',
