@@ -1,10 +1,10 @@
-import type { Cluster } from './cluster.ts';
 import type { KafkaConnection } from './connection.ts';
 import { FencedMemberError, KafkaUnavailableError } from './errors.ts';
+import { coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
 import { isProtocolError, type Link } from './link.ts';
-import { decodeShare, decodeState, encodeState, protocolName, shareOut } from './member-protocol.ts';
+import { decodeShare, encodeState, protocolName, shareOut } from './member-protocol.ts';
 import { backOffMs } from './pulse.ts';
-import type { ControlGroup, ControlGroupOptions, TopicPartition } from './types.ts';
+import type { ControlGroup, ControlGroupOptions, LossCause, TopicPartition } from './types.ts';
 import { codes } from './wire/error-codes.ts';
 
 /** Codes that say: the group does not know this member, or not with this generation. */
@@ -34,7 +34,7 @@ export async function joinControlGroup(
   connection: KafkaConnection,
   options: ControlGroupOptions,
 ): Promise<ControlGroup> {
-  const { groupId, topics, address, sessionTimeoutMs, heartbeatIntervalMs, onAssigned, onLost } = options;
+  const { groupId, topics, address, peer = '', sessionTimeoutMs, heartbeatIntervalMs, onAssigned, onLost } = options;
   const log = connection.ops.log.child({ group: groupId });
   const cluster = connection.openCluster(`group ${groupId}`);
   /** What userData claims at the next join: the last assignment, lost or not, so that it may stay where it was. */
@@ -46,6 +46,8 @@ export async function joinControlGroup(
   let lastContact = Date.now();
   let deadline: NodeJS.Timeout | undefined;
   let wake: (() => void) | undefined;
+  /** Somebody knows of a change: the next pause does not wait. */
+  let hurried = false;
   let joining: Promise<unknown> | undefined;
   let closing: Promise<void> | undefined;
   const isClosing = () => closing !== undefined;
@@ -61,24 +63,23 @@ export async function joinControlGroup(
         await stay();
       } catch (error) {
         if (isClosing()) return;
+        if (isProtocolError(error) && error.code === codes.REBALANCE_IN_PROGRESS) continue;
         if (isProtocolError(error) && fencing.includes(error.code)) {
           memberId = '';
-          lose(`fenced: ${error.type}`);
-        } else if (!(isProtocolError(error) && error.code === codes.REBALANCE_IN_PROGRESS)) {
-          log.warn({ error }, 'not in the group for now');
-        }
+          lose(`fenced: ${error.type}`, 'fenced');
+        } else log.warn({ error }, 'not in the group for now');
         dropCoordinator(error);
         await pause(backOffMs(failures++, 50, 1_000));
       }
     }
-    if (!isClosing()) lose('the connection to Kafka was closed');
+    if (!isClosing()) lose('the connection to Kafka was closed', 'silence');
   }
 
   async function join(): Promise<void> {
     const link = await findCoordinator();
     if (isClosing()) return;
     watch(sessionTimeoutMs * 2);
-    const metadata = encodeState(topics, { address, owned: claim.owned, generation: claim.generation });
+    const metadata = encodeState(topics, { address, peer, owned: claim.owned, generation: claim.generation });
     const asking = link.call(broker =>
       broker.joinGroup({
         groupId,
@@ -106,7 +107,8 @@ export async function joinControlGroup(
     contact();
     claim = { owned: share.partitions, generation };
     log.info({ generation, memberId, partitions: share.partitions.length }, 'assigned');
-    onAssigned({ generation, memberId, partitions: share.partitions, routing: share.routing });
+    const { partitions, routing, peers } = share;
+    onAssigned({ generation, memberId, partitions, routing, peers });
   }
 
   /** Until the group rebalances (resolves) or this member is not in it any more (rejects). */
@@ -170,19 +172,29 @@ export async function joinControlGroup(
   function watch(ms: number): void {
     clearTimeout(deadline);
     if (membership === undefined || isClosing()) return;
-    deadline = setTimeout(() => lose(`no answer from the group for ${Date.now() - lastContact} ms`), ms);
+    deadline = setTimeout(() => lose(`no answer from the group for ${Date.now() - lastContact} ms`, 'silence'), ms);
   }
 
-  function lose(reason: string): void {
+  function lose(reason: string, how: LossCause): void {
     clearTimeout(deadline);
     if (membership === undefined) return;
     membership = undefined;
     log.warn({ reason }, 'lost');
-    onLost(reason);
+    onLost(reason, how);
     wake?.();
   }
 
+  /** A group that does not answer finds out by itself. */
+  async function leaveInTime(leaver: string): Promise<void> {
+    const impatience = setTimeout(() => cluster.close(), sessionTimeoutMs / 3);
+    await leaveGroup(cluster, groupId, leaver).finally(() => clearTimeout(impatience));
+  }
+
   function pause(ms: number): Promise<void> {
+    if (hurried) {
+      hurried = false;
+      return Promise.resolve();
+    }
     return new Promise(resolve => {
       const timer = setTimeout(done, ms);
       wake = done;
@@ -230,6 +242,11 @@ export async function joinControlGroup(
         throw new KafkaUnavailableError(`commit: ${error.type}`, error);
       }
     },
+    hurry() {
+      if (wake === undefined) hurried = true;
+      else wake();
+    },
+    evict: dead => evictFrom(cluster, groupId, dead),
     close() {
       closing ??= (async () => {
         clearTimeout(deadline);
@@ -237,8 +254,7 @@ export async function joinControlGroup(
         // Without its answer there is no id to leave with, and the group would wait for a member that never comes.
         if (memberId === '') await joining;
         // A JoinGroup under way holds the coordinator's connection: leave over another one.
-        if (memberId !== '')
-          await leave(cluster, groupId, memberId).catch(error => log.warn({ error }, 'could not leave'));
+        if (memberId !== '') await leaveInTime(memberId).catch(error => log.warn({ error }, 'could not leave'));
         wake?.();
         cluster.close();
         await running;
@@ -246,19 +262,6 @@ export async function joinControlGroup(
       return closing;
     },
   };
-}
-
-/** A link of `lane` to the group's coordinator. */
-async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0): Promise<Link> {
-  const any = await cluster.anyLink();
-  const { coordinator } = await any.call(broker => broker.findGroupCoordinator({ groupId }));
-  await cluster.refresh([]);
-  return cluster.link(coordinator.nodeId, lane);
-}
-
-async function leave(cluster: Cluster, groupId: string, memberId: string): Promise<void> {
-  const link = await coordinatorOf(cluster, groupId, 1);
-  await link.call(broker => broker.leaveGroup({ groupId, memberId }));
 }
 
 function byTopic(
@@ -269,57 +272,4 @@ function byTopic(
     topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset: String(offset) }]);
   }
   return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
-}
-
-/**
- * Sends LeaveGroup for a member that is known to be dead, so that the group need not wait for its session to end. A member
- * that was alive after all joins again. Resolves also when the group did not know it (any more).
- * @throws KafkaUnavailableError
- */
-export async function evictMember(connection: KafkaConnection, groupId: string, memberId: string): Promise<void> {
-  const cluster = connection.openCluster(`evict ${groupId}`);
-  try {
-    await leave(cluster, groupId, memberId);
-  } catch (error) {
-    if (!isProtocolError(error)) throw error;
-    if (error.code !== codes.UNKNOWN_MEMBER_ID) throw new KafkaUnavailableError(`evict: ${error.type}`, error);
-  } finally {
-    cluster.close();
-  }
-}
-
-export interface GroupAssignment {
-  /** Of the assignment; absent while the group has none. */
-  generation?: number;
-  members: { memberId: string; address: string; partitions: readonly number[] }[];
-}
-
-/**
- * The group as its coordinator sees it, for routers that lack another source. Undefined when the group does not exist or
- * has no members.
- * @throws KafkaUnavailableError
- */
-export async function describeAssignment(
-  connection: KafkaConnection,
-  groupId: string,
-): Promise<GroupAssignment | undefined> {
-  const cluster = connection.openCluster(`describe ${groupId}`);
-  try {
-    const link = await coordinatorOf(cluster, groupId);
-    const { groups } = await link.call(broker => broker.describeGroups({ groupIds: [groupId] }));
-    const group = groups[0];
-    if (group === undefined || group.members.length === 0) return undefined;
-    const generations: number[] = [];
-    const members = group.members.map(({ memberId, memberMetadata, memberAssignment }) => {
-      const share = decodeShare(memberAssignment);
-      if (share !== undefined) generations.push(share.generation);
-      return { memberId, address: decodeState(memberMetadata).address, partitions: share?.partitions ?? [] };
-    });
-    return generations.length === 0 ? { members } : { generation: Math.max(...generations), members };
-  } catch (error) {
-    if (!isProtocolError(error)) throw error;
-    throw new KafkaUnavailableError(`describe group ${groupId}: ${error.type}`, error);
-  } finally {
-    cluster.close();
-  }
 }

@@ -3,7 +3,7 @@
  * owners, and metadata. Everything about kafkajs ends here.
  */
 export { connectKafka, type KafkaConnection, type KafkaOps } from './connection.ts';
-export { describeAssignment, evictMember, type GroupAssignment, joinControlGroup } from './control-group.ts';
+export { joinControlGroup } from './control-group.ts';
 export {
   FencedMemberError,
   KafkaUnavailableError,
@@ -14,6 +14,7 @@ export {
   UnknownTopicError,
   UnreadableBatchError,
 } from './errors.ts';
+export { describeAssignment, evictMember, type GroupAssignment } from './group-admin.ts';
 export { type LaneOptions, openLanes } from './lanes.ts';
 export { murmur2, partitionOf } from './murmur2.ts';
 export { openReader, type ReaderOptions } from './reader.ts';

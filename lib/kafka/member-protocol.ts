@@ -11,6 +11,8 @@ const version = 1;
 /** What a member tells the leader when it joins. */
 export interface MemberState {
   address: string;
+  /** host:port where its death can be noticed; empty without one. */
+  peer: string;
   owned: readonly number[];
   /** The generation in which it got what it owns; -1 before the first. */
   generation: number;
@@ -22,6 +24,8 @@ export interface MemberShare {
   partitions: readonly number[];
   /** address → partitions, of all members. */
   routing: Readonly<Record<string, readonly number[]>>;
+  /** Peer ports of all members that have one. */
+  peers: readonly string[];
 }
 
 export function encodeState(topics: readonly string[], state: MemberState): Buffer {
@@ -35,11 +39,12 @@ export function decodeState(metadata: Buffer): MemberState {
     const state = JSON.parse((decoded?.userData ?? Buffer.alloc(0)).toString('utf8')) as Partial<MemberState>;
     return {
       address: typeof state.address === 'string' ? state.address : '',
+      peer: typeof state.peer === 'string' ? state.peer : '',
       owned: numbersOf(state.owned),
       generation: typeof state.generation === 'number' ? state.generation : -1,
     };
   } catch {
-    return { address: '', owned: [], generation: -1 };
+    return { address: '', peer: '', owned: [], generation: -1 };
   }
 }
 
@@ -61,6 +66,7 @@ export function shareOut(
     const address = states.get(memberId)?.address ?? '';
     routing[address] = [...(routing[address] ?? []), ...partitions];
   }
+  const peers = [...states.values()].map(({ peer }) => peer).filter(peer => peer !== '');
   return [...plan].map(([memberId, partitions]) => ({
     memberId,
     memberAssignment: MemberAssignment.encode({
@@ -68,7 +74,7 @@ export function shareOut(
       assignment: Object.fromEntries(
         Object.entries(partitionCounts).map(([topic, count]) => [topic, partitions.filter(one => one < count)]),
       ),
-      userData: Buffer.from(JSON.stringify({ generation, partitions, routing } satisfies MemberShare)),
+      userData: Buffer.from(JSON.stringify({ generation, partitions, routing, peers } satisfies MemberShare)),
     }),
   }));
 }
@@ -81,7 +87,8 @@ export function decodeShare(assignment: Buffer): MemberShare | undefined {
     const share = JSON.parse(decoded.userData.toString('utf8')) as Partial<MemberShare>;
     const routing: Record<string, readonly number[]> = {};
     for (const [address, partitions] of Object.entries(share.routing ?? {})) routing[address] = numbersOf(partitions);
-    return { generation: Number(share.generation), partitions: numbersOf(share.partitions), routing };
+    const peers = Array.isArray(share.peers) ? share.peers.filter(peer => typeof peer === 'string') : [];
+    return { generation: Number(share.generation), partitions: numbersOf(share.partitions), routing, peers };
   } catch {
     return undefined;
   }

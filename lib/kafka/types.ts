@@ -99,7 +99,12 @@ export interface Assignment {
   partitions: readonly number[];
   /** address of each member → its partitions, from the group's leader. */
   routing: Readonly<Record<string, readonly number[]>>;
+  /** Peer ports of all members that have one, our own too. */
+  peers: readonly string[];
 }
+
+/** Why a member is not in its group any more: the group said so, or it could not be reached for a session's length. */
+export type LossCause = 'fenced' | 'silence';
 
 /** Membership and assignment only; never fetches. */
 export interface ControlGroup {
@@ -107,6 +112,13 @@ export interface ControlGroup {
   heartbeat(): Promise<void>;
   /** Generation-fenced commit, for lag displays only; never trusted as a position. */
   commit(offsets: readonly (TopicPartition & { offset: number })[]): Promise<void>;
+  /** A rebalance has probably begun: heartbeat now, so as not to learn of it an interval later. */
+  hurry(): void;
+  /**
+   * Sends LeaveGroup for a member that is known to be dead. Resolves also when the group did not know it (any more).
+   * Rejects with `KafkaUnavailableError`.
+   */
+  evict(memberId: string): Promise<void>;
   /** Leaves the group at once (LeaveGroup). */
   close(): Promise<void>;
 }
@@ -117,10 +129,12 @@ export interface ControlGroupOptions {
   topics: readonly string[];
   /** Travels in userData to the leader, comes back in `routing`. */
   address: string;
+  /** host:port where other members notice this one's death; comes back in `peers`. */
+  peer?: string;
   sessionTimeoutMs: number;
   heartbeatIntervalMs: number;
   /** Synchronous: called inside the join, before anything else happens in this member. */
   onAssigned(assignment: Assignment): void;
   /** The session is over or the consumer crashed; what was owned is not owned any more. A rejoin follows by itself. */
-  onLost(reason: string): void;
+  onLost(reason: string, cause: LossCause): void;
 }

@@ -3,7 +3,8 @@ import { createServer, type Socket } from 'node:net';
 
 /**
  * What a peer connects to, to notice at once when this process dies: its kernel closes the connection then. Whoever
- * connects is told the member id, a line, and each new one; `bye` before an orderly end. Nothing is read.
+ * connects is told the member id, a line, and each new one; a line `.` now and then, which only a process that runs can
+ * write; `bye` before an orderly end. Nothing is read.
  */
 export interface PeerPort {
   /** host:port, as peers reach it. */
@@ -14,11 +15,20 @@ export interface PeerPort {
   close(): Promise<void>;
 }
 
+export interface PeerPortOptions {
+  /** host:port; port 0 takes a free one. */
+  listen: string;
+  /** A sign of life this often, ms. */
+  probeIntervalMs: number;
+}
+
 /** More connections than this are closed at once. */
 const mostPeers = 1_000;
+/** Who leaves so many bytes lying is no peer. */
+const mostUnreadBytes = 65_536;
 
-/** @param listen host:port; port 0 takes a free one. */
-export async function openPeerPort(listen: string): Promise<PeerPort> {
+/** @throws Error where the address cannot be had. */
+export async function openPeerPort({ listen, probeIntervalMs }: PeerPortOptions): Promise<PeerPort> {
   const colon = listen.lastIndexOf(':');
   const host = listen.slice(0, colon);
   const sockets = new Set<Socket>();
@@ -38,6 +48,12 @@ export async function openPeerPort(listen: string): Promise<PeerPort> {
     server.once('error', reject);
     server.listen(Number(listen.slice(colon + 1)), host, resolve);
   });
+  const probes = setInterval(() => {
+    for (const socket of sockets) {
+      if (socket.writableLength > mostUnreadBytes) socket.destroy();
+      else socket.write('.\n');
+    }
+  }, probeIntervalMs);
   const { port } = server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   return {
@@ -49,6 +65,7 @@ export async function openPeerPort(listen: string): Promise<PeerPort> {
     },
     close() {
       closing ??= new Promise(resolve => {
+        clearInterval(probes);
         server.close(() => resolve());
         for (const socket of sockets) socket.end('bye\n', () => socket.destroy());
       });

@@ -110,6 +110,7 @@ test('every member is told who owns what, and the group can be described from ou
     [a, b].map(member => ({
       memberId: member.latest()?.memberId,
       address: `http://${member.name}`,
+      peer: '',
       partitions: owned.get(member),
     })),
   );

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openPeerPort } from '../../../lib/ownership/peer-port.ts';
-import { deadMember, type PeerEnd } from '../../../lib/ownership/peer-verdict.ts';
+import { deadMember, type Eviction, nextEviction, type PeerEnd } from '../../../lib/ownership/peer-verdict.ts';
 import { watchPeers } from '../../../lib/ownership/peer-watch.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { kafkaAddress, kafkaConfig } from '../../support/scratch-kafka.ts';
@@ -22,9 +22,27 @@ const cases: readonly [string, PeerEnd, string | undefined][] = [
   ],
   ['that answers as before lives', { said: 'm1', leaving: false, again: { kind: 'connected', said: 'm1' } }, undefined],
   ['that said bye has left by itself', { said: 'm1', leaving: true, again: { kind: 'refused' } }, undefined],
+  [
+    'that has been silent for long is dead',
+    { said: 'm1', leaving: false, again: { kind: 'silent', forMs: 2_000 } },
+    'm1',
+  ],
+  [
+    'that has been silent for a moment may live',
+    { said: 'm1', leaving: false, again: { kind: 'silent', forMs: 1_999 } },
+    undefined,
+  ],
+  [
+    'that said bye and is silent has left',
+    { said: 'm1', leaving: true, again: { kind: 'silent', forMs: 9_999 } },
+    undefined,
+  ],
   ['that never said who it is is nobody', { said: undefined, leaving: false, again: { kind: 'refused' } }, undefined],
 ];
-for (const [name, end, expected] of cases) test(`a peer ${name}`, () => assert.equal(deadMember(end), expected));
+for (const [name, end, expected] of cases) test(`a peer ${name}`, () => assert.equal(deadMember(end, 2_000), expected));
+
+/** Short, for tests; a real one is seconds. */
+const silenceMs = 400;
 
 interface MortalPeer {
   port: number;
@@ -33,6 +51,10 @@ interface MortalPeer {
   falter(): Promise<void>;
   /** Connections taken without a word. */
   silent(): number;
+  /** All connections so far. */
+  connections(): number;
+  /** Keeps its connections, takes new ones, and says nothing any more. */
+  fallSilent(): void;
   die(): Promise<void>;
 }
 
@@ -41,8 +63,10 @@ async function mortal(port: number, memberId: string): Promise<MortalPeer> {
   const sockets = new Set<Socket>();
   let faltering = false;
   let silent = 0;
+  let connections = 0;
   const server: Server = createServer(socket => {
     sockets.add(socket);
+    connections += 1;
     socket.on('error', () => undefined);
     if (faltering) silent += 1;
     else socket.write(`${memberId}\n`);
@@ -60,6 +84,10 @@ async function mortal(port: number, memberId: string): Promise<MortalPeer> {
       sockets.clear();
     },
     silent: () => silent,
+    connections: () => connections,
+    fallSilent() {
+      faltering = true;
+    },
     async die() {
       const closed = new Promise(resolve => server.close(resolve));
       for (const socket of sockets) socket.destroy();
@@ -70,14 +98,22 @@ async function mortal(port: number, memberId: string): Promise<MortalPeer> {
 
 function watching(t: TestContext) {
   const evicted: string[] = [];
-  const watch = watchPeers({ evict: async memberId => void evicted.push(memberId), log: quietOps().log });
+  const dead: string[] = [];
+  const gone: number[] = [];
+  const watch = watchPeers({
+    silenceMs,
+    evict: async memberId => void evicted.push(memberId),
+    onDead: peer => void dead.push(peer),
+    onGone: () => void gone.push(evicted.length),
+    log: quietOps().log,
+  });
   t.after(() => watch.close());
-  return { evicted, watch };
+  return { evicted, dead, gone, watch };
 }
 
 test('a peer that dies is put out of the group, one that leaves is not', async t => {
   const { evicted, watch } = watching(t);
-  const leaver = await openPeerPort('127.0.0.1:0');
+  const leaver = await openPeerPort({ listen: '127.0.0.1:0', probeIntervalMs: silenceMs / 4 });
   leaver.say('leaver');
   const victim = await mortal(0, 'victim');
   watch.follow([leaver.address, `127.0.0.1:${victim.port}`]);
@@ -131,6 +167,7 @@ test('a dying peer that takes one more connection before its port goes is put ou
 test('who cannot be put out at once is tried again', async t => {
   const tries: string[] = [];
   const watch = watchPeers({
+    silenceMs,
     log: quietOps().log,
     async evict(memberId) {
       tries.push(memberId);
@@ -157,6 +194,57 @@ test('a peer that is not followed any more may die unnoticed', async t => {
   assert.deepEqual(evicted, ['two']);
 });
 
+test('a peer that is silent for long, and does not answer a new connection either, is put out of the group', async t => {
+  const { evicted, dead, watch } = watching(t);
+  const port = await openPeerPort({ listen: '127.0.0.1:0', probeIntervalMs: silenceMs / 4 });
+  port.say('lively');
+  t.after(() => port.close());
+  // Never a sign of life after its id.
+  const mute = await mortal(0, 'mute');
+  t.after(() => mute.die());
+  watch.follow([port.address, `127.0.0.1:${mute.port}`]);
+  await until('both are watched', () => watch.watched() === 2);
+  mute.fallSilent();
+  await until('it is out', () => evicted.length > 0);
+  assert.deepEqual(evicted, ['mute']);
+  assert.deepEqual(dead, [`127.0.0.1:${mute.port}`]);
+  assert.equal(watch.watched(), 1);
+});
+
+test('a peer that was slow, but answers a new connection, stays', async t => {
+  const { evicted, watch } = watching(t);
+  const slow = await mortal(0, 'slow');
+  t.after(() => slow.die());
+  watch.follow([`127.0.0.1:${slow.port}`]);
+  await until('it has been asked again, twice', () => slow.connections() >= 3);
+  assert.deepEqual(evicted, []);
+});
+
+test('whoever leaves or is put out is told of at once, so that the rebalance need not wait for a heartbeat', async t => {
+  const { gone, watch } = watching(t);
+  const leaver = await openPeerPort({ listen: '127.0.0.1:0', probeIntervalMs: silenceMs / 4 });
+  leaver.say('leaver');
+  const victim = await mortal(0, 'victim');
+  watch.follow([leaver.address, `127.0.0.1:${victim.port}`]);
+  await until('both are watched', () => watch.watched() === 2);
+  await leaver.close();
+  await until('the leaver was told of', () => gone.length === 1);
+  await victim.die();
+  await until('the victim was told of when it was out', () => gone.length === 2);
+  assert.deepEqual(gone, [0, 1]);
+});
+
+test('one that is put out again and again is left to its session, for longer each time', () => {
+  const first = nextEviction(undefined, 0);
+  assert.deepEqual(first, { untilMs: 10_000, pauseMs: 10_000 });
+  assert.equal(nextEviction(first, 9_999), undefined);
+  const second = nextEviction(first, 10_000);
+  assert.deepEqual(second, { untilMs: 30_000, pauseMs: 20_000 });
+  let last: Eviction | undefined = second;
+  for (let count = 0; count < 20; count += 1) last = nextEviction(last, last?.untilMs ?? 0);
+  assert.equal(last?.pauseMs, 600_000);
+});
+
 test('a gateway that is killed loses its partitions to the others long before its session ends', async t => {
   const redis = await startScratchRedis();
   const world = await openGateways(6, redis.url);
@@ -167,7 +255,7 @@ test('a gateway that is killed loses its partitions to the others long before it
   const one = await world.gateway();
   const config = {
     kafka: { ...kafkaConfig([kafkaAddress()]), sessionTimeoutMs: 60_000, heartbeatIntervalMs: 50 },
-    ownership: { group: world.group, handoverWindowMs: 0, peerListen: '127.0.0.1:0' },
+    ownership: { group: world.group, handoverWindowMs: 0, peerListen: '127.0.0.1:0', peerSilenceMs: 2_000 },
   };
   const options = { config, redisUrl: redis.url, topics: world.topics, partitionCount: 6, address: 'http://victim' };
   const script = fileURLToPath(new URL('gateway-process.ts', import.meta.url));

@@ -1,0 +1,82 @@
+/** What can be asked of, or done to, a group from outside: whoever is no member, or not only. */
+import type { Cluster } from './cluster.ts';
+import type { KafkaConnection } from './connection.ts';
+import { KafkaUnavailableError } from './errors.ts';
+import { isProtocolError, type Link } from './link.ts';
+import { decodeShare, decodeState } from './member-protocol.ts';
+import { codes } from './wire/error-codes.ts';
+
+/** A link of `lane` to the group's coordinator. */
+export async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0): Promise<Link> {
+  const any = await cluster.anyLink();
+  const { coordinator } = await any.call(broker => broker.findGroupCoordinator({ groupId }));
+  await cluster.refresh([]);
+  return cluster.link(coordinator.nodeId, lane);
+}
+
+/** LeaveGroup, over a link of its own: a JoinGroup under way holds the coordinator's. */
+export async function leaveGroup(cluster: Cluster, groupId: string, memberId: string): Promise<void> {
+  const link = await coordinatorOf(cluster, groupId, 1);
+  await link.call(broker => broker.leaveGroup({ groupId, memberId }));
+}
+
+/**
+ * Sends LeaveGroup for a member that is known to be dead, so that the group need not wait for its session to end. A member
+ * that was alive after all joins again. Resolves also when the group did not know it (any more).
+ * @throws KafkaUnavailableError
+ */
+export async function evictMember(connection: KafkaConnection, groupId: string, memberId: string): Promise<void> {
+  const cluster = connection.openCluster(`evict ${groupId}`);
+  try {
+    await evictFrom(cluster, groupId, memberId);
+  } finally {
+    cluster.close();
+  }
+}
+
+/** {@link evictMember} over links that are there already. */
+export async function evictFrom(cluster: Cluster, groupId: string, memberId: string): Promise<void> {
+  try {
+    await leaveGroup(cluster, groupId, memberId);
+  } catch (error) {
+    if (!isProtocolError(error)) throw error;
+    if (error.code !== codes.UNKNOWN_MEMBER_ID) throw new KafkaUnavailableError(`evict: ${error.type}`, error);
+  }
+}
+
+export interface GroupAssignment {
+  /** Of the assignment; absent while the group has none. */
+  generation?: number;
+  members: { memberId: string; address: string; peer: string; partitions: readonly number[] }[];
+}
+
+/**
+ * The group as its coordinator sees it, for routers that lack another source. Undefined when the group does not exist or
+ * has no members.
+ * @throws KafkaUnavailableError
+ */
+export async function describeAssignment(
+  connection: KafkaConnection,
+  groupId: string,
+): Promise<GroupAssignment | undefined> {
+  const cluster = connection.openCluster(`describe ${groupId}`);
+  try {
+    const link = await coordinatorOf(cluster, groupId);
+    const { groups } = await link.call(broker => broker.describeGroups({ groupIds: [groupId] }));
+    const group = groups[0];
+    if (group === undefined || group.members.length === 0) return undefined;
+    const generations: number[] = [];
+    const members = group.members.map(({ memberId, memberMetadata, memberAssignment }) => {
+      const share = decodeShare(memberAssignment);
+      if (share !== undefined) generations.push(share.generation);
+      const { address, peer } = decodeState(memberMetadata);
+      return { memberId, address, peer, partitions: share?.partitions ?? [] };
+    });
+    return generations.length === 0 ? { members } : { generation: Math.max(...generations), members };
+  } catch (error) {
+    if (!isProtocolError(error)) throw error;
+    throw new KafkaUnavailableError(`describe group ${groupId}: ${error.type}`, error);
+  } finally {
+    cluster.close();
+  }
+}

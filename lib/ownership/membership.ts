@@ -1,0 +1,58 @@
+import { type ControlGroup, joinControlGroup, type KafkaConnection } from '../kafka/index.ts';
+import type { ControlGroupOptions } from '../kafka/types.ts';
+import type { Logger } from '../ops/index.ts';
+import { openPeerPort } from './peer-port.ts';
+import { watchPeers } from './peer-watch.ts';
+
+export interface MembershipOptions extends Omit<ControlGroupOptions, 'peer'> {
+  /** host:port of the peer port. */
+  peerListen: string;
+  /** See PeerWatchParts.silenceMs. */
+  peerSilenceMs: number;
+  log: Logger;
+}
+
+/** A member of a group whose members watch each other. */
+export interface Membership extends ControlGroup {
+  /** host:port of its peer port. */
+  peer: string;
+  /** Members whose death would be noticed at once. */
+  watched(): number;
+}
+
+/**
+ * Joins a control group, and has members that die put out of it at once by those that live, so that the group need not
+ * wait for their sessions to end.
+ * @throws Error where the peer port cannot be listened on.
+ */
+export async function joinMembership(connection: KafkaConnection, options: MembershipOptions): Promise<Membership> {
+  const { peerListen, peerSilenceMs, log } = options;
+  const port = await openPeerPort({ listen: peerListen, probeIntervalMs: peerSilenceMs / 4 });
+  const late: { group?: ControlGroup } = {};
+  const watch = watchPeers({
+    silenceMs: peerSilenceMs,
+    log,
+    evict: async memberId => late.group?.evict(memberId),
+    onGone: () => late.group?.hurry(),
+  });
+  const group = await joinControlGroup(connection, {
+    ...options,
+    peer: port.address,
+    onAssigned(assignment) {
+      port.say(assignment.memberId);
+      watch.follow(assignment.peers.filter(peer => peer !== port.address));
+      options.onAssigned(assignment);
+    },
+  });
+  late.group = group;
+  return {
+    ...group,
+    peer: port.address,
+    watched: watch.watched,
+    async close() {
+      watch.close();
+      await group.close();
+      await port.close();
+    },
+  };
+}

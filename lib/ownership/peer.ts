@@ -1,0 +1,114 @@
+import { connect, type Socket } from 'node:net';
+import type { PeerEnd } from './peer-verdict.ts';
+
+/** What becomes of a peer, as its connections tell. */
+export interface PeerEvents {
+  /** A connection on which it spoke has ended, and this is what came after it. */
+  ended(address: string, end: PeerEnd): void;
+  /** It says that it leaves. */
+  left(): void;
+}
+
+const retryMs = 1_000;
+/** While it is open whether a peer is dead, the next attempt follows after this, then after twice as long, up to `retryMs`. */
+const firstRetryMs = 20;
+const longestLine = 1_024;
+
+/** A connection to one peer, and another after it. */
+export class Peer {
+  readonly #address: string;
+  readonly #silenceMs: number;
+  readonly #events: PeerEvents;
+  #socket: Socket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** What the last connection on which it spoke had said, until an attempt has shown what became of it. */
+  #before: Pick<PeerEnd, 'said' | 'leaving'> | undefined;
+  #pauseMs = firstRetryMs;
+  #closed = false;
+  /** When it was heard last, ms of this process. */
+  #heardMs = performance.now();
+  /** What the present connection has said. */
+  said: string | undefined;
+
+  constructor(address: string, silenceMs: number, events: PeerEvents) {
+    this.#address = address;
+    this.#silenceMs = silenceMs;
+    this.#events = events;
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#socket?.destroy();
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    const colon = this.#address.lastIndexOf(':');
+    const socket = connect({ host: this.#address.slice(0, colon), port: Number(this.#address.slice(colon + 1)) });
+    this.#socket = socket;
+    this.said = undefined;
+    let leaving = false;
+    let refused = false;
+    let text = '';
+    let deadline = this.#destroyAfter(socket, Math.min(retryMs, this.#silenceMs / 2));
+    socket.setEncoding('utf8');
+    socket.setKeepAlive(true, 1_000);
+    socket.on('data', (chunk: string) => {
+      this.#heardMs = performance.now();
+      const lines = (text + chunk).split('\n');
+      text = (lines.pop() ?? '').slice(0, longestLine);
+      for (const line of lines) {
+        if (line === 'bye') {
+          leaving = true;
+          this.#events.left();
+        } else if (line !== '.' && line !== '') this.said = line;
+      }
+      if (this.said !== undefined) this.#judge({ kind: 'connected', said: this.said });
+      clearTimeout(deadline);
+      deadline = this.#destroyAfter(socket, this.#silenceMs);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      refused = error.code === 'ECONNREFUSED';
+    });
+    socket.on('close', () => {
+      clearTimeout(deadline);
+      if (!this.#closed) this.#after({ said: this.said, leaving, refused });
+    });
+  }
+
+  #after({ said, leaving, refused }: { said: string | undefined; leaving: boolean; refused: boolean }): void {
+    this.said = undefined;
+    let pauseMs = retryMs;
+    if (said !== undefined) {
+      this.#before = { said, leaving };
+      this.#pauseMs = firstRetryMs;
+      pauseMs = 0;
+    } else if (refused) this.#judge({ kind: 'refused' });
+    else if (this.#before !== undefined) {
+      // A dying process may take one more connection before its port goes; a short silence proves nothing. Look again.
+      const forMs = performance.now() - this.#heardMs;
+      if (forMs >= this.#silenceMs) this.#judge({ kind: 'silent', forMs });
+      pauseMs = this.#pauseMs;
+      this.#pauseMs = Math.min(retryMs, this.#pauseMs * 2);
+    }
+    this.#timer = setTimeout(() => this.#connect(), pauseMs);
+  }
+
+  /** Not before what has come meanwhile is read: it may be this process that stood still. */
+  #destroyAfter(socket: Socket, ms: number): NodeJS.Timeout {
+    const setAtMs = performance.now();
+    return setTimeout(() => {
+      setImmediate(() => {
+        if (this.#heardMs <= setAtMs) socket.destroy();
+      });
+    }, ms);
+  }
+
+  #judge(again: PeerEnd['again']): void {
+    const before = this.#before;
+    this.#before = undefined;
+    if (before !== undefined) this.#events.ended(this.#address, { ...before, again });
+  }
+}
