@@ -1,10 +1,11 @@
 import { loadApp, loadCommands } from '../../lib/app/index.ts';
-import { connectKafka, joinControlGroup, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
+import { connectKafka, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
 import { catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
+import { joinMembership } from '../../lib/ownership/index.ts';
 import { startHandler } from './handler.ts';
 import { within } from './signal.ts';
 
-const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'handler'] as const;
+const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'handler'] as const;
 /** Rows wait in the outbox whatever the lanes do with them, so that no time-out may tear a key's records apart, ms. */
 const deliveryTimeoutMs = 86_400_000;
 
@@ -22,9 +23,10 @@ start('command-handler', async () => {
   const lanes = openLanes(connection, {
     ...{ bufferBytes: producing.laneBufferBytes, maxBatchBytes, deliveryTimeoutMs, paceMs: producing.producePaceMs },
   });
+  const { peerListen, peerSilenceMs } = config.ownership;
   const handler = startHandler({
     ...{ config, plan, app, ops, reader, lanes, topics },
-    joinGroup: options => joinControlGroup(connection, options),
+    joinGroup: options => joinMembership(connection, { ...options, peerListen, peerSilenceMs, log: ops.log }),
   });
   await Promise.all([
     handler.running,

@@ -4,7 +4,7 @@ import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } 
 import { startProjector } from './projector.ts';
 import { openStore } from './store.ts';
 
-const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'projector'] as const;
+const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'projector'] as const;
 
 start('projector', async () => {
   const config = readConfig(catalogue, sections, process.env);

@@ -21,7 +21,7 @@ import { untilSuccess, watch } from './watch.ts';
 import { openWorker, type Worker } from './worker.ts';
 
 export interface ProjectorParts {
-  config: PenstockConfig<'kafka' | 'projector'>;
+  config: PenstockConfig<'kafka' | 'ownership' | 'projector'>;
   plan: Pick<AppPlan, 'tables'>;
   connection: KafkaConnection;
   reader: DirectReader;

@@ -3,11 +3,11 @@ import {
   type Assignment,
   type ControlGroup,
   FencedMemberError,
-  joinControlGroup,
   type KafkaConnection,
   type TopicPartition,
 } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { joinMembership } from '../../lib/ownership/index.ts';
 import type { Feeds } from './feeds.ts';
 import { claimPositions, liveScope } from './positions.ts';
 import { retrying } from './split.ts';
@@ -25,7 +25,7 @@ export interface Tenancy extends Closable {
 
 export interface TenancyOptions {
   connection: KafkaConnection;
-  config: PenstockConfig<'kafka' | 'projector'>;
+  config: PenstockConfig<'kafka' | 'ownership' | 'projector'>;
   topics: readonly string[];
   feeds: Feeds;
   store: Pick<Store, 'transaction'>;
@@ -118,12 +118,15 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
     return held !== undefined && feed !== undefined && !feed.hasWork && held.next !== feed.next;
   }
 
-  group = await joinControlGroup(connection, {
+  group = await joinMembership(connection, {
     groupId: config.projector.group,
     topics,
     address: '',
     sessionTimeoutMs: config.kafka.sessionTimeoutMs,
     heartbeatIntervalMs: config.kafka.heartbeatIntervalMs,
+    peerListen: config.ownership.peerListen,
+    peerSilenceMs: config.ownership.peerSilenceMs,
+    log: ops.log,
     onAssigned,
     onLost,
   });

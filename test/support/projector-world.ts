@@ -77,6 +77,7 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
       const starting = startProjector(
         {
           config: {
+            ownership: { group: '', handoverWindowMs: 0, peerListen: '127.0.0.1:0', peerSilenceMs: 2_000 },
             kafka: { ...kafkaConfig(brokers), createTopics, partitions: 2, heartbeatIntervalMs: 100 },
             projector: { group, batchRecords: 500, paceMs: 0, bufferBytes: 1_048_576 },
           },
