@@ -111,7 +111,11 @@ export const catalogue = {
     ),
     peerListen: v(
       text('127.0.0.1:0'),
-      'host:port on which other gateways and routers notice that this gateway has died; an address that they can reach',
+      'host:port on which the other members of its group (and routers) notice that this process has died; an address that they can reach',
+    ),
+    peerSilenceMs: v(
+      integer(400, 60_000, 2_000),
+      'a member that was last heard of so long ago, and does not answer a new connection, is put out of its group, ms',
     ),
   },
   gateway: {

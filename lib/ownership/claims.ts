@@ -1,7 +1,7 @@
 /** A gateway's claims in Redis: written when it gains, checked while it owns, taken back when it is done. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../ops/index.ts';
+import type { Clock } from './clock.ts';
 import type { TenureKeeper } from './keeper.ts';
 import type { OwnershipMetrics } from './metrics.ts';
 import type { Claim, OwnerRegistry } from './registry.ts';
@@ -11,6 +11,8 @@ export interface Claims {
   /** Writes a claim for a partition that was just assigned; what comes of it is applied to the keeper. */
   gain(partition: number): void;
   release(partition: number): void;
+  /** Whether Redis answers: while it does not, nobody waits for it, and {@link reconcile} writes what is missing. */
+  redisAnswers(answers: boolean): void;
   /** Another owner's, or nobody's any more: nothing is owed to Redis. */
   drop(partition: number): void;
   /** Writes what Redis lacks of what is owned, as `entries` shows. */
@@ -22,12 +24,15 @@ export interface Claims {
 }
 
 export interface ClaimsParts {
-  registry: OwnerRegistry;
+  registry: Pick<OwnerRegistry, 'claim' | 'release'>;
   keeper: Pick<TenureKeeper, 'tenure' | 'in' | 'apply'>;
   /** What Redis said last of each partition. */
   known: Map<number, Owner>;
   /** Who this gateway is to the group now. */
   self(): Omit<Owner, 'epoch'> & { peer: string };
+  /** Gets ready to serve a partition, before routers are told; bounded by who gives it. Never rejects. */
+  prepare(partition: number): Promise<void>;
+  clock: Clock;
   /** Whether the group still knows this member; `unknown` when it cannot be asked. */
   confirm(): Promise<'member' | 'zombie' | 'unknown'>;
   metrics: OwnershipMetrics;
@@ -36,16 +41,21 @@ export interface ClaimsParts {
 
 const retryMs = 200;
 
-export function openClaims({ registry, keeper, known, self, confirm, metrics, log }: ClaimsParts): Claims {
+export function openClaims(parts: ClaimsParts): Claims {
+  const { registry, keeper, known, self, prepare, confirm, clock, metrics, log } = parts;
   const unclaimed = new Set<number>();
   const underWay = new Set<number>();
   const releasing = new Set<Promise<void>>();
   const gainedAt = new Map<number, number>();
   let closed = false;
+  let answering = true;
   return {
     gain(partition) {
-      gainedAt.set(partition, performance.now());
+      gainedAt.set(partition, clock.nowMs());
       void claim(partition, 'gain');
+    },
+    redisAnswers(answers) {
+      answering = answers;
     },
     release(partition) {
       unclaimed.delete(partition);
@@ -81,8 +91,11 @@ export function openClaims({ registry, keeper, known, self, confirm, metrics, lo
     underWay.add(partition);
     try {
       let mode: Claim['mode'] | undefined = firstMode;
+      if (mode === 'gain') await prepare(partition);
+      if (mode === 'gain' && !answering) throw new Error('Redis does not answer');
       while (mode !== undefined && !closed && isMine(partition)) mode = await claimOnce(partition, mode);
     } catch (error) {
+      answering = false;
       log.warn({ partition, reason: messageOf(error) }, 'a claim cannot be written: owned by generation alone');
       if (!isMine(partition)) return;
       unclaimed.add(partition);
@@ -106,12 +119,15 @@ export function openClaims({ registry, keeper, known, self, confirm, metrics, lo
     known.set(partition, answer.holder);
     const verdict = await confirm();
     log.warn({ partition, generation: me.generation, holder: answer.holder, verdict }, 'a claim is stale');
+    // Another assignment has come meanwhile, and what was asked concerned the one before.
+    const now = self();
+    if (now.memberId !== me.memberId || now.generation !== me.generation) return 'gain';
     if (verdict === 'member') return 'force';
     if (verdict === 'unknown') {
-      await sleep(retryMs);
+      await new Promise<void>(resolve => clock.after(retryMs, resolve));
       return mode;
     }
-    if (isMine(partition)) keeper.apply(partition, { event: 'fenced' });
+    // The group itself will say so, and to whom our partitions went.
     return undefined;
   }
 
@@ -124,7 +140,7 @@ export function openClaims({ registry, keeper, known, self, confirm, metrics, lo
     }
     const since = gainedAt.get(partition);
     gainedAt.delete(partition);
-    if (since !== undefined) metrics.handedOff((performance.now() - since) / 1_000);
+    if (since !== undefined) metrics.handedOff((clock.nowMs() - since) / 1_000);
     return true;
   }
 
@@ -135,6 +151,8 @@ export function openClaims({ registry, keeper, known, self, confirm, metrics, lo
 
   function knownEpoch(partition: number): number {
     const tenure = keeper.tenure(partition);
-    return tenure.state === 'owned' ? tenure.epoch : (known.get(partition)?.epoch ?? 0);
+    if (tenure.state === 'owned') return tenure.epoch;
+    const before = tenure.state === 'claiming' ? (tenure.epoch ?? 0) : 0;
+    return Math.max(before, known.get(partition)?.epoch ?? 0);
   }
 }

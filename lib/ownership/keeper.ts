@@ -1,9 +1,13 @@
 /** One gateway's tenures: carries out what the transition function asks for, and tells who listens. */
 import type { Logger } from '../ops/index.ts';
+import type { Clock } from './clock.ts';
 import { type TenureEffect, type TenureEvent, transition } from './tenure.ts';
 import type { Tenure } from './types.ts';
 
 export interface TenureKeeperParts {
+  /** Default: {@link transition}. */
+  transition?: typeof transition;
+  clock: Clock;
   log: Logger;
   claim(partition: number, generation: number): void;
   release(partition: number): void;
@@ -24,7 +28,7 @@ const foreign: Tenure = { state: 'foreign' };
 
 export function openTenureKeeper(parts: TenureKeeperParts): TenureKeeper {
   const tenures = new Map<number, Tenure>();
-  const windows = new Map<number, NodeJS.Timeout>();
+  const windows = new Map<number, () => void>();
   const listeners: TransitionListener[] = [];
   return {
     tenure: partition => tenures.get(partition) ?? foreign,
@@ -32,14 +36,14 @@ export function openTenureKeeper(parts: TenureKeeperParts): TenureKeeper {
     apply,
     onTransition: listener => listeners.push(listener),
     close() {
-      for (const timer of windows.values()) clearTimeout(timer);
+      for (const cancel of windows.values()) cancel();
       windows.clear();
     },
   };
 
   function apply(partition: number, event: TenureEvent): void {
     const before = tenures.get(partition) ?? foreign;
-    const [after, effects] = transition(before, event);
+    const [after, effects] = (parts.transition ?? transition)(before, event);
     tenures.set(partition, after);
     parts.log.debug({ partition, from: before.state, to: after.state, event: event.event }, 'tenure');
     for (const effect of effects) carryOut(partition, after, effect);
@@ -64,11 +68,13 @@ export function openTenureKeeper(parts: TenureKeeperParts): TenureKeeper {
         if (tenure.state !== 'handing-over') return;
         windows.set(
           partition,
-          setTimeout(() => apply(partition, { event: 'window-ended' }), Math.max(0, tenure.untilMs - Date.now())),
+          parts.clock.after(Math.max(0, tenure.untilMs - parts.clock.nowMs()), () =>
+            apply(partition, { event: 'window-ended' }),
+          ),
         );
         return;
       case 'close-window':
-        clearTimeout(windows.get(partition));
+        windows.get(partition)?.();
         windows.delete(partition);
         return;
     }

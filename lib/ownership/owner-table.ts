@@ -1,18 +1,21 @@
 import type { Redis } from 'ioredis';
 import { describeAssignment, evictMember, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops } from '../ops/index.ts';
-import { isOther, mergeOwners, ownersOf, peersOf } from './owners.ts';
+import { OwnerMap } from './owner-map.ts';
+import { isOther, ownersOf, peersOf } from './owners.ts';
 import { watchPeers } from './peer-watch.ts';
 import { openOwnerRegistry } from './registry.ts';
 import type { Owner, OwnerTable } from './types.ts';
 
 export interface OwnerTableParts {
   redis: Redis;
-  /** Asked for the group's assignment while Redis is away or has holes. */
+  /** Asked for the group's assignment while Redis is away, slow, or has holes. */
   connection: KafkaConnection;
   /** Consumer group of the gateways. */
   group: string;
   partitionCount: number;
+  /** A gateway that was last heard of so long ago, and does not answer a new connection, is dead, ms. */
+  peerSilenceMs: number;
   /** Requests that wait for an owner at once; more are told at once that there is none. Default 10,000. */
   maxWaiting?: number;
   ops: Pick<Ops, 'log'>;
@@ -21,61 +24,93 @@ export interface OwnerTableParts {
 const pollMs = 1_000;
 /** Somebody waits: look again, but not more often than this. */
 const hurriedPollMs = 50;
+/** Redis that takes longer is not waited for: the group is asked beside it. */
+const slowMs = 100;
 
 /** Resolves when it has looked once, found something or not. */
 export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable> {
-  const { redis, connection, group, partitionCount, maxWaiting = 10_000 } = parts;
+  const { redis, connection, group, partitionCount, peerSilenceMs, maxWaiting = 10_000 } = parts;
   const { log } = parts.ops;
   const registry = openOwnerRegistry(redis, group, () => partitionCount, log);
-  let owners = new Map<number, Owner>();
+  const map = new OwnerMap();
   const waiting = new Map<number, Set<() => void>>();
+  const deathListeners: ((address: string) => void)[] = [];
+  /** Addresses by peer port, of all that are followed. */
+  const addressOf = new Map<string, string>();
   let waitingCount = 0;
-  let looking: Promise<void> | undefined;
   let lookedAt = 0;
+  let redisAskedAt = 0;
   let closed = false;
 
-  const peers = watchPeers({ log, evict: memberId => evictMember(connection, group, memberId) });
+  const peers = watchPeers({
+    silenceMs: peerSilenceMs,
+    // Others may be quicker to put it out: then it owns nothing any more, but our clients are still joined to it.
+    lingerMs: peerSilenceMs * 2,
+    log,
+    evict: memberId => evictMember(connection, group, memberId),
+    onDead(peer) {
+      const address = addressOf.get(peer);
+      if (address !== undefined) for (const listener of deathListeners) listener(address);
+    },
+  });
   const stopWatching = registry.watch(
     (partition, owner) => {
-      const known = owners.get(partition);
-      if (known !== undefined && owner.epoch < known.epoch) return;
-      if (owner.address === '') owners.delete(partition);
-      else owners.set(partition, owner);
-      tell([partition]);
+      if (map.published(partition, owner)) tell([partition]);
     },
     () => void look(),
   );
   const timer = setInterval(() => void look(), pollMs);
-  await look();
-
-  return { partitionCount: () => partitionCount, owner: partition => owners.get(partition), waitForOwner, close };
-
-  /** One look at a time; whoever asks meanwhile gets the one that is under way. Never rejects. */
-  function look(): Promise<void> {
-    looking ??= (async () => {
-      lookedAt = Date.now();
-      const fromRedis = await registry.load().catch(error => {
-        log.debug({ error }, 'owners cannot be read from Redis');
-        return undefined;
-      });
-      const holes = fromRedis === undefined || fromRedis.size < partitionCount;
-      const fromGroup = holes && !closed ? await assignment() : undefined;
-      owners = mergeOwners(owners, fromRedis, fromGroup);
-      if (!closed) peers.follow(peersOf(owners.values()));
-      tell(waiting.keys());
-    })().finally(() => {
-      looking = undefined;
+  const lookAtRedis = oneAtATime(async () => {
+    redisAskedAt = Date.now();
+    map.redisAsked();
+    const entries = await registry.load().catch(error => {
+      log.debug({ error }, 'owners cannot be read from Redis');
+      return undefined;
     });
-    return looking;
-  }
-
-  async function assignment(): Promise<ReadonlyMap<number, Owner> | undefined> {
+    redisAskedAt = 0;
+    map.redisAnswered(entries);
+    changed();
+  });
+  const lookAtGroup = oneAtATime(async () => {
     try {
-      return ownersOf(await describeAssignment(connection, group));
+      const assignment = ownersOf(await describeAssignment(connection, group));
+      map.groupAnswered(assignment, !redisIsSlow());
+      changed();
     } catch (error) {
       log.debug({ error }, 'owners cannot be asked of Kafka');
-      return undefined;
     }
+  });
+  await look();
+
+  return {
+    partitionCount: () => partitionCount,
+    owner: partition => map.owners.get(partition),
+    waitForOwner,
+    onDead: listener => void deathListeners.push(listener),
+    close,
+  };
+
+  /** Never rejects. Waits for Redis only as long as it is known to answer. */
+  async function look(): Promise<void> {
+    lookedAt = Date.now();
+    const asked = lookAtRedis();
+    if (map.redisAnswers && !redisIsSlow()) {
+      await asked;
+      if (!map.hasHoles(partitionCount)) return;
+    }
+    if (!closed) await lookAtGroup();
+  }
+
+  function redisIsSlow(): boolean {
+    return redisAskedAt > 0 && Date.now() - redisAskedAt > slowMs;
+  }
+
+  function changed(): void {
+    if (closed) return;
+    if (addressOf.size > 10_000) addressOf.clear();
+    for (const { peer = '', address } of map.owners.values()) addressOf.set(peer, address);
+    peers.follow(peersOf(map.owners.values()));
+    tell(waiting.keys());
   }
 
   function tell(partitions: Iterable<number>): void {
@@ -84,7 +119,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
 
   async function waitForOwner(partition: number, timeoutMs: number, not?: Owner): Promise<Owner | undefined> {
     const acceptable = () => {
-      const owner = owners.get(partition);
+      const owner = map.owners.get(partition);
       return owner !== undefined && isOther(owner, not) ? owner : undefined;
     };
     const known = acceptable();
@@ -104,12 +139,13 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
       const waiter = () => {
         if (closed || acceptable() !== undefined) end();
       };
-      const deadline = setTimeout(end, timeoutMs);
-      const hurried = setInterval(() => {
+      const lookSoon = () => {
         if (Date.now() - lookedAt >= hurriedPollMs) void look();
-      }, hurriedPollMs);
+      };
+      const deadline = setTimeout(end, timeoutMs);
+      const hurried = setInterval(lookSoon, hurriedPollMs);
       waiters.add(waiter);
-      if (Date.now() - lookedAt >= hurriedPollMs) void look();
+      lookSoon();
     });
   }
 
@@ -120,6 +156,18 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
     stopWatching();
     peers.close();
     tell([...waiting.keys()]);
-    await looking;
+    await Promise.all([lookAtRedis.underWay(), lookAtGroup.underWay()]);
   }
+}
+
+/** Whoever asks while it is under way gets that one. */
+function oneAtATime(run: () => Promise<void>): (() => Promise<void>) & { underWay(): Promise<void> | undefined } {
+  let underWay: Promise<void> | undefined;
+  const begin = () => {
+    underWay ??= run().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+  return Object.assign(begin, { underWay: () => underWay });
 }

@@ -36,17 +36,17 @@ export function mergeOwners(
 /** The group's assignment as owners; their epoch is 0, since only Redis counts epochs. */
 export function ownersOf(assignment: GroupAssignment | undefined): Map<number, Owner> {
   const owners = new Map<number, Owner>();
-  for (const { memberId, address, partitions } of assignment?.members ?? []) {
+  for (const { memberId, address, peer, partitions } of assignment?.members ?? []) {
     for (const partition of partitions) {
-      owners.set(partition, { address, epoch: 0, generation: assignment?.generation ?? 0, memberId });
+      owners.set(partition, { address, epoch: 0, generation: assignment?.generation ?? 0, memberId, peer });
     }
   }
   return owners;
 }
 
-/** Peer ports of owners that are there, but for our own. */
-export function peersOf(owners: Iterable<Owner>, own?: string): Set<string> {
+/** Peer ports of owners that are there. */
+export function peersOf(owners: Iterable<Owner>): Set<string> {
   const peers = new Set<string>();
-  for (const { address, peer = '' } of owners) if (address !== '' && peer !== '' && peer !== own) peers.add(peer);
+  for (const { address, peer = '' } of owners) if (address !== '' && peer !== '') peers.add(peer);
   return peers;
 }

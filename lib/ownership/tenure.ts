@@ -8,8 +8,8 @@ export type TenureEvent =
   | { event: 'claimed'; epoch: number }
   /** The group's assignment gives it to somebody else, or this gateway leaves. */
   | { event: 'unassigned'; untilMs: number }
-  /** Somebody else holds a newer epoch, and the group does not know this member any more. */
-  | { event: 'fenced' }
+  /** The claim of who owns it next is visible to routers. */
+  | { event: 'succeeded' }
   /** The session with the group is over. */
   | { event: 'lost' }
   /** The last client has gone, or its time is over. */
@@ -26,6 +26,12 @@ export class TenureError extends Error {
 }
 
 const foreign: Tenure = { state: 'foreign' };
+const handingOver = (epoch: number, untilMs: number): Tenure => ({
+  state: 'handing-over',
+  epoch,
+  untilMs,
+  succeeded: false,
+});
 
 /**
  * The only way from one tenure to another. Source: docs/design/ownership.md, figure "Tenure".
@@ -34,17 +40,19 @@ const foreign: Tenure = { state: 'foreign' };
 export function transition(tenure: Tenure, event: TenureEvent): readonly [Tenure, readonly TenureEffect[]] {
   switch (tenure.state) {
     case 'foreign':
-      if (event.event === 'assigned') return [{ state: 'claiming', generation: event.generation }, ['claim']];
+      if (event.event === 'assigned') {
+        return [{ state: 'claiming', generation: event.generation, epoch: undefined }, ['claim']];
+      }
       break;
     case 'claiming':
       switch (event.event) {
         case 'assigned':
-          return [{ state: 'claiming', generation: event.generation }, ['claim']];
+          return [{ ...tenure, generation: event.generation }, ['claim']];
         case 'claimed':
           return [{ state: 'owned', epoch: event.epoch, generation: tenure.generation }, []];
         case 'unassigned':
-          return [foreign, ['release']];
-        case 'fenced':
+          if (tenure.epoch === undefined) return [foreign, ['release']];
+          return [handingOver(tenure.epoch, event.untilMs), ['open-window']];
         case 'lost':
           return [foreign, []];
       }
@@ -56,8 +64,7 @@ export function transition(tenure: Tenure, event: TenureEvent): readonly [Tenure
         case 'claimed':
           return [{ ...tenure, epoch: event.epoch }, []];
         case 'unassigned':
-          return [{ state: 'handing-over', epoch: tenure.epoch, untilMs: event.untilMs }, ['open-window']];
-        case 'fenced':
+          return [handingOver(tenure.epoch, event.untilMs), ['open-window']];
         case 'lost':
           return [foreign, []];
       }
@@ -65,7 +72,9 @@ export function transition(tenure: Tenure, event: TenureEvent): readonly [Tenure
     case 'handing-over':
       switch (event.event) {
         case 'assigned':
-          return [{ state: 'claiming', generation: event.generation }, ['close-window', 'claim']];
+          return [{ state: 'claiming', generation: event.generation, epoch: tenure.epoch }, ['close-window', 'claim']];
+        case 'succeeded':
+          return [{ ...tenure, succeeded: true }, []];
         case 'window-ended':
           return [foreign, ['close-window', 'release']];
         case 'lost':

@@ -12,9 +12,11 @@ export interface Owner {
 /** What this gateway is to a partition. Only the transition function leads from one to another. */
 export type Tenure =
   | { state: 'foreign' }
-  | { state: 'claiming'; generation: number }
+  /** `epoch`: of the tenure before, which was not over yet: its clients are still here. */
+  | { state: 'claiming'; generation: number; epoch: number | undefined }
   | { state: 'owned'; epoch: number; generation: number }
-  | { state: 'handing-over'; epoch: number; untilMs: number };
+  /** `succeeded`: the successor's claim is visible, so that clients who are sent away find it. */
+  | { state: 'handing-over'; epoch: number; untilMs: number; succeeded: boolean };
 
 /** A gateway's side of ownership. */
 export interface Ownership {
@@ -44,5 +46,7 @@ export interface OwnerTable {
    * only another address or a newer epoch than it will do. Undefined when the time is over.
    */
   waitForOwner(partition: number, timeoutMs: number, not?: Owner): Promise<Owner | undefined>;
+  /** The gateway at this address is taken for dead: what is under way with it will not come to an end. */
+  onDead(listener: (address: string) => void): void;
   close(): Promise<void>;
 }

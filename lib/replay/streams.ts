@@ -160,9 +160,12 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     }
   }
 
-  function hold(topic: string, partition: number): void {
+  async function hold(topic: string, partition: number): Promise<void> {
+    if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
     const name = `${topic}/${partition}`;
-    if (!closed && !held.has(name)) held.set(name, tails.acquire({ topic, partition }, true));
+    const tail = held.get(name) ?? tails.acquire({ topic, partition }, true);
+    held.set(name, tail);
+    await tail.ready();
   }
 
   function release(topic: string, partition: number): void {

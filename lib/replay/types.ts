@@ -84,8 +84,11 @@ export interface RecordStreams {
    * @throws PenstockError UNAVAILABLE when Kafka does not answer.
    */
   earliest(topic: string, partitions: readonly number[]): Promise<StreamPosition>;
-  /** Keeps a partition of a topic being read although nobody is subscribed (owned partitions are warm). */
-  hold(topic: string, partition: number): void;
+  /**
+   * Keeps a partition of a topic being read although nobody is subscribed (owned partitions are warm). Resolves when it
+   * is read; rejects when the streams are closed.
+   */
+  hold(topic: string, partition: number): Promise<void>;
   release(topic: string, partition: number): void;
   /**
    * Shows every live record of a partition, repeats of a sequence number too (a repeated verdict is published again

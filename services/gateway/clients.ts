@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from '../../lib/ownership/clock.ts';
+
 /** A long-lived connection of a client: a WebSocket, or an SSE response. */
 export interface Client {
   /** Partition of the caller's key. */
@@ -13,17 +15,17 @@ export interface Clients {
   /** Returns what takes the client off again. */
   add(client: Client): () => void;
   /**
-   * Asks the clients of a partition, or all, to move on, spread at random over `windowMs` so that their next gateway is
-   * not stampeded. `stillSo` is asked again before each: ownership may have come back meanwhile.
+   * Asks the clients of a partition (those that `which` picks) to move on, spread at random over `windowMs` so that their
+   * next gateway is not stampeded. `stillSo` is asked again before each: ownership may have come back meanwhile.
    */
-  moveOn(partition: number | 'all', windowMs: number, stillSo?: () => boolean): void;
+  moveOn(partition: number, windowMs: number, stillSo?: () => boolean, which?: (client: Client) => boolean): void;
   count(partition?: number): number;
   onJoined(listener: (client: Client) => void): void;
   /** The last client of a partition has gone. */
   onEmptied(listener: (partition: number) => void): void;
 }
 
-export function openClients(random: () => number = Math.random): Clients {
+export function openClients(random: () => number = Math.random, clock: Clock = systemClock): Clients {
   const byPartition = new Map<number, Set<Client>>();
   const joined: ((client: Client) => void)[] = [];
   const emptied: ((partition: number) => void)[] = [];
@@ -39,12 +41,12 @@ export function openClients(random: () => number = Math.random): Clients {
         for (const listener of emptied) listener(partition);
       };
     },
-    moveOn(partition, windowMs, stillSo = () => true) {
-      const groups = partition === 'all' ? byPartition.values() : [byPartition.get(partition) ?? []];
-      for (const client of [...groups].flatMap(group => [...group])) {
-        setTimeout(() => {
+    moveOn(partition, windowMs, stillSo = () => true, which = () => true) {
+      for (const client of byPartition.get(partition) ?? []) {
+        if (!which(client)) continue;
+        clock.after(random() * windowMs, () => {
           if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();
-        }, random() * windowMs);
+        });
       }
     },
     count(partition) {

@@ -3,6 +3,7 @@ import type { AppPlan } from '../../lib/app/index.ts';
 import type { AccessTokenVerifier, RouteTokenVerifier } from '../../lib/auth/index.ts';
 import { type Lanes, partitionOf } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { systemClock } from '../../lib/ownership/clock.ts';
 import type { Ownership } from '../../lib/ownership/types.ts';
 import type { CursorCodec, RecordStreams } from '../../lib/replay/index.ts';
 import type { Views } from '../../lib/views/types.ts';
@@ -16,17 +17,20 @@ import { followOwnership } from './handover.ts';
 import { openRequests } from './http/requests.ts';
 import type { Service } from './http/server.ts';
 import { openSubscriptions } from './http/subscriptions.ts';
-import { type GatewayMetrics, openGatewayMetrics } from './metrics.ts';
+import type { GatewayMetrics } from './metrics.ts';
 import { openPlacement } from './placement.ts';
 import { openCursors } from './streams/cursors.ts';
 import { openRecords } from './streams/records.ts';
 import { openStreams } from './streams/streams.ts';
+import type { Warmth } from './warmth.ts';
 import { openWebSockets } from './ws/server.ts';
 
 export interface GatewayParts {
   config: PenstockConfig<'gateway' | 'ownership'>;
   plan: AppPlan;
-  ops: Pick<Ops, 'log' | 'metrics'>;
+  ops: Pick<Ops, 'log'>;
+  metrics: GatewayMetrics;
+  warmth: Pick<Warmth, 'cool'>;
   format: ErrorFormatter;
   webSocketServer: WebSocketServer;
   accessTokens: AccessTokenVerifier;
@@ -47,13 +51,12 @@ export interface Gateway extends Closable {
 
 /** Longest wait of a routed client for a claim that is under way, ms; the router waits longer. */
 const claimWaitMs = 2_000;
-/** Clients are given this much longer than the handover window to answer the close frame, ms. */
+/** After the last window clients are given this long to answer the close frame, ms. */
 const farewellMs = 3_500;
 
 /** Puts the gateway's parts together; everything that they need is there. */
 export function openGateway(parts: GatewayParts): Gateway {
-  const { config, plan, ops, format, ownership, records, accessTokens } = parts;
-  const metrics = openGatewayMetrics(ops.metrics);
+  const { config, ops, metrics, format, ownership, records, accessTokens } = parts;
   const clients = openClients();
   const taps = openFeedbackTaps(records);
   const commands = openCommands({
@@ -83,7 +86,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     maxPending: config.gateway.maxPending,
     maxRequestBytes: config.gateway.maxRequestBytes,
   };
-  followOwnership({ ownership, clients, records, plan, metrics, log: ops.log });
+  followOwnership({ ownership, clients, cool: parts.warmth.cool, clock: systemClock });
   return {
     service: {
       placement,
@@ -92,8 +95,12 @@ export function openGateway(parts: GatewayParts): Gateway {
     },
     async close() {
       const { handoverWindowMs } = config.ownership;
-      clients.moveOn('all', handoverWindowMs);
-      await Promise.all([ownership.leave(), emptied(clients, handoverWindowMs + farewellMs)]);
+      for (let partition = 0; partition < ownership.partitionCount; partition++) {
+        // The others go when their successors are there.
+        if (ownership.tenure(partition).state === 'foreign') clients.moveOn(partition, handoverWindowMs);
+      }
+      await ownership.leave();
+      await emptied(clients, farewellMs);
       for (const socket of parts.webSocketServer.clients) socket.terminate();
       commands.close();
       taps.close();

@@ -1,55 +1,52 @@
-import type { AppPlan } from '../../lib/app/index.ts';
-import { keyText, partitionOf } from '../../lib/kafka/index.ts';
-import type { Logger } from '../../lib/ops/index.ts';
+import type { Clock } from '../../lib/ownership/clock.ts';
 import type { Ownership, Tenure } from '../../lib/ownership/types.ts';
-import type { RecordStreams } from '../../lib/replay/index.ts';
-import type { Clients } from './clients.ts';
-import type { GatewayMetrics } from './metrics.ts';
-import { openRareLog, type RareLog } from './rare-log.ts';
+import type { Client, Clients } from './clients.ts';
 
 export interface HandoverOptions {
-  ownership: Ownership;
+  ownership: Pick<Ownership, 'tenure' | 'onTransition' | 'released'>;
   clients: Clients;
-  records: Pick<RecordStreams, 'hold' | 'release' | 'tap'>;
-  plan: AppPlan;
-  metrics: GatewayMetrics;
-  log: Logger;
+  /** The partition is not served from memory any more. */
+  cool(partition: number): void;
+  clock: Clock;
 }
 
 /**
- * What a gain or loss of a partition means here: an owned partition is kept warm, one that is handed over sees its
- * clients off within the window, one that was lost at once.
+ * What a loss of a partition means to its clients. One that is handed over sees them off when its successor can be found
+ * (where nobody can tell, in the second half of the window), spread over what is left of the window; one that was lost
+ * sees them off at once.
  */
-export function followOwnership({ ownership, clients, records, plan, metrics, log }: HandoverOptions): void {
-  const { partitionCount } = ownership;
-  const watched = plan.topics.filter(({ usedAs }) => usedAs.has('records') || usedAs.has('feedback'));
-  const warm = new Map<number, () => void>();
-  const misplacedLog = openRareLog(log);
-
+export function followOwnership({ ownership, clients, cool, clock }: HandoverOptions): void {
   ownership.onTransition((partition, tenure, { event }) => {
-    if (tenure.state === 'owned') keepWarm(partition);
-    if (tenure.state === 'handing-over') seeOff(partition, tenure);
-    if (tenure.state === 'foreign') {
-      warm.get(partition)?.();
-      if (event === 'lost' || event === 'fenced')
-        clients.moveOn(partition, 0, () => isLeaving(ownership.tenure(partition)));
+    if (tenure.state === 'handing-over') {
+      seeOff(partition, tenure);
+      // Not inside the transition that brought us here.
+      if (clients.count(partition) === 0) clock.after(0, () => release(partition));
     }
+    if (tenure.state !== 'foreign') return;
+    cool(partition);
+    if (event === 'lost') clients.moveOn(partition, 0, () => isLeaving(partition));
+    // What came in the last moment of the window.
+    else if (event === 'window-ended') clients.moveOn(partition, 0, () => isLeaving(partition), routedOnly);
   });
-  for (let partition = 0; partition < partitionCount; partition++) {
-    if (ownership.tenure(partition).state === 'owned') keepWarm(partition);
-  }
   clients.onEmptied(release);
   // It may have been let in just before its partition left.
   clients.onJoined(({ partition, routed }) => {
     const tenure = ownership.tenure(partition);
-    if (tenure.state === 'handing-over') seeOff(partition, tenure);
-    else if (routed && tenure.state === 'foreign') clients.moveOn(partition, 0);
+    if (tenure.state === 'handing-over' && tenure.succeeded) seeOff(partition, tenure);
+    else if (routed && tenure.state === 'foreign') clients.moveOn(partition, 0, () => isLeaving(partition), routedOnly);
   });
 
-  function seeOff(partition: number, { untilMs }: Tenure & { state: 'handing-over' }): void {
-    clients.moveOn(partition, Math.max(0, untilMs - Date.now()), () => isLeaving(ownership.tenure(partition)));
-    // Not inside the transition that brought us here.
-    if (clients.count(partition) === 0) setImmediate(release, partition);
+  function seeOff(partition: number, { untilMs, succeeded, epoch }: Tenure & { state: 'handing-over' }): void {
+    const leftMs = Math.max(0, untilMs - clock.nowMs());
+    if (succeeded) {
+      clients.moveOn(partition, leftMs, () => isLeaving(partition));
+      return;
+    }
+    clock.after(leftMs / 2, () => {
+      const now = ownership.tenure(partition);
+      if (now.state !== 'handing-over' || now.succeeded || now.epoch !== epoch || now.untilMs !== untilMs) return;
+      clients.moveOn(partition, leftMs / 2, () => isLeaving(partition));
+    });
   }
 
   function release(partition: number): void {
@@ -58,39 +55,10 @@ export function followOwnership({ ownership, clients, records, plan, metrics, lo
     }
   }
 
-  function keepWarm(partition: number): void {
-    if (warm.has(partition)) return;
-    for (const { name } of watched) records.hold(name, partition);
-    const watches = watched.map(({ name }) => watchPlacement(name, partition));
-    warm.set(partition, () => {
-      warm.delete(partition);
-      for (const { name } of watched) records.release(name, partition);
-      for (const stop of watches) stop();
-    });
-  }
-
-  /** Records of other producers may lie where their key's readers don't look: each is seen by its partition's owner. */
-  function watchPlacement(topic: string, partition: number): () => void {
-    const tapped = records.tap(topic, partition, record => {
-      const key = keyText(record);
-      if (key === undefined || partitionOf(key, partitionCount) === partition) return;
-      metrics.misplaced.inc({ topic });
-      reportMisplaced(misplacedLog, topic, partition, record.offset);
-    });
-    tapped.catch((error: unknown) => log.debug({ error, topic, partition }, 'a partition is not watched'));
-    return () => {
-      tapped.then(
-        stop => stop(),
-        () => {},
-      );
-    };
+  function isLeaving(partition: number): boolean {
+    const { state } = ownership.tenure(partition);
+    return state === 'handing-over' || state === 'foreign';
   }
 }
 
-function isLeaving(tenure: Tenure): boolean {
-  return tenure.state === 'handing-over' || tenure.state === 'foreign';
-}
-
-function reportMisplaced(log: RareLog, topic: string, partition: number, offset: number): void {
-  log(topic, { topic, partition, offset }, "a record lies in another partition than its key's: nobody streams it");
-}
+const routedOnly = ({ routed }: Client): boolean => routed;

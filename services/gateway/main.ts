@@ -9,7 +9,9 @@ import { openGateway } from './gateway.ts';
 import { openErrorFormatter } from './graphql/errors.ts';
 import { openGatewayServer } from './http/server.ts';
 import { untilKafkaAnswers, watchKafka } from './kafka-watch.ts';
+import { openGatewayMetrics } from './metrics.ts';
 import { prepareTopics } from './topics.ts';
+import { openWarmth } from './warmth.ts';
 import { openWebSocketServer } from './ws/server.ts';
 
 const sections = [
@@ -53,6 +55,8 @@ start('gateway', async () => {
     const reader = opened(openReader(kafka, { maxWaitMs, partitionBytes, paceMs }));
     const records = opened(openRecordStreams({ reader, topics, config: config.replay, ops }));
     opened(watchKafka(topics, ops));
+    const metrics = openGatewayMetrics(ops.metrics);
+    const warmth = openWarmth({ records, plan, partitionCount, metrics, log: ops.log });
     const ownership = opened(
       await joinOwnership({
         connection: kafka,
@@ -61,11 +65,12 @@ start('gateway', async () => {
         topics: plan.topics.map(({ name }) => name),
         partitionCount,
         address: config.gateway.advertisedUrl ?? server.url,
+        warm: warmth.warm,
         ops,
       }),
     );
     const gateway = openGateway({
-      ...{ config, plan, ops, format, webSocketServer, accessTokens, routeTokens },
+      ...{ config, plan, ops, metrics, warmth, format, webSocketServer, accessTokens, routeTokens },
       ...{ ownership, records, lanes, views, codec, clusterId },
     });
     opened({

@@ -23,7 +23,10 @@ export interface GatewayServer extends Closable {
   url: string;
   /** From now on requests are served; before they get UNAVAILABLE, and WebSockets close code 1013. */
   serve(service: Service): void;
-  /** From now on nobody new is served: a router is told to ask again, others to come back. */
+  /**
+   * From now on nobody new is served but who comes by a router, which knows no other owner yet ({@link Placement}); it is
+   * told to ask again as soon as there is one. Others are told to come back.
+   */
   drain(): void;
   /** Ends idle connections and waits for requests under way, bounded. */
   close(): Promise<void>;
@@ -114,7 +117,7 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
 
   /** A router is told to ask again: another replica may own the partition by now. */
   function whyNot(routeToken: string | undefined): PenstockError | undefined {
-    if (service && !draining) return undefined;
+    if (service && (!draining || routeToken !== undefined)) return undefined;
     const why = draining ? 'this replica is leaving' : 'this replica is starting';
     return new PenstockError(routeToken === undefined ? 'UNAVAILABLE' : 'NOT_OWNER', why);
   }

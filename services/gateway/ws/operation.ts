@@ -10,13 +10,15 @@ export interface RunningFlowOptions {
   /** The flow has begun: it can be pinged for. */
   begun(flow: Flow): void;
   ended(): void;
+  /** It could not begin, or has broken off; what is thrown becomes the protocol's `error` message if the socket is open. */
+  failed(error: unknown): void;
 }
 
 /**
  * graphql-ws hands each event of an iterator through several promises and a `JSON.stringify` of its own. So here the
  * iterator yields nothing: the flow writes its frames itself, and what graphql-ws sees is only the end, or the error.
  */
-export function runningFlow({ open, sink, begun, ended }: RunningFlowOptions): RunningFlow {
+export function runningFlow({ open, sink, begun, ended, failed }: RunningFlowOptions): RunningFlow {
   let flow: Flow | undefined;
   let closed = false;
   let running: Promise<void> | undefined;
@@ -61,6 +63,9 @@ export function runningFlow({ open, sink, begun, ended }: RunningFlowOptions): R
       flow = opened;
       begun(opened);
       await opened.run(quietSink);
+    } catch (error) {
+      if (!closed) failed(error);
+      throw error;
     } finally {
       ended();
     }

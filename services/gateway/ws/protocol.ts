@@ -1,7 +1,7 @@
 import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { makeServer, type Server } from 'graphql-ws';
 import type { Caller } from '../../../lib/auth/types.ts';
-import { PenstockError } from '../../../lib/errors.ts';
+import { closeCodes, PenstockError } from '../../../lib/errors.ts';
 import { traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
@@ -80,6 +80,10 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
         sink: connection.sinkOf(id),
         begun: flow => connection.follow(id, flow),
         ended: () => connection.unfollow(id),
+        failed: error => {
+          // A stock client takes an `error` message for final, and comes back after this.
+          if (isPassing(error)) connection.close(closeCodes.tryAgainLater, 'not served now: come back and resume');
+        },
       });
     },
 
@@ -92,6 +96,10 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
       connection.operations.delete(id);
     },
   });
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof PenstockError && error.code === 'UNAVAILABLE';
 }
 
 function asGraphqlErrors(error: unknown): readonly GraphQLError[] {

@@ -38,7 +38,7 @@ export interface Gateways {
   group: string;
   topics: readonly string[];
   partitionCount: number;
-  gateway(options?: { handoverWindowMs?: number; redisUrl?: string }): Promise<Gateway>;
+  gateway(options?: { handoverWindowMs?: number; redisUrl?: string; heartbeatIntervalMs?: number }): Promise<Gateway>;
   router(redisUrl?: string): Promise<Router>;
   close(): Promise<void>;
 }
@@ -54,17 +54,20 @@ export async function openGateways(partitionCount: number, redisUrl: string): Pr
     group,
     topics,
     partitionCount,
-    async gateway({ handoverWindowMs = 300, redisUrl: url = redisUrl } = {}) {
+    async gateway({ handoverWindowMs = 300, redisUrl: url = redisUrl, heartbeatIntervalMs = 50 } = {}) {
       count += 1;
       const address = `http://gateway-${count}`;
       const ops = quietOps(`gateway-${count}`);
-      const config = { ...kafkaConfig([kafkaAddress()]), heartbeatIntervalMs: 50 };
+      const config = { ...kafkaConfig([kafkaAddress()]), heartbeatIntervalMs };
       const connection = connectKafka(config, ops);
       const redis = openRedis(url, ops);
       const ownership = await joinOwnership({
         connection,
         redis,
-        config: { kafka: config, ownership: { group, handoverWindowMs, peerListen: '127.0.0.1:0' } },
+        config: {
+          kafka: config,
+          ownership: { group, handoverWindowMs, peerListen: '127.0.0.1:0', peerSilenceMs: 2_000 },
+        },
         topics,
         partitionCount,
         address,
@@ -96,7 +99,7 @@ export async function openGateways(partitionCount: number, redisUrl: string): Pr
       const ops = quietOps('router');
       const connection = connectKafka(kafkaConfig([kafkaAddress()]), ops);
       const redis = openRedis(url, ops);
-      const table = await openOwnerTable({ redis, connection, group, partitionCount, ops });
+      const table = await openOwnerTable({ redis, connection, group, partitionCount, peerSilenceMs: 2_000, ops });
       const router: Router = {
         table,
         ops,

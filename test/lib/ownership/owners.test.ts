@@ -64,11 +64,11 @@ test('the group still names who Redis named: then what Redis knew of it is kept'
 
 test("a group's assignment names an owner for each partition", () => {
   const members = [
-    { memberId: 'm1', address: 'http://one', partitions: [0, 2] },
-    { memberId: 'm2', address: 'http://two', partitions: [1] },
+    { memberId: 'm1', address: 'http://one', peer: 'one:1', partitions: [0, 2] },
+    { memberId: 'm2', address: 'http://two', peer: '', partitions: [1] },
   ];
   const owners = ownersOf({ generation: 5, members });
-  assert.deepEqual(owners.get(2), { address: 'http://one', epoch: 0, generation: 5, memberId: 'm1' });
+  assert.deepEqual(owners.get(2), { address: 'http://one', epoch: 0, generation: 5, memberId: 'm1', peer: 'one:1' });
   assert.equal(owners.size, 3);
   assert.equal(ownersOf(undefined).size, 0);
 });

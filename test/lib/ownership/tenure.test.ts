@@ -6,15 +6,15 @@ import type { Tenure } from '../../../lib/ownership/types.ts';
 
 const tenures: Readonly<Record<Tenure['state'], Tenure>> = {
   foreign: { state: 'foreign' },
-  claiming: { state: 'claiming', generation: 3 },
+  claiming: { state: 'claiming', generation: 3, epoch: undefined },
   owned: { state: 'owned', epoch: 7, generation: 3 },
-  'handing-over': { state: 'handing-over', epoch: 7, untilMs: 1_000 },
+  'handing-over': { state: 'handing-over', epoch: 7, untilMs: 1_000, succeeded: false },
 };
 const events: Readonly<Record<TenureEvent['event'], TenureEvent>> = {
   assigned: { event: 'assigned', generation: 4 },
   claimed: { event: 'claimed', epoch: 8 },
   unassigned: { event: 'unassigned', untilMs: 2_000 },
-  fenced: { event: 'fenced' },
+  succeeded: { event: 'succeeded' },
   lost: { event: 'lost' },
   'window-ended': { event: 'window-ended' },
 };
@@ -27,34 +27,34 @@ const figure: Record<
   Record<TenureEvent['event'], readonly [object, readonly string[]] | typeof error>
 > = {
   foreign: {
-    assigned: [{ state: 'claiming', generation: 4 }, ['claim']],
+    assigned: [{ state: 'claiming', generation: 4, epoch: undefined }, ['claim']],
     claimed: error,
     unassigned: error,
-    fenced: error,
+    succeeded: error,
     lost: error,
     'window-ended': error,
   },
   claiming: {
-    assigned: [{ state: 'claiming', generation: 4 }, ['claim']],
+    assigned: [{ state: 'claiming', generation: 4, epoch: undefined }, ['claim']],
     claimed: [{ state: 'owned', epoch: 8, generation: 3 }, []],
     unassigned: [foreign, ['release']],
-    fenced: [foreign, []],
+    succeeded: error,
     lost: [foreign, []],
     'window-ended': error,
   },
   owned: {
     assigned: [{ state: 'owned', epoch: 7, generation: 4 }, []],
     claimed: [{ state: 'owned', epoch: 8, generation: 3 }, []],
-    unassigned: [{ state: 'handing-over', epoch: 7, untilMs: 2_000 }, ['open-window']],
-    fenced: [foreign, []],
+    unassigned: [{ state: 'handing-over', epoch: 7, untilMs: 2_000, succeeded: false }, ['open-window']],
+    succeeded: error,
     lost: [foreign, []],
     'window-ended': error,
   },
   'handing-over': {
-    assigned: [{ state: 'claiming', generation: 4 }, ['close-window', 'claim']],
+    assigned: [{ state: 'claiming', generation: 4, epoch: 7 }, ['close-window', 'claim']],
     claimed: error,
     unassigned: error,
-    fenced: error,
+    succeeded: [{ state: 'handing-over', epoch: 7, untilMs: 1_000, succeeded: true }, []],
     lost: [foreign, ['close-window']],
     'window-ended': [foreign, ['close-window', 'release']],
   },
@@ -70,6 +70,15 @@ for (const [state, row] of Object.entries(figure) as [Tenure['state'], (typeof f
     });
   }
 }
+
+test('what is given away again while it is being claimed is handed over if clients of before are still here', () => {
+  const [back] = transition(tenures['handing-over'], events.assigned);
+  assert.deepEqual(transition(back, events.assigned)[0], { state: 'claiming', generation: 4, epoch: 7 });
+  assert.deepEqual(transition(back, events.unassigned), [
+    { state: 'handing-over', epoch: 7, untilMs: 2_000, succeeded: false },
+    ['open-window'],
+  ]);
+});
 
 test('a walk of any length keeps one window open exactly while handing over, and claims whenever it is assigned anew', () => {
   fc.assert(

@@ -91,7 +91,7 @@ test('a topic that was made anew is told by the timestamp of the record at the p
 test('a held partition tells a topic that was made anew, too', async () => {
   const topic = await world.kafka.topic(1);
   const { streams } = world.replica({ ringBytes: 1_000_000 });
-  streams.hold(topic, 0);
+  await streams.hold(topic, 0);
   const live = await streams.open(request(topic));
   await world.write(topic, 0, ten);
   await take(live, 10);

@@ -180,7 +180,7 @@ test('streams that wait for the same stretch of a partition share a scan', async
 test('a held partition answers from memory', async () => {
   const topic = await world.kafka.topic(1);
   const { streams, metric } = world.replica({ ringBytes: 1_000_000 });
-  streams.hold(topic, 0);
+  await streams.hold(topic, 0);
   const live = await streams.open(request(topic));
   await world.write(topic, 0, numbered('k', 0, 50));
   const records = await take(live, 50);

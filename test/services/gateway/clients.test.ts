@@ -14,8 +14,10 @@ test('only the clients of the partition are asked to move on', async () => {
   clients.moveOn(1, 5);
   await until('both have moved', () => moved.length === 2);
   assert.deepEqual(moved, [1, 1]);
-  clients.moveOn('all', 0);
-  await until('all have moved', () => moved.length === 5);
+  clients.moveOn(2, 0, undefined, ({ routed }) => !routed);
+  clients.moveOn(1, 0, undefined, ({ routed }) => routed);
+  await until('the routed ones have moved', () => moved.length === 4);
+  assert.deepEqual(moved, [1, 1, 1, 1]);
 });
 
 test('clients move on spread over the window', t => {

@@ -54,7 +54,7 @@ test('a route token that does not hold is refused before anything else', async (
 });
 
 test('a claim under way is waited for', async () => {
-  const ownership = tenures({ state: 'claiming', generation: 1 });
+  const ownership = tenures({ state: 'claiming', generation: 1, epoch: undefined });
   const placement = openPlacement(verifier, ownership, { claimWaitMs: 60_000 });
   const gained = placement.admit('good');
   const lost = placement.admit('good');
@@ -64,11 +64,13 @@ test('a claim under way is waited for', async () => {
 });
 
 test('a claim that fails, or takes too long, refuses', async () => {
-  const failing = tenures({ state: 'claiming', generation: 1 });
+  const failing = tenures({ state: 'claiming', generation: 1, epoch: undefined });
   const refused = openPlacement(verifier, failing, { claimWaitMs: 60_000 }).admit('good');
   setImmediate(() => failing.move({ state: 'foreign' }));
   await assert.rejects(refused, { code: 'NOT_OWNER' });
-  const slow = openPlacement(verifier, tenures({ state: 'claiming', generation: 1 }), { claimWaitMs: 10 });
+  const slow = openPlacement(verifier, tenures({ state: 'claiming', generation: 1, epoch: undefined }), {
+    claimWaitMs: 10,
+  });
   await assert.rejects(slow.admit('good'), { code: 'NOT_OWNER' });
 });
 
