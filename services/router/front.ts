@@ -21,8 +21,12 @@ export type UpgradeHandler = (request: IncomingMessage, socket: Socket, head: Bu
 
 /** A stream of unknown length that goes through the router: a joined WebSocket, an event stream. */
 export interface Passage {
+  /** Base URL of the gateway at its other end. */
+  readonly gateway: string;
   /** Tells the client to go elsewhere as soon as that can be said in its protocol. */
   leave(): void;
+  /** The gateway is dead: tells the client to go elsewhere, or breaks off where that can't be said now. */
+  abandon(): void;
 }
 
 /** What is common to all addresses: who is connected, whether the router is leaving. */
@@ -45,6 +49,8 @@ const keepAliveTimeoutMs = 65_000;
 const maxHeaderBytes = 32_768;
 /** Clients are told to go elsewhere spread over this much of a drain, so that they do not all come at once. */
 const spreadMs = 2_000;
+/** The clients of a gateway that died in silence are told so spread over this time. */
+const abandonSpreadMs = 100;
 /** While draining, how often connections are closed that have become idle. */
 const sweepIntervalMs = 100;
 
@@ -133,6 +139,13 @@ export async function openFront(
       return closing;
     },
   };
+}
+
+/** What is joined to a dead gateway would hang until TCP gives up. */
+export function abandonGateway(state: FrontState, address: string): void {
+  for (const passage of state.passages) {
+    if (passage.gateway === address) setTimeout(() => passage.abandon(), Math.random() * abandonSpreadMs);
+  }
 }
 
 function closedSocket(socket: Socket): Promise<void> {

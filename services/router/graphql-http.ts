@@ -45,11 +45,11 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
     const { address, secure } = origin(incoming, request.socket.remoteAddress);
     const traceparent = traceparentOf(incoming.traceparent);
     const rest = withoutParameter(query, 'route');
-    const onAnswer = (answer: IncomingMessage): void => {
+    const onAnswer = (gateway: string, answer: IncomingMessage): void => {
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', answerHeaders(answer.rawHeaders));
       // An event stream may be silent for long: its client wants to know that it is open.
       response.flushHeaders();
-      const passage = passOn(answer, response, () => state.passages.delete(passage));
+      const passage = { gateway, ...passOn(answer, response, () => state.passages.delete(passage)) };
       if (answer.headers['content-type']?.startsWith('text/event-stream') !== true) return;
       state.passages.add(passage);
       if (state.draining) passage.leave();
@@ -73,7 +73,9 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
           router,
           request.method === 'POST' ? body.length : undefined,
         ) as IncomingHttpHeaders;
-        return proxy.forward(request, response, body, owner.address, gone.signal, onAnswer);
+        return proxy.forward(request, response, body, owner.address, gone.signal, answer =>
+          onAnswer(owner.address, answer),
+        );
       },
     );
     switch (asked.kind) {
@@ -110,7 +112,11 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
  * Pipes an answer to its client; whichever side breaks off, the other is told. Leaving ends the client's side properly,
  * so that a client of an event stream sees its end and comes again with its `Last-Event-ID`.
  */
-function passOn(answer: IncomingMessage, response: ServerResponse, onClosed: () => void): Passage {
+function passOn(
+  answer: IncomingMessage,
+  response: ServerResponse,
+  onClosed: () => void,
+): Pick<Passage, 'leave' | 'abandon'> {
   answer.on('error', () => response.destroy());
   answer.once('close', () => {
     if (!answer.complete && !response.writableEnded) response.destroy();
@@ -120,12 +126,11 @@ function passOn(answer: IncomingMessage, response: ServerResponse, onClosed: () 
     onClosed();
   });
   answer.pipe(response);
-  return {
-    leave() {
-      answer.unpipe(response);
-      response.end();
-    },
+  const leave = (): void => {
+    answer.unpipe(response);
+    response.end();
   };
+  return { leave, abandon: leave };
 }
 
 function outcomeOf(error: unknown): Outcome {

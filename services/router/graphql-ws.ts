@@ -61,10 +61,10 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     const { partition, routeToken, caller } = await credentials.read(query, incoming);
     const { address, secure } = origin(incoming, socket.remoteAddress);
     const traceparent = traceparentOf(incoming.traceparent);
-    const onJoined = (upstream: Socket): void => {
+    const onJoined = (gateway: string, upstream: Socket): void => {
       if (head.length > 0) socket.unshift(head);
       for (const end of [socket, upstream]) end.setKeepAlive(true, 30_000);
-      const joined = splice(socket, upstream, () => state.passages.delete(joined));
+      const joined = { gateway, ...splice(socket, upstream, () => state.passages.delete(joined)) };
       state.passages.add(joined);
       if (state.draining) joined.leave();
     };
@@ -82,7 +82,9 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
           { routeToken: token, traceparent, clientAddress: address, secure },
           subProtocol,
         ) as IncomingHttpHeaders;
-        return admission.run(owner.address, () => proxy.upgrade(request, socket, owner.address, gone, onJoined));
+        return admission.run(owner.address, () =>
+          proxy.upgrade(request, socket, owner.address, gone, upstream => onJoined(owner.address, upstream)),
+        );
       },
     );
     switch (asked.kind) {

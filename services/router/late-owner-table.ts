@@ -13,6 +13,7 @@ const retryMs = 500;
 export function lateOwnerTable(open: () => Promise<OwnerTable>, ops: Pick<Ops, 'log' | 'readiness'>): OwnerTable {
   const late: { table?: OwnerTable } = {};
   const opened = (): OwnerTable | undefined => late.table;
+  const deathListeners: ((address: string) => void)[] = [];
   const stopping = new AbortController();
   ops.readiness.set('owners', 'the owner table is not open yet');
   const opening = (async (): Promise<void> => {
@@ -21,6 +22,9 @@ export function lateOwnerTable(open: () => Promise<OwnerTable>, ops: Pick<Ops, '
       try {
         const table = await open();
         late.table = table;
+        table.onDead(address => {
+          for (const listener of deathListeners) listener(address);
+        });
         ops.readiness.set('owners', undefined);
         ops.log.info({ partitions: table.partitionCount() }, 'owner table open');
         return;
@@ -48,6 +52,7 @@ export function lateOwnerTable(open: () => Promise<OwnerTable>, ops: Pick<Ops, '
       waited.abort();
       return opened()?.waitForOwner(partition, Math.max(0, timeoutMs - (performance.now() - startedMs)), not);
     },
+    onDead: listener => void deathListeners.push(listener),
     async close() {
       stopping.abort();
       await opening;

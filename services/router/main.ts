@@ -41,7 +41,8 @@ start('router', async () => {
       plan.topics.map(({ name }) => name),
       topics,
     );
-    return openOwnerTable({ redis, connection: kafka, group: config.ownership.group, partitionCount, ops });
+    const { group, peerSilenceMs } = config.ownership;
+    return openOwnerTable({ redis, connection: kafka, group, partitionCount, peerSilenceMs, ops });
   }, ops);
   const router = await openRouter({ config, keys, users, access, routes, owners, site, ops });
   ops.readiness.set('start', undefined);

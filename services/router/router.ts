@@ -5,7 +5,7 @@ import type { OwnerTable } from '../../lib/ownership/types.ts';
 import { openAdmission } from './admission.ts';
 import { originReader } from './client-origin.ts';
 import { credentialReader } from './credentials.ts';
-import { type Front, frontState, openFront } from './front.ts';
+import { abandonGateway, type Front, frontState, openFront } from './front.ts';
 import { openGatewayProxy } from './gateway-proxy.ts';
 import { graphqlHttp } from './graphql-http.ts';
 import { graphqlWs } from './graphql-ws.ts';
@@ -48,6 +48,7 @@ export async function openRouter({
     config.route;
   const origin = originReader(config.route.trustedProxies);
   const state = frontState();
+  owners.onDead(address => abandonGateway(state, address));
   const admission = openAdmission({ maxPending, maxWaiting, maxWaitMs: ownerWaitMs });
   const metrics = routerMetrics(ops.metrics, () => state.connections.size, admission.waiting);
   const minter = openRouteMinter(keys);

@@ -6,6 +6,8 @@ import { closeFrame, FrameBoundary } from './frame-boundary.ts';
 export interface Splice {
   /** Sends the client a close frame (1012) as soon as one fits between two frames, and lets both ends go. */
   leave(): void;
+  /** The gateway is dead: as {@link leave}, but breaks off where no close frame fits. */
+  abandon(): void;
 }
 
 /** How long an end that was told to end may take, ms. */
@@ -67,6 +69,12 @@ export function splice(client: Duplex, upstream: Duplex, onClosed: () => void): 
     leave() {
       leaving = closeFrame(closeCodes.restart, 'this router is leaving');
       sayGoodbye();
+    },
+    abandon() {
+      leaving = closeFrame(closeCodes.restart, 'the replica does not answer any more');
+      sayGoodbye();
+      if (leaving !== undefined) client.destroy();
+      upstream.destroy();
     },
   };
 }

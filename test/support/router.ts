@@ -18,6 +18,8 @@ export interface OwnersByHand extends OwnerTable {
   /** One gateway owns everything, from a new epoch on; undefined: nobody owns anything. */
   give(address: string | undefined): void;
   waiting(): number;
+  /** The gateway there counts as dead. */
+  die(address: string): void;
 }
 
 export function ownersByHand(partitions = 8): OwnersByHand {
@@ -53,6 +55,8 @@ export function ownersByHand(partitions = 8): OwnersByHand {
       changes.emit('change');
     },
     waiting: () => waiting,
+    onDead: listener => void changes.on('death', listener),
+    die: address => void changes.emit('death', address),
     close: () => Promise.resolve(),
   };
 }

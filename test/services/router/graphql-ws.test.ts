@@ -86,6 +86,19 @@ describe('a WebSocket', () => {
     await until('nothing is left open', () => owner.sockets.size === 0);
   });
 
+  test('is closed with 1012 when its gateway has died in silence; those of other gateways stay', async () => {
+    const [silent, other] = [await gateway(), await gateway()];
+    router.owners.give(silent.url);
+    const moved = client(address(), { headers: { authorization: `Bearer ${alice}` } });
+    await moved.opened;
+    router.owners.give(other.url);
+    const kept = client(address(), { headers: { authorization: `Bearer ${alice}` } });
+    await kept.opened;
+    router.owners.die(silent.url);
+    assert.equal((await moved.closed).code, 1012);
+    assert.equal(kept.socket.readyState, kept.socket.OPEN);
+  });
+
   test('whose client speaks before it is answered loses nothing', async () => {
     let accept: (() => void) | undefined;
     const owner = await gateway({ onUpgrade: (_request, _socket, _head, go) => (accept = go) });
