@@ -35,11 +35,13 @@ export interface FrontState {
   /** Connections beyond the limit: they get a refusal and nothing else. */
   refused: WeakSet<Duplex>;
   passages: Set<Passage>;
+  /** Requests and upgrades that a gateway has not answered yet. */
+  attempts: Set<Pick<Passage, 'gateway' | 'abandon'>>;
   draining: boolean;
 }
 
 export function frontState(): FrontState {
-  return { connections: new Set(), refused: new WeakSet(), passages: new Set(), draining: false };
+  return { connections: new Set(), refused: new WeakSet(), passages: new Set(), attempts: new Set(), draining: false };
 }
 
 /** Beyond the limit, connections that get a proper refusal; any more are dropped unanswered. */
@@ -141,8 +143,25 @@ export async function openFront(
   };
 }
 
+/** Asks a gateway; the signal says that it is dead, and will not answer any more. */
+export async function attemptAt<Result>(
+  state: FrontState,
+  gateway: string,
+  run: (dead: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const dead = new AbortController();
+  const attempt = { gateway, abandon: () => dead.abort() };
+  state.attempts.add(attempt);
+  try {
+    return await run(dead.signal);
+  } finally {
+    state.attempts.delete(attempt);
+  }
+}
+
 /** What is joined to a dead gateway would hang until TCP gives up. */
 export function abandonGateway(state: FrontState, address: string): void {
+  for (const attempt of state.attempts) if (attempt.gateway === address) attempt.abandon();
   for (const passage of state.passages) {
     if (passage.gateway === address) setTimeout(() => passage.abandon(), Math.random() * abandonSpreadMs);
   }

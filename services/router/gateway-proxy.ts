@@ -17,6 +17,12 @@ export interface GatewayProxyLimits {
   maxSockets: number;
 }
 
+/** What ends an attempt before its time-outs. */
+export interface AttemptEnds {
+  clientGone: AbortSignal;
+  gatewayDead: AbortSignal;
+}
+
 /** One attempt to have a gateway serve a request. Whoever calls sets the request's `url` and `headers` first. */
 export interface GatewayProxy extends Closable {
   /** Resolves when the answer has begun (`onAnswer` takes it over), or when it is clear that there is none. */
@@ -25,7 +31,7 @@ export interface GatewayProxy extends Closable {
     response: ServerResponse,
     body: Buffer,
     address: string,
-    clientGone: AbortSignal,
+    ends: AttemptEnds,
     onAnswer: (answer: IncomingMessage) => void,
   ): Promise<Attempt>;
   /** Resolves when the sockets are piped into each other (`onJoined`, before data flows), or the upgrade was not accepted. */
@@ -33,7 +39,7 @@ export interface GatewayProxy extends Closable {
     request: IncomingMessage,
     socket: Socket,
     address: string,
-    clientGone: AbortSignal,
+    ends: AttemptEnds,
     onJoined: (upstream: Socket) => void,
   ): Promise<Attempt>;
 }
@@ -66,7 +72,7 @@ export function openGatewayProxy({
   proxy.on('error', () => undefined);
 
   return {
-    forward(request, response, body, address, clientGone, onAnswer) {
+    forward(request, response, body, address, { clientGone, gatewayDead }, onAnswer) {
       return new Promise(resolve => {
         let made: ClientRequest | undefined;
         let sent = false;
@@ -80,14 +86,17 @@ export function openGatewayProxy({
         const connecting = setTimeout(() => fail('connecting took too long'), connectTimeoutMs);
         const answering = setTimeout(() => fail('the answer took too long'), answerTimeoutMs);
         const onGone = (): void => fail('the client went away');
+        const onDead = (): void => fail('the gateway has died');
         const settle = (attempt: Attempt): void => {
           clearTimeout(connecting);
           clearTimeout(answering);
           clientGone.removeEventListener('abort', onGone);
+          gatewayDead.removeEventListener('abort', onDead);
           makers.delete(request);
           resolve(attempt);
         };
         clientGone.addEventListener('abort', onGone, { once: true });
+        gatewayDead.addEventListener('abort', onDead, { once: true });
         if (clientGone.aborted) return onGone();
 
         makers.set(request, clientRequest => {
@@ -132,13 +141,14 @@ export function openGatewayProxy({
       });
     },
 
-    upgrade(request, socket, address, clientGone, onJoined) {
+    upgrade(request, socket, address, { clientGone, gatewayDead }, onJoined) {
       return new Promise(resolve => {
         let made: ClientRequest | undefined;
         const settle = (attempt: Attempt): void => {
           clearTimeout(connecting);
           clearTimeout(answering);
           clientGone.removeEventListener('abort', onGone);
+          gatewayDead.removeEventListener('abort', onDead);
           resolve(attempt);
         };
         // Nothing but the handshake has been sent, so that any failure of it may be followed by another try.
@@ -149,7 +159,9 @@ export function openGatewayProxy({
         const connecting = setTimeout(() => fail('connecting took too long'), connectTimeoutMs);
         const answering = setTimeout(() => fail('the answer to the upgrade took too long'), upgradeTimeoutMs);
         const onGone = (): void => fail('the client went away');
+        const onDead = (): void => fail('the gateway has died');
         clientGone.addEventListener('abort', onGone, { once: true });
+        gatewayDead.addEventListener('abort', onDead, { once: true });
         if (clientGone.aborted) return onGone();
 
         makers.set(request, clientRequest => {

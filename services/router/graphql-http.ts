@@ -7,7 +7,7 @@ import { HttpRefusal } from './answers.ts';
 import { askOwners } from './ask-owners.ts';
 import { readBody } from './body.ts';
 import type { OriginReader } from './client-origin.ts';
-import type { FrontState, Passage } from './front.ts';
+import { attemptAt, type FrontState, type Passage } from './front.ts';
 import type { GatewayProxy } from './gateway-proxy.ts';
 import { answerHeaders, httpHeaders } from './headers.ts';
 import type { Outcome, RouterMetrics } from './metrics.ts';
@@ -73,8 +73,10 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
           router,
           request.method === 'POST' ? body.length : undefined,
         ) as IncomingHttpHeaders;
-        return proxy.forward(request, response, body, owner.address, gone.signal, answer =>
-          onAnswer(owner.address, answer),
+        return attemptAt(state, owner.address, gatewayDead =>
+          proxy.forward(request, response, body, owner.address, { clientGone: gone.signal, gatewayDead }, answer =>
+            onAnswer(owner.address, answer),
+          ),
         );
       },
     );

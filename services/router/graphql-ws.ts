@@ -8,7 +8,7 @@ import type { Admission } from './admission.ts';
 import { askOwners } from './ask-owners.ts';
 import type { OriginReader } from './client-origin.ts';
 import type { CredentialReader } from './credentials.ts';
-import type { FrontState, UpgradeHandler } from './front.ts';
+import { attemptAt, type FrontState, type UpgradeHandler } from './front.ts';
 import type { GatewayProxy } from './gateway-proxy.ts';
 import { upgradeHeaders } from './headers.ts';
 import type { RouterMetrics } from './metrics.ts';
@@ -83,7 +83,11 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
           subProtocol,
         ) as IncomingHttpHeaders;
         return admission.run(owner.address, () =>
-          proxy.upgrade(request, socket, owner.address, gone, upstream => onJoined(owner.address, upstream)),
+          attemptAt(state, owner.address, gatewayDead =>
+            proxy.upgrade(request, socket, owner.address, { clientGone: gone, gatewayDead }, upstream =>
+              onJoined(owner.address, upstream),
+            ),
+          ),
         );
       },
     );

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { decodeJwt } from 'jose';
 import { openTestRouter, type TestRouter } from '../../support/router.ts';
@@ -97,6 +99,23 @@ describe('a WebSocket', () => {
     router.owners.die(silent.url);
     assert.equal((await moved.closed).code, 1012);
     assert.equal(kept.socket.readyState, kept.socket.OPEN);
+  });
+
+  test('that a gateway had not answered when it died in silence is joined to the next owner', async () => {
+    let asked = 0;
+    const mute = createServer(() => {
+      asked += 1;
+    }).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const url = `http://127.0.0.1:${(mute.address() as AddressInfo).port}`;
+    router.owners.give(url);
+    const patient = client(address(), { headers: { authorization: `Bearer ${alice}` } });
+    await until('the gateway is asked', () => asked > 0);
+    const next = await gateway();
+    router.owners.die(url);
+    router.owners.give(next.url);
+    await echo(patient);
+    mute.close();
   });
 
   test('whose client speaks before it is answered loses nothing', async () => {

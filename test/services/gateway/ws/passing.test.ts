@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildSchema, parse } from 'graphql';
+import { type ErrorCode, PenstockError } from '../../../../lib/errors.ts';
+import { openErrorFormatter } from '../../../../services/gateway/graphql/errors.ts';
+import type { Connection } from '../../../../services/gateway/ws/connection.ts';
+import { openProtocol } from '../../../../services/gateway/ws/protocol.ts';
+import { quietOps } from '../../../support/quiet-ops.ts';
+import { until } from '../../../support/until.ts';
+
+const caller = { userKey: 'alice', roles: [], expiresAtMs: Number.POSITIVE_INFINITY, accessTokenHash: 'hash' };
+
+/** A connection whose subscriptions are all refused with this code: what it sends, and how it is closed. */
+async function refusing(code: ErrorCode) {
+  const sent: { type: string }[] = [];
+  const closed: number[] = [];
+  const protocol = openProtocol({
+    engine: {
+      schema: buildSchema('type Query { n: Int } type Subscription { n: Int }'),
+      prepare: request => ({ request, document: parse(request.query), type: 'subscription' as never }),
+      execute: async () => ({}),
+      subscribe: () => Promise.reject(new PenstockError(code, 'no')),
+    },
+    format: openErrorFormatter(quietOps().log),
+    maxOperations: 10,
+    welcome: async () => caller,
+  });
+  const connection: Connection = {
+    route: undefined,
+    traceparent: '',
+    caller: undefined,
+    operations: new Set(),
+    // As a WebSocket that is closing.
+    send: frame => void (closed.length === 0 && sent.push(JSON.parse(frame))),
+    close: closeCode => void closed.push(closeCode),
+    sinkOf: () => ({ next() {}, room: () => undefined }),
+    follow() {},
+    unfollow() {},
+    ended() {},
+  };
+  let receive: (text: string) => Promise<void> = async () => {};
+  protocol.opened(
+    {
+      protocol: 'graphql-transport-ws',
+      send: connection.send,
+      close: closeCode => connection.close(closeCode ?? 1000, ''),
+      onMessage: handle => {
+        receive = handle;
+      },
+    },
+    connection,
+  );
+  await receive('{"type":"connection_init"}');
+  await receive('{"id":"x","type":"subscribe","payload":{"query":"subscription { n }"}}');
+  return { sent, closed };
+}
+
+test('a subscription that cannot be served now closes with 1013: an error message would be final for a stock client', async () => {
+  const { sent, closed } = await refusing('UNAVAILABLE');
+  await until('it is closed', () => closed.length > 0);
+  assert.deepEqual(closed, [1013]);
+  assert.deepEqual(
+    sent.map(({ type }) => type),
+    ['connection_ack'],
+  );
+});
+
+test('one that will never be served gets its error, and the connection stays', async () => {
+  const { sent, closed } = await refusing('CURSOR_INVALID');
+  await until('the error', () => sent.length > 1);
+  assert.deepEqual(
+    sent.map(({ type }) => type),
+    ['connection_ack', 'error'],
+  );
+  assert.deepEqual(closed, []);
+});
