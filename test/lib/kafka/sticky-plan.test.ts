@@ -19,31 +19,8 @@ const partitionCount = fc.integer({ min: 0, max: 36 });
 
 const sizes = (plan: Map<string, number[]>) => [...plan.values()].map(({ length }) => length);
 
-test('every partition is given exactly once, and members differ by one at most', () => {
-  fc.assert(
-    fc.property(partitionCount, claimants, (count, members) => {
-      const plan = planSticky(count, members);
-      assert.deepEqual(
-        [...plan.values()].flat().sort((a, b) => a - b),
-        Array.from({ length: count }, (_, i) => i),
-      );
-      assert.deepEqual([...plan.keys()].sort(), members.map(({ memberId }) => memberId).sort());
-      assert.ok(Math.max(...sizes(plan)) - Math.min(...sizes(plan)) <= 1);
-    }),
-  );
-});
-
-test('the plan does not depend on the order in which members are listed', () => {
-  fc.assert(
-    fc.property(partitionCount, claimants, fc.infiniteStream(fc.nat()), (count, members, noise) => {
-      const shuffled = members
-        .map(member => ({ member, at: noise.next().value }))
-        .sort((a, b) => a.at - b.at)
-        .map(({ member }) => member);
-      assert.deepEqual(Object.fromEntries(planSticky(count, shuffled)), Object.fromEntries(planSticky(count, members)));
-    }),
-  );
-});
+const comings = fc.record({ leaves: fc.nat(), joins: fc.nat({ max: 2 }) });
+const runs = { numRuns: Number(process.env.TEST_SCHEDULES ?? 1_000) };
 
 /** Fewest moves that any balanced plan needs: each member keeps at most its quota, and only so many quotas are larger. */
 function fewestMoves(count: number, held: readonly number[]): number {
@@ -58,21 +35,41 @@ function fewestMoves(count: number, held: readonly number[]): number {
   return held.reduce((sum, size) => sum + size, 0) - kept;
 }
 
-test('after members come and go, no more partitions move than balance demands', () => {
-  const step = fc.record({ leaves: fc.nat(), joins: fc.nat({ max: 2 }) });
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 36 }), fc.array(step, { minLength: 1, maxLength: 8 }), (count, steps) => {
+type Plan = typeof planSticky;
+
+/** What holds of every plan. */
+const promises: Readonly<Record<string, (plan: Plan) => fc.IProperty<never>>> = {
+  'every partition is given exactly once, and members differ by one at most': plan =>
+    fc.property(partitionCount, claimants, (count, members) => {
+      const shares = plan(count, members);
+      assert.deepEqual(
+        [...shares.values()].flat().sort((a, b) => a - b),
+        Array.from({ length: count }, (_, i) => i),
+      );
+      assert.deepEqual([...shares.keys()].sort(), members.map(({ memberId }) => memberId).sort());
+      assert.ok(Math.max(...sizes(shares)) - Math.min(...sizes(shares)) <= 1);
+    }) as unknown as fc.IProperty<never>,
+  'the plan does not depend on the order in which members are listed': plan =>
+    fc.property(partitionCount, claimants, fc.infiniteStream(fc.nat()), (count, members, noise) => {
+      const shuffled = members
+        .map(member => ({ member, at: noise.next().value }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ member }) => member);
+      assert.deepEqual(Object.fromEntries(plan(count, shuffled)), Object.fromEntries(plan(count, members)));
+    }) as unknown as fc.IProperty<never>,
+  'after members come and go, no more partitions move than balance demands': plan =>
+    fc.property(fc.integer({ min: 1, max: 36 }), fc.array(comings, { minLength: 1, maxLength: 8 }), (count, steps) => {
       let generation = 1;
       let names = 2;
-      let plan = planSticky(count, [
+      let shares = plan(count, [
         { memberId: 'm0', owned: [], generation: -1 },
         { memberId: 'm1', owned: [], generation: -1 },
       ]);
       for (const { leaves, joins } of steps) {
-        const members: Claimant[] = [...plan].map(([memberId, owned]) => ({ memberId, owned, generation }));
+        const members: Claimant[] = [...shares].map(([memberId, owned]) => ({ memberId, owned, generation }));
         if (members.length > 1) members.splice(leaves % members.length, 1);
         for (let i = 0; i < joins; i++) members.push({ memberId: `m${names++}`, owned: [], generation: -1 });
-        const next = planSticky(count, members);
+        const next = plan(count, members);
         const moved = members.flatMap(({ memberId, owned }) => owned.filter(p => !next.get(memberId)?.includes(p)));
         assert.equal(
           moved.length,
@@ -81,12 +78,39 @@ test('after members come and go, no more partitions move than balance demands', 
             members.map(({ owned }) => owned.length),
           ),
         );
-        plan = next;
+        shares = next;
         generation++;
       }
-    }),
-  );
-});
+    }) as unknown as fc.IProperty<never>,
+};
+for (const [promise, of] of Object.entries(promises)) test(promise, () => fc.assert(of(planSticky), runs));
+
+const mutants: Readonly<Record<string, Plan>> = {
+  'deals anew each time': (count, members) =>
+    planSticky(
+      count,
+      members.map(member => ({ ...member, owned: [] })),
+    ),
+  'trusts the order of its members': (count, members) =>
+    planSticky(
+      count,
+      members.map((member, index) => ({ ...member, owned: index === 0 ? member.owned : [] })),
+    ),
+  'forgets the last partition': (count, members) => planSticky(Math.max(0, count - 1), members),
+  'lets who has more keep it': (count, members) => {
+    const shares = planSticky(count, members);
+    const [first, second] = [...shares.values()];
+    const spare = second?.pop();
+    if (spare !== undefined) first?.push(spare);
+    return shares;
+  },
+};
+for (const [name, mutant] of Object.entries(mutants)) {
+  test(`a plan that ${name} is found out`, () => {
+    const found = Object.values(promises).map(of => fc.check(of(mutant), { ...runs, endOnFailure: true }));
+    assert.ok(found.some(({ failed }) => failed));
+  });
+}
 
 test('of two members that claim a partition, the one with the newer generation keeps it', () => {
   const plan = planSticky(4, [

@@ -106,5 +106,6 @@ test('a walk of any length keeps one window open exactly while handing over, and
         tenure = after;
       }
     }),
+    { numRuns: Number(process.env.TEST_SCHEDULES ?? 1_000) },
   );
 });
