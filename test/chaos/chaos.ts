@@ -56,8 +56,8 @@ export interface ChaosResult {
 const betweenFaults = { minMs: 2_000, maxMs: 6_000 };
 /** Behind a fault's healing its records may still be late, ms. */
 const aftermathMs = 3_000;
-/** How long streams may take to become complete when all is over, ms. */
-const completeWithinMs = 60_000;
+/** When all is over, streams are waited for until they are complete, or nothing has come for so long, ms. */
+const silentMs = 15_000;
 
 /** One run: clients, commands and ticks while faults are injected; then the truth, and what the clients got of it. */
 export async function chaos(
@@ -213,13 +213,18 @@ function withQuiet(spans: readonly Span[]): Span[] {
   return [...spans, ...quiet];
 }
 
-/** Waits until every stream has as many records as it has to get, or the time is over; and for what should not come any more. */
+/** Waits until every stream has as many records as it has to get, or nothing comes any more; and for what should not come. */
 async function complete(recordings: readonly Recording[], truths: ReadonlyMap<string, TopicTruth>): Promise<void> {
-  const deadlineMs = performance.now() + completeWithinMs;
   const wanted = recordings.map(recording => {
     return { recording, count: wantedOf(recording, truthOf(truths, fields[recording.field].topic)) };
   });
-  while (wanted.some(({ recording, count }) => recording.ids.length < count) && performance.now() < deadlineMs) {
+  let [last, sinceMs] = [0, performance.now()];
+  while (
+    wanted.some(({ recording, count }) => recording.ids.length < count) &&
+    performance.now() - sinceMs < silentMs
+  ) {
+    const got = recordings.reduce((sum, { ids }) => sum + ids.length, 0);
+    if (got !== last) [last, sinceMs] = [got, performance.now()];
     await pause(200, new AbortController().signal);
   }
   await pause(2_000, new AbortController().signal);

@@ -127,6 +127,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
   return {
     recordings: all.flatMap(({ recordings }) => recordings),
     users,
+    keys: [...users.keys()],
     idle: idle.length,
     stopReading(random, wanted) {
       const some = drawn(random, wanted);

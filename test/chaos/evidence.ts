@@ -3,7 +3,7 @@
 export type Field = 'ticks' | 'allTicks' | 'transactions' | 'ledger';
 
 export const fields: Readonly<Record<Field, { topic: string; own: boolean; query: string }>> = {
-  ticks: { topic: 'ticks', own: true, query: 'subscription { ticks { n } }' },
+  ticks: { topic: 'ticks', own: true, query: 'subscription { ticks { n pad } }' },
   allTicks: { topic: 'ticks', own: false, query: 'subscription { allTicks { n } }' },
   transactions: { topic: 'balance_changed', own: true, query: 'subscription { transactions { id } }' },
   ledger: { topic: 'balance_changed', own: false, query: 'subscription { ledger { id } }' },

@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../../dev/stack/options.ts';
 import { faults } from './faults/index.ts';
 import type { Fault } from './faults/types.ts';
+import { htmlOf } from './html.ts';
 import { mutants } from './mutants.ts';
 import { jsonOf, tableOf, violationsOf } from './report.ts';
 import { runChaos } from './stage.ts';
@@ -53,6 +55,9 @@ async function main(): Promise<boolean> {
   );
   print(tableOf(result));
   print(jsonOf(result, { seed, minutes: Number(minutes), clients: Number(clients) }));
+  const page = join(root, '.penstock-chaos', `report-${seed}.html`);
+  writeFileSync(page, htmlOf(result, `chaos, seed ${seed}`));
+  print(`plots: ${page}`);
   return violationsOf(result) === 0;
 }
 

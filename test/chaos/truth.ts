@@ -26,7 +26,7 @@ export interface TopicTruth {
 
 /** Its sequence is not above its key's last: an OWN stream never shows it, an ALL stream may. */
 export const repeat = 1;
-/** In another partition than its key's: only ALL streams show it. */
+/** Without a key, or in another partition than its key's: only ALL streams show it. */
 export const misplaced = 2;
 
 export interface TruthOptions {
@@ -68,9 +68,10 @@ export function truthBuilder(topic: string, { partitions, startMs, ids: known }:
   const first = new Map<number, number>();
   const more = new Map<number, number[]>();
 
-  function add({ key, value, partition, offset, timestampMs, headers }: DumpedRecord): void {
-    if (key === null || value === null || !fits[topic]?.(value)) return;
-    let flags = partitionOf(key, partitions) === partition ? 0 : misplaced;
+  function add({ key: given, value, partition, offset, timestampMs, headers }: DumpedRecord): void {
+    const key = given ?? '';
+    if (value === null || !fits[topic]?.(value)) return;
+    let flags = given !== null && partitionOf(key, partitions) === partition ? 0 : misplaced;
     const sequence = headers.ce_keysequence === undefined ? undefined : Number(headers.ce_keysequence);
     if (sequence !== undefined && flags === 0) {
       if (sequence <= (lastSequences.get(key) ?? -1)) flags |= repeat;

@@ -4,6 +4,7 @@ import { diskFaults } from './disk.ts';
 import { gatewayFaults } from './gateways.ts';
 import { lostLogFaults } from './lost-log.ts';
 import { networkFaults } from './network.ts';
+import { recordFaults } from './records.ts';
 import { redisFaults } from './redis.ts';
 import { serverFaults } from './servers.ts';
 import { serviceFaults } from './services.ts';
@@ -20,4 +21,5 @@ export const faults: readonly Fault[] = [
   ...diskFaults,
   ...lostLogFaults,
   ...clientFaults,
+  ...recordFaults,
 ];

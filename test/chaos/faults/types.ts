@@ -19,6 +19,8 @@ export interface World {
 
 /** What a fault may do to the clients; all of them heal by themselves when they are told to go on. */
 export interface ClientControl {
+  /** Their user keys. */
+  keys: readonly string[];
   /** How many of them a fault may take off. */
   idle: number;
   /** Stops reading the sockets of so many clients, drawn at random; returns what makes them read again. */
