@@ -173,6 +173,7 @@ async function injectAll(
   const wanted: Record<string, number> = {};
   for (const { service } of stack.processes()) wanted[service] = (wanted[service] ?? 0) + 1;
   const byName = new Map(faults.map(fault => [fault.name, fault]));
+  // Nobody cuts a run short yet: who ends the process ends the stack with it.
   const { signal } = new AbortController();
   const endMs = diary.now() + minutes * 60_000;
   for (const step of schedule(seed, [...byName.keys()], betweenFaults)) {
@@ -225,9 +226,9 @@ async function complete(recordings: readonly Recording[], truths: ReadonlyMap<st
   ) {
     const got = recordings.reduce((sum, { ids }) => sum + ids.length, 0);
     if (got !== last) [last, sinceMs] = [got, performance.now()];
-    await pause(200, new AbortController().signal);
+    await pause(200);
   }
-  await pause(2_000, new AbortController().signal);
+  await pause(2_000);
 }
 
 /** Views follow the ledger; a minute after the last command they must. */
@@ -241,7 +242,7 @@ async function viewsFollow({ postgres }: Stack, users: ReadonlyMap<string, User>
         .catch(() => undefined);
       const account = answer?.data.account as { balance: number } | null | undefined;
       if (account?.balance === balance || performance.now() > deadlineMs) break;
-      await pause(200, new AbortController().signal);
+      await pause(200);
     }
   }
 }

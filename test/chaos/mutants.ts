@@ -7,6 +7,8 @@ export interface ChaosMutant {
   /** What makes it show. */
   faults: readonly string[];
   changes: readonly Mutant[];
+  /** Default 80. */
+  ticksPerSecond?: number;
   /** PENSTOCK_* under which it shows. */
   env?: Readonly<Record<string, string>>;
 }
@@ -80,6 +82,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     caughtBy: 'lost',
     faults: ['absent-clients'],
     changes: [{ file: 'lib/replay/seam.ts', find: 'release: buffer => buffer,', replace: 'release: () => [],' }],
+    ticksPerSecond: 400,
     env: withoutRing,
   },
   'no-drop-by-offset': {

@@ -35,7 +35,7 @@ process.exit((await main()) ? 0 : 1);
 
 async function main(): Promise<boolean> {
   if (values.mutants) return runMutants(Object.keys(mutants));
-  if (values.mutant !== undefined) return runMutants([values.mutant]);
+  if (values.mutant !== undefined) return runMutants(values.mutant.split(','));
   const chosen = await available(faultsCalled(values.faults?.split(',') ?? faults.map(({ name }) => name)));
   const { minutes = '3', clients = '300', ticks = '200', commands = '10' } = values;
   const names = chosen.map(({ name }) => name).join();
@@ -73,7 +73,8 @@ async function runMutants(names: readonly string[]): Promise<boolean> {
     const begin = Date.now();
     const result = await runChaos(
       {
-        ...{ seed, name: `m${seed}`, minutes: 0.5, clients: 40, ticksPerSecond: 80, commandsPerSecond: 5 },
+        ...{ seed, name: `m${seed}`, minutes: 0.5, clients: 40, commandsPerSecond: 5 },
+        ticksPerSecond: mutant?.ticksPerSecond ?? 80,
         faults: faultsCalled(mutant?.faults ?? ['redis-flush', 'absent-clients', 'gateway-kill', 'projector-kill']),
       },
       { brokers: 1, gateways: 2, routers: 1, handlers: 1, partitions: 4, ...(mutant && { mutant }) },

@@ -20,8 +20,8 @@ export async function whole(stack: Stack, wanted: Wanted, signal?: AbortSignal):
 }
 
 /** Waits, but not beyond the end of the run. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, signal && { signal }).catch(() => undefined);
 }
 
 /** The names of a service's processes, oldest first. */
