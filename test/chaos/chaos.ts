@@ -88,16 +88,20 @@ export async function chaos(
   await commands.stop();
   await ticks.stop();
 
-  const truths = new Map<string, TopicTruth>();
-  for (const topic of ['ticks', 'balance_changed']) {
-    truths.set(topic, await readTruth(topic, { kafka: stack.kafka, partitions: stack.partitions, startMs, ids }));
-  }
+  const reading = { kafka: stack.kafka, partitions: stack.partitions, startMs, ids };
+  const topics = ['ticks', 'balance_changed'];
+  const truths = new Map(
+    await Promise.all(
+      topics.map(async (topic): Promise<[string, TopicTruth]> => [topic, await readTruth(topic, reading)]),
+    ),
+  );
   note('the truth is read');
   await complete(clients.recordings, truths);
   owners.stop();
+  const streams = checkStreams(clients.recordings, truths);
+  note(`streams: ${JSON.stringify({ ...streams, named: streams.named.length })}`);
   await viewsFollow(stack, clients.users);
   const evidence = await collect(stack, clients.users, commands.sent, new Map());
-  const streams = checkStreams(clients.recordings, truths);
   const wrongViews = await viewFaults(clients.users, truthOf(truths, 'balance_changed'), ids);
   const { recordings } = clients;
   await clients.close();

@@ -53,14 +53,15 @@ function checkOne(recording: Recording, truth: TopicTruth, verdict: StreamVerdic
     verdict[kind]++;
     if (verdict.named.length < mostNamed) verdict.named.push({ kind, client, field, id, row, arrivedMs: at });
   };
-  const isWanted = (row: number) =>
-    !own || (truth.keyNames[truth.keys[row] ?? -1] === user && ((truth.flags[row] ?? 0) & misplaced) === 0);
+  const key = truth.keyNames.indexOf(user);
+  const isWanted = (row: number) => !own || (truth.keys[row] === key && ((truth.flags[row] ?? 0) & misplaced) === 0);
 
   for (const [index, id] of ids.entries()) {
     const at = arrivedMs[index];
-    const rows = truth.rowsOf(id).filter(isWanted);
+    const all = truth.rowsOf(id);
+    const rows = all.filter(isWanted);
     if (rows.length === 0) {
-      found('foreign', id, truth.rowsOf(id)[0], at);
+      found('foreign', id, all[0], at);
       continue;
     }
     const shown = own ? rows.filter(row => ((truth.flags[row] ?? 0) & repeat) === 0) : rows;
@@ -84,11 +85,12 @@ function checkOne(recording: Recording, truth: TopicTruth, verdict: StreamVerdic
 /** How many records a stream has still to get to be complete: what {@link checkStreams} would call lost. */
 export function wantedOf(recording: Recording, truth: TopicTruth): number {
   const { own } = fields[recording.field];
+  const key = truth.keyNames.indexOf(recording.user);
   let wanted = 0;
   for (let row = 0; row < truth.rows; row++) {
     const flags = truth.flags[row] ?? 0;
     if ((flags & repeat) !== 0) continue;
-    if (!own || (truth.keyNames[truth.keys[row] ?? -1] === recording.user && (flags & misplaced) === 0)) wanted++;
+    if (!own || (truth.keys[row] === key && (flags & misplaced) === 0)) wanted++;
   }
   return wanted;
 }

@@ -81,7 +81,19 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
   'forget-the-seams-buffer': {
     caughtBy: 'lost',
     faults: ['absent-clients'],
-    changes: [{ file: 'lib/replay/seam.ts', find: 'release: buffer => buffer,', replace: 'release: () => [],' }],
+    changes: [
+      { file: 'lib/replay/seam.ts', find: 'release: buffer => buffer,', replace: 'release: () => [],' },
+      {
+        // A scan's last fetch mostly has what waits in the buffer too. Without that, which is as right, the buffer is all there is.
+        file: 'lib/replay/flow.ts',
+        find: '    if (this.#closed) return false;\n    this.#check = false;',
+        replace: `    if (this.#closed) return false;
+    this.#check = false;
+    const { until = Infinity } = this.#seam.state;
+    records = records.filter(({ record }) => record.offset < until);
+    if (through.offset >= until) through = { offset: until - 1, timestampMs: -1 };`,
+      },
+    ],
     ticksPerSecond: 400,
     env: withoutRing,
   },

@@ -20,11 +20,9 @@ export async function collect(
   streams: ReadonlyMap<string, readonly string[]>,
 ): Promise<Evidence> {
   const kafka = testKafka(servers.kafka);
-  const balanceChanged = await dumpTopic(kafka, 'balance_changed');
-  const feedback = [
-    ...(await dumpTopic(kafka, 'account_creation_feedback')),
-    ...(await dumpTopic(kafka, 'money_transfer_feedback')),
-  ];
+  const topics = ['balance_changed', 'account_creation_feedback', 'money_transfer_feedback'];
+  const [balanceChanged = [], ...feedbacks] = await Promise.all(topics.map(topic => dumpTopic(kafka, topic)));
+  const feedback = feedbacks.flat();
   const admin = kafka.admin();
   await admin.connect();
   const partitions = (await admin.fetchTopicOffsets('balance_changed')).length;

@@ -10,16 +10,19 @@ const brokers = ['kafka-1', 'kafka-2', 'kafka-3'];
 export const serverFaults: readonly Fault[] = [
   { name: 'redis-kill', inject: world => killServer(world, 'redis') },
   { name: 'redis-pause', inject: world => pauseServer(world, 'redis', 4_000) },
+  { name: 'redis-flush', inject: flushRedis },
   {
-    name: 'redis-flush',
-    async inject({ stack, log }) {
-      const redis = new Redis(stack.redis, { lazyConnect: true });
+    /** Whoever comes back afterwards is behind the beginning of what Redis holds by then. */
+    name: 'redis-flush-while-away',
+    async inject(world) {
+      const { clients, random, signal } = world;
+      const comeBack = await clients.leave(random, clients.idle / 4);
       try {
-        await redis.connect();
-        log(`FLUSHALL, ${await redis.dbsize()} keys`);
-        await redis.flushall();
+        await pause(1_000, signal);
+        await flushRedis(world);
+        await pause(random.integer(2_000, 5_000), signal);
       } finally {
-        redis.disconnect();
+        comeBack();
       }
     },
   },
@@ -28,6 +31,17 @@ export const serverFaults: readonly Fault[] = [
   { name: 'broker-pause', inject: world => pauseServer(world, world.random.pick(brokers), 8_000) },
   { name: 'leader-moves', inject: moveLeaders },
 ];
+
+async function flushRedis({ stack, log }: World): Promise<void> {
+  const redis = new Redis(stack.redis, { lazyConnect: true });
+  try {
+    await redis.connect();
+    log(`FLUSHALL, ${await redis.dbsize()} keys`);
+    await redis.flushall();
+  } finally {
+    redis.disconnect();
+  }
+}
 
 /** The stack starts it again after a second; ready is what the services make of it. */
 async function killServer({ stack, log, signal }: World, name: string): Promise<void> {
