@@ -11,7 +11,7 @@ test('G1 G2 G3 G4: a short chaos run loses nothing, and shows nothing twice, out
   const lines: string[] = [];
   const result = await runChaos(
     {
-      ...{ seed: 11, name: 'smoke', minutes: 0.25, clients: 40, ticksPerSecond: 60, commandsPerSecond: 5 },
+      ...{ seed: 11, name: 'smoke', minutes: 0.2, clients: 40, ticksPerSecond: 60, commandsPerSecond: 5 },
       faults: faults.filter(({ name }) => some.includes(name)),
     },
     { brokers: 1, gateways: 2, routers: 1, handlers: 1 },

@@ -109,7 +109,9 @@ function jsonObject(value: Buffer | null): Record<string, unknown> | null {
   if (value === null) return null;
   try {
     const parsed: unknown = JSON.parse(value.toString());
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Record<string, unknown>) : null;
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+      ? (parsed as Record<string, unknown>)
+      : null;
   } catch {
     return null;
   }
