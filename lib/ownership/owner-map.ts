@@ -1,16 +1,33 @@
 import { mergeOwners } from './owners.ts';
 import type { Owner } from './types.ts';
 
+/** As long as a session without evidence lasts. */
+const buriedMs = 6_000;
+
 /** What a router believes of who owns what, put together from three sources that may be late, silent, or wrong. No I/O. */
 export class OwnerMap {
   #owners = new Map<number, Owner>();
   /** What Redis had last; undefined while it does not answer. */
   #fromRedis: Map<number, Owner> | undefined = new Map();
+  /** Members that are taken for dead, and until when they are not asked, ms since the epoch. */
+  readonly #buried = new Map<string, number>();
   /** Published since Redis was asked: newer than what it will answer. */
   readonly #news = new Map<number, Owner>();
 
   get owners(): ReadonlyMap<number, Owner> {
     return this.#owners;
+  }
+
+  /** Who owns it, unless that one has just died: then nobody does until the next one is known. */
+  owner(partition: number, nowMs: number): Owner | undefined {
+    const owner = this.#owners.get(partition);
+    return owner !== undefined && nowMs < (this.#buried.get(owner.memberId) ?? 0) ? undefined : owner;
+  }
+
+  /** What is believed of a dead member counts no more; for a while, since it may have been a mistake. */
+  bury(memberId: string, nowMs: number): void {
+    for (const [other, untilMs] of this.#buried) if (untilMs < nowMs) this.#buried.delete(other);
+    this.#buried.set(memberId, nowMs + buriedMs);
   }
 
   /** Whether Redis answered when it was asked last. */

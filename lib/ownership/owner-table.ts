@@ -48,7 +48,8 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
     lingerMs: peerSilenceMs * 2,
     log,
     evict: memberId => evictMember(connection, group, memberId),
-    onDead(peer) {
+    onDead(peer, memberId) {
+      map.bury(memberId, Date.now());
       const address = addressOf.get(peer);
       if (address !== undefined) for (const listener of deathListeners) listener(address);
     },
@@ -84,7 +85,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
 
   return {
     partitionCount: () => partitionCount,
-    owner: partition => map.owners.get(partition),
+    owner: partition => map.owner(partition, Date.now()),
     waitForOwner,
     onDead: listener => void deathListeners.push(listener),
     close,
@@ -119,7 +120,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
 
   async function waitForOwner(partition: number, timeoutMs: number, not?: Owner): Promise<Owner | undefined> {
     const acceptable = () => {
-      const owner = map.owners.get(partition);
+      const owner = map.owner(partition, Date.now());
       return owner !== undefined && isOther(owner, not) ? owner : undefined;
     };
     const known = acceptable();

@@ -21,7 +21,7 @@ export interface PeerWatchParts {
   /** A peer leaves, or has been put out: a rebalance begins. */
   onGone?(): void;
   /** A peer is taken for dead: what is under way with it will not come to an end. */
-  onDead?(peer: string): void;
+  onDead?(peer: string, memberId: string): void;
   log: Logger;
 }
 
@@ -70,7 +70,7 @@ export function watchPeers({ silenceMs, lingerMs = 0, evict, onGone, onDead, log
     evictions.set(address, eviction);
     log.warn({ peer: address, memberId, again: end.again.kind }, 'a peer is dead: putting it out of the group');
     void putOut(memberId);
-    onDead?.(address);
+    onDead?.(address, memberId);
   }
 
   /** Never rejects. Kafka may be busy with the same death: tries for as long as a session might still last. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { OwnerMap } from '../../../lib/ownership/owner-map.ts';
 import { isOther, mergeOwners, ownersOf } from '../../../lib/ownership/owners.ts';
 import type { Owner } from '../../../lib/ownership/types.ts';
 
@@ -71,4 +72,17 @@ test("a group's assignment names an owner for each partition", () => {
   assert.deepEqual(owners.get(2), { address: 'http://one', epoch: 0, generation: 5, memberId: 'm1', peer: 'one:1' });
   assert.equal(owners.size, 3);
   assert.equal(ownersOf(undefined).size, 0);
+});
+
+test('who is taken for dead is not asked, until another one is known or the mistake is forgotten', () => {
+  const map = new OwnerMap();
+  map.redisAnswered(new Map([[0, owner('dead', 4)]]));
+  map.bury('dead', 1_000);
+  assert.equal(map.owner(0, 1_001), undefined);
+  map.redisAnswered(new Map([[0, owner('dead', 4)]]));
+  assert.equal(map.owner(0, 1_002), undefined);
+  assert.equal(map.owner(0, 7_000)?.address, 'dead');
+  map.bury('dead', 8_000);
+  map.published(0, owner('next', 5));
+  assert.equal(map.owner(0, 8_001)?.address, 'next');
 });
