@@ -100,6 +100,7 @@ async function forget({ stack, log }: World, topic: SpareTopic, partition: numbe
   const admin = testKafka(stack.kafka).admin();
   await admin.connect();
   try {
+    await admin.fetchTopicOffsets(topic); // kafkajs knows a topic's leaders only then
     await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] });
     log(`${topic}/${partition} begins at ${offset}`);
   } finally {

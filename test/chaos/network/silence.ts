@@ -127,6 +127,7 @@ function openCgroup(): Cgroup | string {
   } catch (error) {
     return `no cgroup of our own: ${error instanceof Error ? error.message : error}`;
   }
+  const inside = join(folder, 'cgroup.procs');
   const home = new Map<number, string>();
   return {
     name: folder.slice('/sys/fs/cgroup/'.length),
@@ -134,10 +135,18 @@ function openCgroup(): Cgroup | string {
     take(pid) {
       const path = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '/';
       home.set(pid, join(mount, path, 'cgroup.procs'));
-      writeFileSync(join(folder, 'cgroup.procs'), String(pid));
+      writeFileSync(inside, String(pid));
     },
     close() {
-      for (const [pid, procs] of home) if (existsSync(`/proc/${pid}`)) writeFileSync(procs, String(pid));
+      const [procs = inside] = home.values();
+      // children that were born there, such as PostgreSQL's, go home after their parent
+      for (
+        let pids = [...home.keys()].map(String);
+        pids.length > 0;
+        pids = readFileSync(inside, 'utf8').split('\n').filter(Boolean)
+      ) {
+        for (const pid of pids) if (existsSync(`/proc/${pid}`)) writeFileSync(home.get(Number(pid)) ?? procs, pid);
+      }
       rmdirSync(folder);
     },
   };
