@@ -4,18 +4,21 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { logIn } from '../test/support/client.ts';
 import { startStack } from '../test/support/stack.ts';
+import { cpuShares, cpuTimesOf } from './cpu.ts';
 import { measureHandler } from './handler.ts';
 import { type Connection, connect, type LoadResult, openLoop } from './load.ts';
 
 /**
  * Command → feedback over WebSocket, side by side with the plain peer of `bench/baseline`, in one run on one machine:
- * latency at 100/s, then a ladder of rates up to the last one that holds p99 < 50 ms.
+ * latency at 100/s, then a ladder of rates up to the first one that is not kept up with; and who used the CPU meanwhile.
  * Then the handler's transaction alone, in batches and one by one.
  * `npm run bench -- [--users 50] [--seconds 10] [--rates 250,500,1000,2000,3000,4000]`.
  */
 interface Peer {
   name: string;
   connections: readonly Connection[];
+  /** Its processes that are not the stack's, by pid. */
+  processes: ReadonlyMap<number, string>;
   transfer(connection: number): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -55,6 +58,7 @@ async function penstock(stack: Stack): Promise<Peer> {
   return {
     name: 'Penstock',
     connections: clients.map(({ connection }) => connection),
+    processes: new Map(),
     transfer(index) {
       const client = clients[index % clients.length];
       if (client === undefined) throw new Error('no client');
@@ -83,6 +87,7 @@ async function baseline(stack: Stack): Promise<Peer> {
   return {
     name: 'plain',
     connections,
+    processes: new Map([[child.pid ?? -1, 'plain peer']]),
     transfer(index) {
       const connection = connections[index % connections.length];
       if (connection === undefined) throw new Error('no connection');
@@ -115,19 +120,33 @@ function row(name: string, what: string, { answered, failed, ratePerSecond, p50M
   return `| ${cells.join(' | ')} |\n`;
 }
 
-async function measure(peer: Peer): Promise<{ latency: LoadResult; sustained: number }> {
-  await openLoop(100, 5, index => peer.transfer(index));
-  const latency = await openLoop(100, seconds, index => peer.transfer(index));
-  process.stdout.write(row(peer.name, '100/s', latency));
+interface Measured {
+  latency: LoadResult;
+  /** The highest rate that was held at p99 < 50 ms. */
+  sustained: number;
+  /** Who used the CPU at each rate. */
+  cpu: readonly string[];
+}
+
+async function measure(stack: Stack, peer: Peer): Promise<Measured> {
+  const cpu: string[] = [];
+  const at = async (rate: number, warmUpSeconds: number): Promise<LoadResult> => {
+    await openLoop(rate, warmUpSeconds, index => peer.transfer(index));
+    const [before, begin] = [cpuTimesOf(stack, peer.processes), performance.now()];
+    const result = await openLoop(rate, seconds, index => peer.transfer(index));
+    const elapsed = (performance.now() - begin) / 1_000;
+    process.stdout.write(row(peer.name, `${rate}/s`, result));
+    cpu.push(`${peer.name}, ${rate}/s: ${cpuShares(before, cpuTimesOf(stack, peer.processes), elapsed)}`);
+    return result;
+  };
+  const latency = await at(100, 10);
   let sustained = 0;
   for (const rate of rates) {
-    await openLoop(rate, 2, index => peer.transfer(index));
-    const result = await openLoop(rate, seconds, index => peer.transfer(index));
-    process.stdout.write(row(peer.name, `${rate}/s`, result));
-    if (result.p99Ms >= sustainedP99Ms || result.failed > 0 || result.ratePerSecond < rate * 0.95) break;
-    sustained = rate;
+    const result = await at(rate, 2);
+    if (result.failed > 0 || result.ratePerSecond < rate * 0.95) break;
+    if (result.p99Ms < sustainedP99Ms) sustained = rate;
   }
-  return { latency, sustained };
+  return { latency, sustained, cpu };
 }
 
 process.stdout.write(
@@ -138,12 +157,13 @@ process.stdout.write(
 );
 const stack = await startStack({ gateways: 1, handlers: 1 });
 try {
-  const results: Awaited<ReturnType<typeof measure>>[] = [];
+  const results: Measured[] = [];
   for (const open of [penstock, baseline]) {
     const peer = await open(stack);
-    results.push(await measure(peer));
+    results.push(await measure(stack, peer));
     await peer.close();
   }
+  process.stdout.write(`\nCPU, in percent of one core:\n\n${results.flatMap(({ cpu }) => cpu).join('\n')}\n`);
   const [ours, plain] = results;
   if (ours && plain) {
     process.stdout.write(
