@@ -2,6 +2,7 @@
 const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   commands: () => import('./run.ts'),
   herd: () => import('./herd.ts'),
+  deliveries: () => import('./deliveries.ts'),
   'hot-key': () => import('./hot-key.ts'),
 };
 

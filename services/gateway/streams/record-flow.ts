@@ -1,12 +1,12 @@
 import type { Predicate, StreamPlan } from '../../../lib/app/index.ts';
 import type { KafkaRecord } from '../../../lib/kafka/index.ts';
-import type { RecordStream, StreamPosition } from '../../../lib/replay/index.ts';
+import type { RecordStream, StreamPosition, StreamRecord } from '../../../lib/replay/index.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { expiredFor } from './cursors.ts';
 import type { Pace } from './pace.ts';
-import type { Records } from './records.ts';
+import type { CursorOwner, Records } from './records.ts';
 
 export interface RecordFlowOptions {
   stream: RecordStream;
@@ -17,6 +17,8 @@ export interface RecordFlowOptions {
   /** Undefined: every record that is one of the type. */
   predicate: Predicate | undefined;
   cursorOf(position: StreamPosition): string;
+  /** Set where the stream is one user's over one partition: its cursors are shared with its like. */
+  cursorOwner: CursorOwner | undefined;
   records: Records;
   pace: Pace;
   metrics: GatewayMetrics;
@@ -25,7 +27,19 @@ export interface RecordFlowOptions {
 
 /** From a sequence of records to events with cursors, at the pace of who takes them. */
 export function openRecordFlow(options: RecordFlowOptions): Flow {
-  const { stream, user, plan, projection, predicate, cursorOf, records, pace, metrics, now = Date.now } = options;
+  const {
+    stream,
+    user,
+    plan,
+    projection,
+    predicate,
+    cursorOf,
+    cursorOwner,
+    records,
+    pace,
+    metrics,
+    now = Date.now,
+  } = options;
   const openedAtMs = now();
   const delivered = metrics.delivered.labels(plan.topic);
   const open = metrics.subscriptions.labels(plan.scope);
@@ -64,10 +78,16 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
         // The position must not pass a record that is not queued yet: a ping would tell the client to skip it.
         for (let room = sink.room(); room !== undefined && !closed; room = sink.room()) await room;
         if (closed) return;
-        sink.next(members, cursorOf(stream.advance(item)));
+        sink.next(members, cursorBehind(item));
         count(item.record);
       }
     }
+  }
+
+  function cursorBehind(item: StreamRecord): string {
+    const position = stream.advance(item);
+    if (cursorOwner === undefined) return cursorOf(position);
+    return records.cursor(item.record, cursorOwner, position.sequences[plan.topic], () => cursorOf(position));
   }
 
   /** Undefined where the record is none of the type, or does not match. */

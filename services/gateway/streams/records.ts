@@ -11,6 +11,17 @@ export interface Records {
   object(shape: Shape, record: KafkaRecord): Readonly<Record<string, unknown>> | undefined;
   /** The result's JSON members. */
   members(projection: Projection, record: KafkaRecord, object: Readonly<Record<string, unknown>>): string;
+  /**
+   * The cursor behind a record, for streams whose position is nothing but it: all streams of one user and binding over
+   * one partition, after the same sequence number, have the same. Signing it costs more than all the rest of a delivery.
+   */
+  cursor(record: KafkaRecord, of: CursorOwner, sequence: number | undefined, make: () => string): string;
+}
+
+/** Who may use a cursor, and for what. */
+export interface CursorOwner {
+  readonly userKey: string;
+  readonly binding: string;
 }
 
 type SkipReason = 'tombstone' | 'misfit';
@@ -19,6 +30,7 @@ type SkipReason = 'tombstone' | 'misfit';
 interface Known {
   objects: { shape: Shape; filled: Filled }[];
   results: { projection: Projection; members: string }[];
+  cursors: { of: CursorOwner; sequence: number | undefined; cursor: string }[];
 }
 
 /** Subscriptions take a record at nearly the same time: who is later than this many records works it out again. */
@@ -49,12 +61,22 @@ export function openRecords(metrics: GatewayMetrics, log: Logger): Records {
       }
       return found.members;
     },
+    cursor(record, of, sequence, make) {
+      const { cursors } = knownOf(record);
+      const found = cursors.find(
+        known => known.sequence === sequence && known.of.userKey === of.userKey && known.of.binding === of.binding,
+      );
+      if (found) return found.cursor;
+      const cursor = make();
+      cursors.push({ of, sequence, cursor });
+      return cursor;
+    },
   };
 
   function knownOf(record: KafkaRecord): Known {
     let found = known.get(record);
     if (!found) {
-      found = { objects: [], results: [] };
+      found = { objects: [], results: [], cursors: [] };
       known.set(record, found);
       if (known.size > remembered) {
         const [oldest] = known.keys();

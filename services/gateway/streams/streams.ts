@@ -59,6 +59,7 @@ export function openStreams(options: StreamsOptions): Streams {
           projection,
           predicate: compilePredicate(plan.filters, args),
           cursorOf,
+          cursorOwner: own ? { userKey, binding } : undefined,
           records: rendered,
           pace,
           metrics,
