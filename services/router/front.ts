@@ -46,6 +46,11 @@ export function frontState(): FrontState {
 
 /** Beyond the limit, connections that get a proper refusal; any more are dropped unanswered. */
 const refusable = 256;
+/**
+ * Connections that the system may complete before we have taken them up (it has a limit of its own, 4,096 on Linux). A
+ * herd comes within one turn of the event loop; whoever finds the line full tries again after 1, 3, 7 … s.
+ */
+const backlog = 16_384;
 /** Longer than the idle time of usual load balancers (60 s), so that it is they who close. */
 const keepAliveTimeoutMs = 65_000;
 const maxHeaderBytes = 32_768;
@@ -190,7 +195,7 @@ async function listenOn(server: Server, address: string): Promise<string> {
   const listen = (reusePort: boolean): Promise<void> =>
     new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host, port, reusePort: reusePort && port !== 0, backlog: 1_024 }, () => {
+      server.listen({ host, port, reusePort: reusePort && port !== 0, backlog }, () => {
         server.removeListener('error', reject);
         resolve();
       });

@@ -7,6 +7,9 @@ const keepAliveMs = 65_000;
 /** Longest time that a request may take to arrive. */
 const requestMs = 30_000;
 
+/** Connections that the system may complete before we have taken them up; its own limit is 4,096 on Linux. */
+const backlog = 16_384;
+
 export interface Listening {
   servers: readonly Server[];
   /** Base URL of each address, in the order given. */
@@ -39,7 +42,7 @@ async function listen(server: Server, address: string): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const reusePort = port !== 0 && process.platform === 'linux';
-    server.listen({ host, port, reusePort }, () => {
+    server.listen({ host, port, reusePort, backlog }, () => {
       server.off('error', reject);
       resolve();
     });
