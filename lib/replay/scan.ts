@@ -3,6 +3,7 @@
  * a bounded number of scans runs at once, the others wait in order.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import {
   type ReadFault,
@@ -60,6 +61,9 @@ interface Rider {
 /** A stream joins a scan that is at most this many records before what it needs; else it gets one of its own. */
 const joinWithin = 20_000;
 const fetchBytes = 524_288;
+/** A read waits so long for company for each one that is under way, and never longer than that, ms. */
+const gatherStepMs = 20;
+const longestGatherMs = 200;
 /** Fetches without progress before the bounds of the log are asked for. */
 const patience = 3;
 
@@ -76,6 +80,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
   const places = openPlaces(concurrency, maxWaiting);
   const scans = new Map<string, Set<Scan>>();
   const closing = new AbortController();
+  let underWay = 0;
   return {
     join(at, client) {
       const name = `${at.topic}/${at.partition}`;
@@ -84,18 +89,11 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
       const rider = { client, next: client.from };
       let scan = [...running].find(candidate => reachable(candidate, client.from));
       if (scan === undefined) {
-        // Clients take turns by user; those of ALL streams, whom a role lets in, by the partition.
-        const place = places.take(client.key ?? `ALL ${name}`);
-        if (place === undefined) {
-          if (running.size === 0) scans.delete(name);
-          // Not before the caller knows what it has joined.
-          queueMicrotask(() => client.failed('BUSY'));
-          return () => undefined;
-        }
         scan = { at, next: undefined, clients: new Set() };
         running.add(scan);
         scan.clients.add(rider);
-        void run(scan, place, () => {
+        // Clients take turns by user; those of ALL streams, whom a role lets in, by the partition.
+        void run(scan, client.key ?? `ALL ${name}`, () => {
           if (scan !== undefined) running.delete(scan);
           if (running.size === 0) scans.delete(name);
         });
@@ -106,10 +104,23 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
     close: () => closing.abort(),
   };
 
+  /** The more reads are under way, the longer a further one waits for others to join it: a herd shares its reads. */
+  async function gather(): Promise<void> {
+    const gatherMs = Math.min(longestGatherMs, underWay * gatherStepMs);
+    if (gatherMs > 0) await sleep(gatherMs, undefined, { signal: closing.signal }).catch(() => undefined);
+  }
+
   /** Never rejects: what goes wrong is told to the clients or tried again. */
-  async function run(scan: Scan, place: Promise<() => void>, ended: () => void): Promise<void> {
+  async function run(scan: Scan, owner: string, ended: () => void): Promise<void> {
     const backOff = openBackOff(closing.signal);
-    const leave = await place;
+    await gather();
+    const leave = await places.take(owner);
+    if (leave === undefined) {
+      ended();
+      fail(scan, () => true, 'BUSY');
+      return;
+    }
+    underWay += 1;
     metrics.scansUnderWay(1);
     try {
       let stuck = 0;
@@ -134,6 +145,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
     } finally {
       ended(); // in the same tick as the last look at its clients: nobody joins a scan that is over
       metrics.scansUnderWay(-1);
+      underWay -= 1;
       leave();
     }
   }
