@@ -6,12 +6,12 @@ import { until } from '../../../support/until.ts';
 
 /** Small, so that what would pile up without it is many times as much. */
 const budgetBytes = 65_536;
-const readers = 30;
+const readers = 16;
 const records = 150;
 const recordBytes = 100_000;
 /** What the process itself comes and goes by: the ring of recent records, and V8's young generation. */
 const ringBytes = 8_388_608;
-const slackBytes = 67_108_864;
+const slackBytes = 50_331_648;
 
 let lab: GatewayLab;
 let gateway: TestGateway;
