@@ -128,6 +128,10 @@ export const catalogue = {
       integer(16_384, 1_073_741_824, 1_048_576),
       'bytes waiting for one socket or subscription before reading for it stops',
     ),
+    resultBytes: v(
+      integer(0, 1_099_511_627_776, 16_777_216),
+      'bytes of records and their results that are kept for further subscriptions to take, per gateway',
+    ),
     slowTimeoutMs: v(
       integer(100, 600_000, 10_000),
       'how long a client may take next to nothing of a full socket buffer before it is closed with 1013, ms',

@@ -114,7 +114,7 @@ function engineOf(
   commands: Commands,
 ): Engine {
   const cursors = openCursors(codec, clusterId);
-  const rendered = openRecords(metrics, ops.log);
+  const rendered = openRecords(metrics, ops.log, config.gateway.resultBytes);
   return openEngine({
     plan,
     format,

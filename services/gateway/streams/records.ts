@@ -28,6 +28,7 @@ type SkipReason = 'tombstone' | 'misfit';
 
 /** What is known of one record; nearly always one entry in each list. */
 interface Known {
+  sizeBytes: number;
   objects: { shape: Shape; filled: Filled }[];
   results: { projection: Projection; members: string }[];
   cursors: { of: CursorOwner; sequence: number | undefined; cursor: string }[];
@@ -35,11 +36,16 @@ interface Known {
 
 /** Subscriptions take a record at nearly the same time: who is later than this many records works it out again. */
 const remembered = 1_024;
+/** A record is kept as it came, as an object and as text. */
+const copies = 3;
+const overheadBytes = 512;
 
-export function openRecords(metrics: GatewayMetrics, log: Logger): Records {
+/** @param maxBytes of what is remembered, roughly; whoever comes later works it out again. */
+export function openRecords(metrics: GatewayMetrics, log: Logger, maxBytes: number): Records {
   // Not a WeakMap: that costs the garbage collector more than the work that it saves.
   const known = new Map<KafkaRecord, Known>();
   const skippedLog = openRareLog(log);
+  let knownBytes = 0;
 
   return {
     object(shape, record) {
@@ -76,14 +82,24 @@ export function openRecords(metrics: GatewayMetrics, log: Logger): Records {
   function knownOf(record: KafkaRecord): Known {
     let found = known.get(record);
     if (!found) {
-      found = { objects: [], results: [], cursors: [] };
+      const sizeBytes = overheadBytes + copies * (record.value?.length ?? 0);
+      found = { sizeBytes, objects: [], results: [], cursors: [] };
       known.set(record, found);
-      if (known.size > remembered) {
-        const [oldest] = known.keys();
-        if (oldest) known.delete(oldest);
-      }
+      knownBytes += sizeBytes;
+      forget();
     }
     return found;
+  }
+
+  /** The oldest, until the others fit; never the one that is being taken. */
+  function forget(): void {
+    while (known.size > 1 && (known.size > remembered || knownBytes > maxBytes)) {
+      const oldest = known.entries().next();
+      if (oldest.done === true) return;
+      const [record, { sizeBytes }] = oldest.value;
+      known.delete(record);
+      knownBytes -= sizeBytes;
+    }
   }
 
   function skipped(shape: Shape, record: KafkaRecord, why: string): void {

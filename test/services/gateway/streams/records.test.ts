@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { KafkaRecord } from '../../../../lib/kafka/index.ts';
 import { openGatewayMetrics } from '../../../../services/gateway/metrics.ts';
 import { openRecords } from '../../../../services/gateway/streams/records.ts';
 import { quietOps } from '../../../support/quiet-ops.ts';
@@ -7,7 +8,7 @@ import { recordOf } from '../../../support/records.ts';
 
 test('a cursor is shared by streams of one user, binding and sequence at one record, and by no others', () => {
   const ops = quietOps();
-  const records = openRecords(openGatewayMetrics(ops.metrics), ops.log);
+  const records = openRecords(openGatewayMetrics(ops.metrics), ops.log, 1_000_000);
   const [record, next] = [recordOf({ n: 1 }), recordOf({ n: 2 }, { offset: 43 })];
   let made = 0;
   const make = () => `cursor-${++made}`;
@@ -22,4 +23,22 @@ test('a cursor is shared by streams of one user, binding and sequence at one rec
   ];
   assert.equal(new Set([first, ...others]).size, 5);
   assert.equal(made, 5);
+});
+
+test('what is remembered of records is bounded in bytes, and what was forgotten is worked out again', () => {
+  const ops = quietOps();
+  const records = openRecords(openGatewayMetrics(ops.metrics), ops.log, 1_000_000);
+  const all = Array.from({ length: 20 }, (_, offset) => recordOf({ text: 'x'.repeat(100_000) }, { offset }));
+  const alice = { userKey: 'alice', binding: 'notes' };
+  let made = 0;
+  const take = (list: readonly KafkaRecord[]) => {
+    for (const record of list) records.cursor(record, alice, undefined, () => `cursor-${++made}`);
+  };
+  take(all);
+  assert.equal(made, 20);
+  // Three copies of 100 KB each: the newest three fit into the million.
+  take(all.slice(-3));
+  assert.equal(made, 20);
+  take(all.slice(0, 1));
+  assert.equal(made, 21);
 });
