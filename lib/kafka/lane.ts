@@ -4,7 +4,7 @@ import { batchOverheadBytes, encodeBatch, type ProducerStamp, type SizedRecord }
 /** A record on its way, with its caller's promise. */
 export interface Passenger extends SizedRecord {
   lane: Lane;
-  /** When it is given up, ms since the epoch. */
+  /** When it is given up, ms of the process's own clock, which nobody sets: later ones never have an earlier one. */
   deadline: number;
   resolve(result: { offset: number }): void;
   reject(error: Error): void;
@@ -33,7 +33,7 @@ export class Lane {
   readonly at: TopicPartition;
   /** In flight, or waiting to be sent again. */
   batch: Batch | undefined;
-  /** Not to be sent before, ms since the epoch. */
+  /** Not to be sent before, ms of the process's own clock. */
   notBefore = 0;
   failures = 0;
   #queue: Passenger[] = [];

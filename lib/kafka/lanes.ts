@@ -81,10 +81,9 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     }
     if (closing !== undefined) return Promise.reject(new ProduceError('the lanes are closing', 'not-written'));
     const lane = laneOf(at);
-    const timestampMs = Date.now();
-    const deadline = timestampMs + deliveryTimeoutMs;
+    const deadline = performance.now() + deliveryTimeoutMs;
     return new Promise((resolve, reject) => {
-      buffer.add({ lane, record, timestampMs, sizeBytes, deadline, resolve, reject });
+      buffer.add({ lane, record, timestampMs: Date.now(), sizeBytes, deadline, resolve, reject });
     });
   }
 
@@ -99,7 +98,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
 
   /** Sends what can be sent now, and gets what sending lacks. */
   function pump(): void {
-    const now = Date.now();
+    const now = performance.now();
     const byBroker = new Map<number, Lane[]>();
     let due = 0;
     for (const lane of ready) {
@@ -194,7 +193,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     } catch (error) {
       // All of them at the same time again, so that a broker that is away is not asked for each.
       const failures = Math.max(...loads.map(({ lane }) => lane.failures));
-      const notBefore = Date.now() + backOffMs(failures, 20, 1_000);
+      const notBefore = performance.now() + backOffMs(failures, 20, 1_000);
       for (const { lane } of loads) {
         staleTopics.add(lane.at.topic);
         lane.failures = failures;
@@ -257,21 +256,20 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
 
   function retry(lane: Lane, unsure: boolean, reason: unknown): void {
     if (unsure) lane.doubt();
-    if (Date.now() >= lane.deadline) abandon(lane, outcome => timedOut(outcome, reason));
+    if (performance.now() >= lane.deadline) abandon(lane, outcome => timedOut(outcome, reason));
     else later(lane);
   }
 
   function later(lane: Lane): void {
-    lane.notBefore = Date.now() + backOffMs(lane.failures++, 20, 1_000);
+    lane.notBefore = performance.now() + backOffMs(lane.failures++, 20, 1_000);
   }
 
   /** What waited too long. A batch under way is not in `ready`, and so not here. */
   function expire(lane: Lane, now: number): void {
     if (now < lane.deadline && !cluster.closed) return;
     if (lane.batch !== undefined) abandon(lane, outcome => timedOut(outcome));
-    for (const passenger of lane.remove(({ deadline }) => now >= deadline || cluster.closed)) {
-      fail(passenger, timedOut('not-written'));
-    }
+    const late = lane.remove(({ deadline }) => now >= deadline || cluster.closed);
+    if (late.length > 0) giveUp(lane, late, timedOut('not-written'));
   }
 
   function timedOut(outcome: 'not-written' | 'unknown', reason?: unknown): ProduceError {
@@ -283,7 +281,11 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     const { passengers, stamp, unsure } = lane.giveUp();
     // Its sequence numbers may have been used: nobody may use them again for something else.
     if (unsure && producer?.producerId === stamp?.producerId) producer = undefined;
-    const error = because(unsure ? 'unknown' : 'not-written');
+    giveUp(lane, passengers, because(unsure ? 'unknown' : 'not-written'));
+  }
+
+  /** Those that have left the lane without being written, and what waits behind them with the same keys. */
+  function giveUp(lane: Lane, passengers: readonly Passenger[], error: Error): void {
     for (const passenger of passengers) fail(passenger, error);
     const keys = new Set(passengers.map(keyOf));
     const isBehind = (one: Passenger) => one.lane === lane && keys.has(keyOf(one));

@@ -21,7 +21,7 @@ export class Pulse {
     });
   }
 
-  /** `time`: ms since the epoch. */
+  /** `time`: ms of the process's own clock (`performance.now()`): nobody sets that back. */
   at(time: number): void {
     if (this.#stopped || (this.#timer !== undefined && this.#timer.at <= time)) return;
     clearTimeout(this.#timer?.handle);
@@ -30,7 +30,7 @@ export class Pulse {
         this.#timer = undefined;
         this.#run();
       },
-      Math.max(1, time - Date.now()),
+      Math.max(1, time - performance.now()),
     );
     this.#timer = { at: time, handle };
   }

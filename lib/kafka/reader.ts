@@ -81,7 +81,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   /** Starts every fetch that can start. */
   function pump(): void {
     if (closed || cluster.closed) return;
-    const now = Date.now();
+    const now = performance.now();
     const byLeader = new Map<number, Reading[]>();
     for (const reading of readings.values()) {
       if (reading.notBefore > now) {
@@ -157,7 +157,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       if (closed) return;
       log.warn({ error, broker: station.nodeId }, 'a fetch failed');
       // All of them at the same time again, so that a broker that is away is not asked for each.
-      const notBefore = Date.now() + backOffMs(station.failures++, 20, 1_000);
+      const notBefore = performance.now() + backOffMs(station.failures++, 20, 1_000);
       for (const reading of asked.keys()) {
         staleTopics.add(reading.topic);
         reading.notBefore = notBefore;
@@ -201,7 +201,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       case 'again': {
         if (outcome.stale) staleTopics.add(topic);
         // The first failures are everyday: a leader has moved, or does not know yet that it leads.
-        const level = reading.postpone(Date.now()) > 4 ? 'warn' : 'debug';
+        const level = reading.postpone(performance.now()) > 4 ? 'warn' : 'debug';
         log[level]({ topic, partition, reason: outcome.reason }, 'a partition cannot be read for now');
         return;
       }
@@ -228,12 +228,12 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       for (const reading of [...readings.values()]) {
         const { topic, partition } = reading;
         if (!topics.has(topic) || cluster.leaderOf(topic, partition) !== undefined) continue;
-        follow(reading, reading.leaderless(cluster.topic(topic), Date.now()));
+        follow(reading, reading.leaderless(cluster.topic(topic), performance.now()));
       }
     } catch (error) {
       if (!closed) log.warn({ error }, 'no metadata for now');
       for (const topic of topics) staleTopics.add(topic);
-      refresh.notBefore = Date.now() + backOffMs(refresh.failures++, 20, 1_000);
+      refresh.notBefore = performance.now() + backOffMs(refresh.failures++, 20, 1_000);
     } finally {
       refresh.underWay = false;
     }

@@ -23,7 +23,7 @@ export class Reading implements TopicPartition {
   readonly sink: RecordSink;
   position: number;
   highWatermark: number;
-  /** Not to be fetched before, ms since the epoch. */
+  /** Not to be fetched before, ms of the process's own clock. */
   notBefore = 0;
   #failures = 0;
   #outOfRange = 0;

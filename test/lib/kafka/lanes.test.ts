@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { openLanes, ProduceError, TooLargeError } from '../../../lib/kafka/index.ts';
 import { contentOf, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
+import { until } from '../../support/until.ts';
 
 let kafka: ScratchKafka;
 before(() => {
@@ -111,6 +112,32 @@ test('while no broker answers, sends wait within the budget and are given up in 
   await lanes.close();
   await lanes.close();
   await assert.rejects(lanes.send({ topic: 't', partition: 0 }, { key: 'k', value: 'late' }), ProduceError);
+  await away.connection.close();
+});
+
+test('a record that is given up for its age takes along the younger ones of its key, and no others', async () => {
+  const away = openScratchKafka(['127.0.0.1:1']);
+  const lanes = openLanes(away.connection, { bufferBytes: 300, deliveryTimeoutMs: 400 });
+  const ended: string[] = [];
+  const send = (key: string, name: string) =>
+    lanes.send({ topic: 't', partition: 0 }, { key, value: 'x'.repeat(50) }).then(
+      () => assert.fail('there is no broker'),
+      (error: ProduceError) => void ended.push(`${name} ${error.outcome} ${/same key/.test(error.message)}`),
+    );
+  const first = performance.now();
+  const sent = [send('k', 'old k')];
+  await until('some of the time has passed', () => performance.now() > first + 200);
+  // two that wait in the lane, and two that wait for room
+  for (const name of ['k', 'other', 'k', 'other']) sent.push(send(name, `young ${name}`));
+  await Promise.all(sent);
+  assert.deepEqual(ended, [
+    'old k not-written false',
+    'young k not-written true',
+    'young k not-written true',
+    'young other not-written false',
+    'young other not-written false',
+  ]);
+  await lanes.close();
   await away.connection.close();
 });
 
