@@ -4,6 +4,7 @@
  */
 export { connectKafka, type KafkaConnection, type KafkaOps } from './connection.ts';
 export { joinControlGroup } from './control-group.ts';
+export { type DeadLetters, openDeadLetters } from './dead-letters.ts';
 export {
   FencedMemberError,
   KafkaUnavailableError,

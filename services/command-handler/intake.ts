@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { type AppPlan, type CommandPlan, commandTypes, validateArguments } from '../../lib/app/index.ts';
+import { uuidV5 } from '../../lib/app/uuid.ts';
 import { headerText, type KafkaRecord } from '../../lib/kafka/index.ts';
 import type { CommandIntake, DeadIntake, Intake } from './types.ts';
-import { uuidV5 } from './uuid-v5.ts';
 
 /** Names a command that came without an id by its place in the log, so that a repeated read means the same command. */
 const namespace = '2d1f6f3e-6f0c-5c3a-9a51-4a8f0f0b7c11';
@@ -46,18 +46,7 @@ function commandOf(plan: AppPlan, type: CommandPlan, record: KafkaRecord, userKe
 }
 
 function dead(record: KafkaRecord, exception: string, message: string): DeadIntake {
-  const headers: Record<string, string | Buffer> = {};
-  for (const [name, value] of Object.entries(record.headers)) {
-    const last = Array.isArray(value) ? value.at(-1) : value;
-    if (last !== undefined) headers[name] = last;
-  }
-  return {
-    ...placeOf(record),
-    kind: 'dead',
-    exception,
-    message,
-    record: { key: record.key, value: record.value, headers },
-  };
+  return { ...placeOf(record), kind: 'dead', exception, message, record };
 }
 
 function placeOf(record: KafkaRecord) {

@@ -5,11 +5,12 @@ import {
   type ControlGroup,
   type KafkaRecord,
   keyText,
+  openDeadLetters,
   partitionOf,
   type TopicPartition,
 } from '../../lib/kafka/index.ts';
 import type { Batch } from './batch.ts';
-import { openDeadLetters } from './dead-letters.ts';
+import { openGraveyard } from './dead-letters.ts';
 import { type Feed, openFeed } from './feed.ts';
 import type { HandlerOptions } from './handler.ts';
 import { openSorting, type Sort } from './intake.ts';
@@ -77,14 +78,10 @@ export async function serve<State, Change>(
   const create = createTopics ? { replicationFactor } : undefined;
   const worker = startWorker({
     ...{ feed, cleaner: publisher.cleaner, log, metrics, batchCommands, hasRoom: publisher.hasRoom },
-    deadLetters: openDeadLetters({
-      topics,
-      lanes,
+    deadLetters: openGraveyard(
+      openDeadLetters({ topics, lanes, group, create, onSent: topic => metrics.deadLetters.inc({ topic }) }),
       log,
-      group,
-      create,
-      onSent: topic => metrics.deadLetters.inc({ topic }),
-    }),
+    ),
     async process(batch, acknowledged) {
       const done = await processBatch(processing, batch, acknowledged);
       noteCommitted(batch);

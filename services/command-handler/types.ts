@@ -1,5 +1,5 @@
 import type { Command } from '../../lib/app/commands.ts';
-import type { TopicPartition } from '../../lib/kafka/types.ts';
+import type { KafkaRecord, TopicPartition } from '../../lib/kafka/types.ts';
 
 /** A record of a command topic, sorted by what can be done with it. */
 export type Intake = CommandIntake | DeadIntake;
@@ -28,13 +28,7 @@ export interface DeadIntake extends IntakePlace {
   /** Names the class of problem, as Spring's headers do. */
   exception: string;
   message: string;
-  record: DeadRecord;
-}
-
-export interface DeadRecord {
-  key: Buffer | null;
-  value: Buffer | null;
-  headers: Readonly<Record<string, string | Buffer>>;
+  record: KafkaRecord;
 }
 
 /** Identity of an outbox row. */

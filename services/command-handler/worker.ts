@@ -1,7 +1,7 @@
 import type { Logger } from '../../lib/ops/index.ts';
 import { type Batch, sizeOfBatch, splitBatch } from './batch.ts';
 import type { Cleaner } from './cleaner.ts';
-import type { DeadLetters } from './dead-letters.ts';
+import type { Bury } from './dead-letters.ts';
 import { type FailureKind, FencedError, failureKindOf } from './failures.ts';
 import type { Feed } from './feed.ts';
 import type { HandlerMetrics } from './metrics.ts';
@@ -12,7 +12,7 @@ import type { CommandIntake, DeadIntake, Intake, RowPlace } from './types.ts';
 export interface WorkerOptions {
   feed: Pick<Feed, 'take'>;
   cleaner: Pick<Cleaner, 'take' | 'deleted' | 'giveBack'>;
-  deadLetters: DeadLetters;
+  deadLetters: Bury;
   log: Logger;
   metrics: HandlerMetrics;
   batchCommands: number;
@@ -150,7 +150,11 @@ function deadIntakeOf({ at, timestampMs, sizeBytes, command }: CommandIntake): D
     sizeBytes,
     exception: 'UndecidableCommand',
     message: 'the command can neither be decided nor refused',
-    record: { key: Buffer.from(command.userKey), value: Buffer.from(JSON.stringify(command.arguments)), headers: {} },
+    record: {
+      ...{ ...at, timestampMs, headers: {} },
+      key: Buffer.from(command.userKey),
+      value: Buffer.from(JSON.stringify(command.arguments)),
+    },
   };
 }
 

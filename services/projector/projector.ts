@@ -3,6 +3,7 @@ import {
   type DirectReader,
   type KafkaConnection,
   type Lanes,
+  openDeadLetters,
   PartitionCountError,
   type Topics,
 } from '../../lib/kafka/index.ts';
@@ -10,7 +11,6 @@ import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { VersionCache } from '../../lib/views/index.ts';
 import { liveTarget } from './batch.ts';
 import { openBuilds } from './builds.ts';
-import { openDeadLetters } from './dead-letters.ts';
 import { Feeds } from './feeds.ts';
 import { openProjectorMetrics } from './metrics.ts';
 import { prepareVersions, TopicsError, topicStarts } from './prepare.ts';
@@ -76,7 +76,8 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
   onLost = tenancy.onLost;
   const onApplied = everyOnceInAWhile(commitIntervalMs, () => void tenancy.commit());
   const { batchRecords } = config.projector;
-  const deadLetters = openDeadLetters(topics, lanes, {
+  const deadLetters = openDeadLetters({
+    ...{ topics, lanes },
     group: config.projector.group,
     create: create && { replicationFactor },
     onSent: topic => metrics.deadLetters.inc({ topic }),

@@ -1,9 +1,8 @@
 import type { AppPlan } from '../../lib/app/index.ts';
 import { messageOf } from '../../lib/errors.ts';
-import type { KafkaRecord, TopicPartition } from '../../lib/kafka/index.ts';
+import type { DeadLetters, KafkaRecord, TopicPartition } from '../../lib/kafka/index.ts';
 import type { Closable, Ops } from '../../lib/ops/index.ts';
 import { applyBatch, type Chunk, type Target } from './batch.ts';
-import type { DeadLetters } from './dead-letters.ts';
 import type { Feed } from './feed.ts';
 import type { Feeds, Helping } from './feeds.ts';
 import type { ProjectorMetrics } from './metrics.ts';
@@ -38,6 +37,9 @@ interface Judged {
   feed: Feed;
   chunk: Chunk;
 }
+
+/** What dead letters name as their cause. */
+const exception = 'penstock.projector.MisfitException';
 
 /** Applies what the feeds hold, one batch after the other. */
 export function openWorker(options: WorkerOptions): Worker {
@@ -87,7 +89,7 @@ export function openWorker(options: WorkerOptions): Worker {
     const result = await applySplitting(
       judged.map(({ chunk }) => chunk),
       chunks => store.transaction(queries => applyBatch(queries, target, chunks)),
-      (record, reason) => deadLetters.send(record, reason),
+      (record, reason) => deadLetters.send({ record, reason, exception }),
     );
     stop();
     if (result.kind === 'stale') {
@@ -112,7 +114,7 @@ export function openWorker(options: WorkerOptions): Worker {
       const reason = read.misfit;
       if (reason !== undefined && !sent.has(record)) {
         try {
-          await deadLetters.send(record, reason);
+          await deadLetters.send({ record, reason, exception });
           sent.add(record);
           ops.log.warn({ topic, partition, offset: record.offset, reason }, 'a record feeds no table');
         } catch (error) {

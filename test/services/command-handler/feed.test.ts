@@ -26,10 +26,10 @@ function openCounted(bufferBytes: number): { feed: Feed; close(): Promise<void>;
   const feed = openFeed({
     reader,
     bufferBytes,
-    sort: ({ topic, partition, offset, key, value }): DeadIntake => ({
+    sort: (record): DeadIntake => ({
       ...{ kind: 'dead', timestampMs: 0, sizeBytes: 0, exception: '', message: '' },
-      at: { topic, partition, offset },
-      record: { key, value, headers: {} },
+      at: { topic: record.topic, partition: record.partition, offset: record.offset },
+      record,
     }),
     onReady: () => {
       most = Math.max(most, feed.bufferedBytes());

@@ -1,56 +1,47 @@
-import { messageOf } from '../../lib/errors.ts';
-import {
-  type Headers,
-  type KafkaRecord,
-  type Lanes,
-  type OutgoingRecord,
-  TooLargeError,
-  type Topics,
-} from '../../lib/kafka/index.ts';
+import { messageOf } from '../errors.ts';
+import { TooLargeError } from './errors.ts';
+import type { Headers, KafkaRecord, Lanes, OutgoingRecord, Topics } from './types.ts';
 
-/** Takes records that feed no table to `<topic>-dlt`, in the form of Spring's DeadLetterPublishingRecoverer. */
+/** A record that a consumer can do nothing with, and why. */
+export interface DeadLetter {
+  record: KafkaRecord;
+  /** The class of problem, as a qualified name. */
+  exception: string;
+  reason: string;
+}
+
+/** Takes records to `<topic>-dlt`, in the form of Spring's DeadLetterPublishingRecoverer. */
 export interface DeadLetters {
   /** Resolves once the record is written. @throws Error saying why it can't be; sending it again may help. */
-  send(record: KafkaRecord, reason: string): Promise<void>;
+  send(letter: DeadLetter): Promise<void>;
 }
 
 export interface DeadLetterOptions {
+  topics: Pick<Topics, 'partitionCount' | 'ensure'>;
+  lanes: Pick<Lanes, 'send'>;
   /** Consumer group that the header names. */
   group: string;
-  /** Creates a missing topic, with the partition count of the original; else the record waits for somebody to do so. */
+  /** Creates a missing topic, with the partition count of the original; undefined: somebody else has to. */
   create: { replicationFactor: number } | undefined;
-  /** Called for each record written. */
+  /** Called for each record written, with its own topic. */
   onSent(topic: string): void;
 }
 
-export function openDeadLetters(topics: Topics, lanes: Lanes, options: DeadLetterOptions): DeadLetters {
-  const { group, create, onSent } = options;
+export function openDeadLetters({ topics, lanes, group, create, onSent }: DeadLetterOptions): DeadLetters {
   /** Partition counts of the topics known to be there. */
   const counts = new Map<string, number>();
 
-  const countOf = async (topic: string, original: string): Promise<number> => {
-    const known = counts.get(topic) ?? (await topics.partitionCount(topic));
-    if (known !== undefined) {
-      counts.set(topic, known);
-      return known;
-    }
-    if (!create) throw new Error(`topic ${topic} does not exist: create it, with the partitions of ${original}`);
-    const partitions = (await topics.partitionCount(original)) ?? 1;
-    await topics.ensure([{ name: topic, partitions, replicationFactor: create.replicationFactor }]);
-    counts.set(topic, partitions);
-    return partitions;
-  };
-
   return {
-    async send(record, reason) {
+    async send(letter) {
+      const { record } = letter;
       const topic = `${record.topic}-dlt`;
       try {
         const partition = record.partition % (await countOf(topic, record.topic));
-        const letter = deadLetter(record, reason, group);
-        await lanes.send({ topic, partition }, letter).catch((error: unknown) => {
+        const outgoing = outgoingOf(letter, group);
+        await lanes.send({ topic, partition }, outgoing).catch((error: unknown) => {
           // The headers were the last straw; such a record must not hold up those behind it for ever.
           if (!(error instanceof TooLargeError)) throw error;
-          return lanes.send({ topic, partition }, shortened(letter));
+          return lanes.send({ topic, partition }, shortened(outgoing));
         });
       } catch (error) {
         counts.delete(topic);
@@ -59,12 +50,25 @@ export function openDeadLetters(topics: Topics, lanes: Lanes, options: DeadLette
       onSent(record.topic);
     },
   };
+
+  async function countOf(topic: string, original: string): Promise<number> {
+    const known = counts.get(topic) ?? (await topics.partitionCount(topic));
+    if (known !== undefined) {
+      counts.set(topic, known);
+      return known;
+    }
+    if (create === undefined) {
+      throw new Error(`topic ${topic} does not exist: create it, with the partitions of ${original}`);
+    }
+    const partitions = (await topics.partitionCount(original)) ?? 1;
+    await topics.ensure([{ name: topic, partitions, replicationFactor: create.replicationFactor }]);
+    counts.set(topic, partitions);
+    return partitions;
+  }
 }
 
-const exceptionName = 'penstock.projector.MisfitException';
-
 /** Key, value and headers as they were; numbers as Java's ByteBuffer writes them: big-endian, 4 or 8 bytes. */
-export function deadLetter(record: KafkaRecord, reason: string, group: string): OutgoingRecord {
+function outgoingOf({ record, exception, reason }: DeadLetter, group: string): OutgoingRecord {
   return {
     key: record.key,
     value: record.value,
@@ -76,7 +80,7 @@ export function deadLetter(record: KafkaRecord, reason: string, group: string): 
       'kafka_dlt-original-timestamp': long(record.timestampMs),
       'kafka_dlt-original-timestamp-type': record.timestampType ?? 'CreateTime',
       'kafka_dlt-original-consumer-group': group,
-      'kafka_dlt-exception-fqcn': exceptionName,
+      'kafka_dlt-exception-fqcn': exception,
       'kafka_dlt-exception-message': reason,
     },
   };
