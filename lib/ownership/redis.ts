@@ -6,6 +6,8 @@ import type { Ops } from '../ops/index.ts';
 /** Longest wait for an answer, ms. Whatever needs Redis has a way to do without it: better a quick no than a hang. */
 const commandTimeoutMs = 1_000;
 const connectTimeoutMs = 2_000;
+/** How often a server that keeps its connection is asked whether it still answers, ms. */
+const probeMs = 1_000;
 const firstRetryMs = 50;
 const mostRetryMs = 1_000;
 
@@ -20,22 +22,39 @@ const options = {
 
 /**
  * A connection that never makes anybody wait: while Redis is away every command rejects at once, and it connects again
- * by itself within about a second of Redis being back. Its state is the readiness reason `redis`.
+ * by itself within about a second of Redis being back. Its state is the readiness reason `redis`, also for a server that
+ * keeps its connection and says nothing: it is asked every second.
  */
 export function openRedis(url: string, ops: Pick<Ops, 'log' | 'readiness'>): Redis {
   const redis = new Redis(url, options);
-  let down = false;
+  let trouble: string | undefined;
   ops.readiness.set('redis', 'connecting');
-  redis.on('ready', () => {
-    if (down) ops.log.info('Redis is back');
-    down = false;
-    ops.readiness.set('redis', undefined);
-  });
-  redis.on('close', () => {
-    if (!down) ops.log.warn('Redis is away');
-    down = true;
-    ops.readiness.set('redis', 'Redis is away');
-  });
+  const tell = (reason: string | undefined) => {
+    ops.readiness.set('redis', reason);
+    if (reason === trouble) return;
+    if (reason === undefined) ops.log.info('Redis is back');
+    else ops.log.warn(reason);
+    trouble = reason;
+  };
+  redis.on('ready', () => tell(undefined));
+  redis.on('close', () => tell('Redis is away'));
+  let probing = false;
+  const probe = setInterval(() => {
+    if (redis.status !== 'ready' || probing) return;
+    probing = true;
+    redis
+      .ping()
+      .then(
+        () => tell(undefined),
+        () => {
+          if (redis.status === 'ready') tell(`Redis has not answered for ${commandTimeoutMs} ms`);
+        },
+      )
+      .finally(() => {
+        probing = false;
+      });
+  }, probeMs).unref();
+  redis.on('end', () => clearInterval(probe));
   // Each failed attempt is an error event; `close` has said it once.
   redis.on('error', error => ops.log.debug({ error }, 'Redis connection'));
   return redis;

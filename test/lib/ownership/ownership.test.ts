@@ -171,6 +171,7 @@ test('Redis may be absent at start, and may hang', async t => {
   await redis.start();
   await until('it is claimed', () => (router.table.owner(0)?.epoch ?? 0) > 0 && agree(router, [one], partitions));
   redis.pause();
+  await until('the hang is told', () => one.ops.readiness.reasons().redis === 'Redis has not answered for 1000 ms');
   const two = await world.gateway();
   await until(
     'they agree while Redis hangs',
@@ -178,6 +179,7 @@ test('Redis may be absent at start, and may hang', async t => {
     30_000,
   );
   redis.resume();
+  await until('the end of it is told', () => one.ops.readiness.reasons().redis === undefined);
   await until('all is claimed', async () => (await two.metric('penstock_ownership_unclaimed_partitions')) === 0);
   await until('they agree', () => agree(router, [one, two], partitions));
 });
