@@ -84,6 +84,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     const now = performance.now();
     const byLeader = new Map<number, Reading[]>();
     for (const reading of readings.values()) {
+      if (reading.paused) continue;
       if (reading.notBefore > now) {
         pulse.at(reading.notBefore);
         continue;
@@ -178,7 +179,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       const reading = silent.get(name);
       silent.delete(name);
       // Unassigned, moved, or served by another poll while this one was under way: not ours to deliver.
-      if (reading === undefined || readings.get(name) !== reading) continue;
+      if (reading === undefined || readings.get(name) !== reading || reading.paused) continue;
       if (reading.position === asked.get(reading)) follow(reading, reading.take(fetched));
     }
     for (const reading of silent.values()) {
@@ -240,9 +241,23 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     pulse.soon();
   }
 
+  function pause(at: TopicPartition): void {
+    const reading = readings.get(nameOf(at));
+    if (reading !== undefined) reading.paused = true;
+  }
+
+  function resume(at: TopicPartition): void {
+    const reading = readings.get(nameOf(at));
+    if (reading === undefined || !reading.paused) return;
+    reading.paused = false;
+    pulse.soon();
+  }
+
   return {
     assign,
     unassign,
+    pause,
+    resume,
     position: at => readings.get(nameOf(at))?.position,
     async close() {
       if (closed) return;

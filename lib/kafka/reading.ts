@@ -23,6 +23,7 @@ export class Reading implements TopicPartition {
   readonly sink: RecordSink;
   position: number;
   highWatermark: number;
+  paused = false;
   /** Not to be fetched before, ms of the process's own clock. */
   notBefore = 0;
   #failures = 0;

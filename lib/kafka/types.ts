@@ -44,6 +44,12 @@ export interface DirectReader {
   /** From the next fetch on. Assigning a partition again moves it. `offset` is the next one to read. */
   assign(at: TopicPartition, offset: number, sink: RecordSink): void;
   unassign(at: TopicPartition): void;
+  /**
+   * Not read until {@link resume}: for a sink that is full. It keeps its position, and stays in the lag metric, with the
+   * end that the log had then. May be called from within the sink.
+   */
+  pause(at: TopicPartition): void;
+  resume(at: TopicPartition): void;
   /** The next offset that will be handed to the sink, or undefined when not assigned. */
   position(at: TopicPartition): number | undefined;
   close(): Promise<void>;

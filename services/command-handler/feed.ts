@@ -26,8 +26,7 @@ export interface Feed {
 interface Channel {
   claim: Claim;
   records: KafkaRecord[];
-  /** Where reading goes on, while the channel is paused. */
-  pausedAt: number | undefined;
+  paused: boolean;
   /** Behind the last record read, gaps of the log included. */
   nextOffset: number;
 }
@@ -40,7 +39,7 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   return {
     open(claim, readFrom) {
       close(claim);
-      const channel: Channel = { claim: { ...claim }, records: [], pausedAt: undefined, nextOffset: readFrom };
+      const channel: Channel = { claim: { ...claim }, records: [], paused: false, nextOffset: readFrom };
       channels.set(nameOf(claim), channel);
       read(channel, readFrom);
     },
@@ -58,7 +57,6 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   }
 
   function read(channel: Channel, offset: number): void {
-    channel.pausedAt = undefined;
     reader.assign(channel.claim, offset, {
       onBatch: batch => add(channel, batch),
       onFault(fault, at) {
@@ -75,8 +73,8 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
     }
     channel.nextOffset = nextOffset;
     if (buffered >= bufferBytes) {
-      reader.unassign(channel.claim);
-      channel.pausedAt = nextOffset;
+      reader.pause(channel.claim);
+      channel.paused = true;
     }
     if (records.length > 0) onReady();
   }
@@ -108,7 +106,11 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   }
 
   function resume(): void {
-    for (const channel of channels.values()) if (channel.pausedAt !== undefined) read(channel, channel.pausedAt);
+    for (const channel of channels.values()) {
+      if (!channel.paused) continue;
+      channel.paused = false;
+      reader.resume(channel.claim);
+    }
   }
 }
 

@@ -112,11 +112,14 @@ export class Feeds {
 
   #read(feed: Feed): void {
     const { reader, onWork } = this.#options;
-    if (reader.position(feed.at) !== undefined) return;
+    if (reader.position(feed.at) !== undefined) {
+      reader.resume(feed.at);
+      return;
+    }
     reader.assign(feed.at, feed.fetched, {
       onBatch: batch => {
         feed.add(batch);
-        if (feed.isFull) reader.unassign(feed.at);
+        if (feed.isFull) reader.pause(feed.at);
         onWork();
       },
       onFault: fault => {

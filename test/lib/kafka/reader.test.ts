@@ -250,3 +250,31 @@ test('the lag metric is what the positions are behind, per topic, also with two 
   reader.unassign({ topic, partition: 0 });
   await other.close();
 });
+
+test('a paused partition keeps its position and its lag, and goes on from there', async () => {
+  const topic = await kafka.topic(1);
+  const at = { topic, partition: 0 };
+  // a broker never sends less than one of these batches
+  for (let from = 0; from < 100; from += 20) await write(at, from, from + 20);
+  const some = openReader(kafka.connection, { maxWaitMs: 20, partitionBytes: 200 });
+  const sink = collect();
+  some.assign(at, 0, {
+    ...sink,
+    onBatch(batch) {
+      sink.onBatch(batch);
+      if (sink.values().length < 100) some.pause(at);
+    },
+  });
+  await until('the first is read', () => sink.values().length > 0);
+  const lag = 100 - sink.values().length;
+  assert.ok(lag > 0);
+  assert.equal(some.position(at), 100 - lag);
+  const metrics = await kafka.ops.metrics.metrics();
+  assert.match(metrics, new RegExp(`penstock_consumer_lag_records\\{topic="${topic}"\\} ${lag}\n`));
+  await until('the rest is read, piece by piece', () => {
+    some.resume(at);
+    return sink.values().length === 100;
+  });
+  assert.equal(new Set(sink.values()).size, 100);
+  await some.close();
+});
