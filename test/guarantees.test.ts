@@ -11,6 +11,116 @@ interface Watch extends Mutant {
 
 const watches: readonly Watch[] = [
   {
+    guarantee: 'G7',
+    name: 'rows and positions are read in two snapshots',
+    file: 'lib/views/open-views.ts',
+    find: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+    replace: 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY',
+    caughtBy: {
+      file: 'test/lib/views/snapshot.test.ts',
+      test: 'rows and positions of a snapshot belong together, whatever is projected meanwhile',
+    },
+  },
+  {
+    guarantee: 'G8',
+    name: "a key's records go by time",
+    file: 'services/projector/merge.ts',
+    find: 'return a.sequence - b.sequence || ',
+    replace: 'return a.timestampMs - b.timestampMs || ',
+    caughtBy: {
+      file: 'test/services/projector/merge.test.ts',
+      test: 'each field shows the newest value that there is: by sequence for one key, by time between keys',
+    },
+  },
+  {
+    guarantee: 'G8',
+    name: 'the order between keys is that of reading',
+    file: 'services/projector/merge.ts',
+    find: 'merged.sort((a, b) => compareByTime(b.stamp, a.stamp));',
+    replace: '',
+    caughtBy: {
+      file: 'test/services/projector/merge.test.ts',
+      test: 'whichever order partitions of several topics are read in, the row is the same',
+    },
+  },
+  {
+    guarantee: 'G8',
+    name: 'a tombstone deletes what is newer than it',
+    file: 'services/projector/merge.ts',
+    find: 'return (sequenced.sequence ?? 0) > stamp.sequence;',
+    replace: 'return true;',
+    caughtBy: {
+      file: 'test/services/projector/merge.test.ts',
+      test: 'tombstones delete the same, whether they are read before or after what they delete',
+    },
+  },
+  {
+    guarantee: 'G9',
+    name: "a handler's epoch is not checked",
+    file: 'services/command-handler/statements.ts',
+    find: 'AND stored.epoch = wanted.epoch AND stored.position',
+    replace: 'AND stored.position',
+    caughtBy: {
+      file: 'test/services/command-handler/process-batch.test.ts',
+      test: 'a zombie whose partition was claimed changes nothing, in none of its partitions',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a command that cannot be saved gets no verdict',
+    file: 'services/command-handler/worker.ts',
+    find: "intake.refusal === undefined ? { ...intake, refusal: 'internal error' } : deadIntakeOf(intake)",
+    replace: 'deadIntakeOf(intake)',
+    caughtBy: {
+      file: 'test/services/command-handler/worker.test.ts',
+      test: 'a command that cannot be saved is found by halving, refused, and all others take effect in order',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a decision that throws takes its batch along',
+    file: 'services/command-handler/decide-batch.ts',
+    find: "return { key: command.userKey, commandId: command.id, reason: 'internal error', cause };",
+    replace: 'throw cause;',
+    caughtBy: {
+      file: 'test/services/command-handler/decide-batch.test.ts',
+      test: 'a decision that throws asks for the batch to be decided again without it',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a record that does not fit ends its stream',
+    file: 'services/gateway/streams/records.ts',
+    find: 'return found.filled.ok ? found.filled.value : undefined;',
+    replace: 'if (!found.filled.ok) throw new Error(found.filled.reason); return found.filled.value;',
+    caughtBy: {
+      file: 'test/services/gateway/streams/streams.test.ts',
+      test: 'tombstones and records that do not fit are skipped and counted, and the stream goes on',
+    },
+  },
+  {
+    guarantee: 'G11',
+    name: 'a process is ready whatever it misses',
+    file: 'lib/ops/admin.ts',
+    find: 'const ready = Object.keys(reasons).length === 0;',
+    replace: 'const ready = true;',
+    caughtBy: {
+      file: 'test/lib/ops/ops.test.ts',
+      test: 'readyz answers 503 with each reason until all are cleared, livez answers 200 all the while',
+    },
+  },
+  {
+    guarantee: 'G11',
+    name: 'a connection that broke is not opened again',
+    file: 'services/command-handler/notifications.ts',
+    find: 'await pause(retryMs, ending.signal);',
+    replace: 'return;',
+    caughtBy: {
+      file: 'test/services/command-handler/outages.test.ts',
+      test: 'PostgreSQL absent at start and going away later: not ready with the reason, and on it goes without a restart',
+    },
+  },
+  {
     guarantee: 'G12',
     name: 'a batch whose answer was lost goes again under a new sequence',
     file: 'lib/kafka/lane.ts',
@@ -41,6 +151,17 @@ const watches: readonly Watch[] = [
     caughtBy: {
       file: 'test/lib/replay/fair-queue.test.ts',
       test: 'an owner with much waiting is served once before the others, not all of it',
+    },
+  },
+  {
+    guarantee: 'G12',
+    name: 'a record that is given up for its age leaves the younger ones of its key behind',
+    file: 'lib/kafka/lanes.ts',
+    find: "if (late.length > 0) giveUp(lane, late, timedOut('not-written'));",
+    replace: "for (const passenger of late) fail(passenger, timedOut('not-written'));",
+    caughtBy: {
+      file: 'test/lib/kafka/lanes.test.ts',
+      test: 'a record that is given up for its age takes along the younger ones of its key, and no others',
     },
   },
 ];
