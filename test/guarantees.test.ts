@@ -11,6 +11,28 @@ interface Watch extends Mutant {
 
 const watches: readonly Watch[] = [
   {
+    guarantee: 'G6',
+    name: 'a topic is read under its name, whichever has it',
+    file: 'lib/kafka/reader.ts',
+    find: 'const topicId = (reading.topicId ??= cluster.topicIdOf(topic)) ?? noTopicId;',
+    replace: 'const topicId = (reading.topicId = cluster.topicIdOf(topic)) ?? noTopicId;',
+    caughtBy: {
+      file: 'test/lib/replay/expired.test.ts',
+      test: 'a live stream whose topic is made anew and refilled past its position ends, and shows none of the new records',
+    },
+  },
+  {
+    guarantee: 'G6',
+    name: 'a position of another topic is believed',
+    file: 'lib/replay/topic-mark.ts',
+    find: 'return mark === undefined || topicId === undefined || topicId.startsWith(mark);',
+    replace: 'return true;',
+    caughtBy: {
+      file: 'test/lib/replay/expired.test.ts',
+      test: 'a position of a topic that was made anew is expired, though the new one has its offset and nobody knows its time',
+    },
+  },
+  {
     guarantee: 'G7',
     name: 'rows and positions are read in two snapshots',
     file: 'lib/views/open-views.ts',

@@ -2,7 +2,13 @@ import { messageOf } from '../errors.ts';
 import { BrokerError, KafkaUnavailableError, UnknownTopicError } from './errors.ts';
 import { type Link, type LinkSettings, openLink } from './link.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
-import { type BrokerAddress, type MetadataAnswer, metadataRequest, type TopicMetadata } from './wire/requests.ts';
+import {
+  type BrokerAddress,
+  type MetadataAnswer,
+  metadataRequest,
+  noTopicId,
+  type TopicMetadata,
+} from './wire/requests.ts';
 
 /**
  * Who leads what, and links to the brokers. kafkajs's own Cluster refuses all topics as soon as one is gone, which is
@@ -42,6 +48,12 @@ export class Cluster {
   /** What the last refresh said of the topic; undefined before the first that asked for it. */
   topic(name: string): TopicMetadata | undefined {
     return this.#topics.get(name);
+  }
+
+  /** Of the topic that has the name now; undefined while it is not known. */
+  topicIdOf(topic: string): string | undefined {
+    const id = this.#topics.get(topic)?.topicId;
+    return id === noTopicId ? undefined : id;
   }
 
   /** The leader's node id; undefined while none is known. */

@@ -6,7 +6,7 @@ import { backOffMs, Pulse } from './pulse.ts';
 import { nameOf, type Outcome, Reading } from './reading.ts';
 import type { DirectReader, RecordSink, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
-import { type FetchedPartition, fetchRequest } from './wire/requests.ts';
+import { type FetchedPartition, fetchRequest, noTopicId } from './wire/requests.ts';
 
 export interface ReaderOptions {
   /** Longest time that a fetch waits at the broker for a record, ms. */
@@ -66,9 +66,9 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   let closed = false;
   const stopReporting = reportLag(metrics, () => readings.values());
 
-  function assign(at: TopicPartition, offset: number, sink: RecordSink): void {
+  function assign(at: TopicPartition, offset: number, sink: RecordSink, topicId?: string): void {
     if (closed) throw new Error('the reader is closed');
-    readings.set(nameOf(at), new Reading(at, offset, sink));
+    readings.set(nameOf(at), new Reading(at, offset, sink, topicId));
     pulse.soon();
   }
 
@@ -143,12 +143,11 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   async function fetch(station: Station, lane: number, asked: Asked, waitMs: number): Promise<void> {
     try {
       const link = await cluster.link(station.nodeId, lane);
-      const targets = [...asked].map(([{ topic, partition }, offset]) => ({
-        topic,
-        partition,
-        offset,
-        maxBytes: partitionBytes,
-      }));
+      const targets = [...asked].map(([reading, offset]) => {
+        const { topic, partition } = reading;
+        const topicId = (reading.topicId ??= cluster.topicIdOf(topic)) ?? noTopicId;
+        return { topic, topicId, partition, offset, maxBytes: partitionBytes };
+      });
       const request = fetchRequest(targets, { maxWaitMs: waitMs, minBytes: 1, maxBytes: responseBytes });
       const answer = await link.send(request);
       if (answer.errorCode !== codes.NONE) throw new Error(`fetch: ${nameOfCode(answer.errorCode)}`);
@@ -227,9 +226,13 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       await cluster.refresh([...topics]);
       refresh.failures = 0;
       for (const reading of [...readings.values()]) {
-        const { topic, partition } = reading;
-        if (!topics.has(topic) || cluster.leaderOf(topic, partition) !== undefined) continue;
-        follow(reading, reading.leaderless(cluster.topic(topic), performance.now()));
+        const { topic, partition, topicId } = reading;
+        if (!topics.has(topic)) continue;
+        const isThere = cluster.leaderOf(topic, partition) !== undefined;
+        if (!isThere) follow(reading, reading.leaderless(cluster.topic(topic), performance.now()));
+        else if (topicId !== undefined && cluster.topicIdOf(topic) !== topicId) {
+          follow(reading, reading.replaced(performance.now()));
+        }
       }
     } catch (error) {
       if (!closed) log.warn({ error }, 'no metadata for now');

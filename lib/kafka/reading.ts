@@ -7,6 +7,8 @@ import type { FetchedPartition, TopicMetadata } from './wire/requests.ts';
 
 /** A topic said to be unknown may be one that a broker has not heard of yet; after this time it is gone. */
 const missingPatienceMs = 3_000;
+/** A topic said to have another id may be the one that a broker has not heard of yet; after this time it is another. */
+const otherIdPatienceMs = 1_000;
 
 /** What a broker's word on a partition comes to. */
 export type Outcome =
@@ -29,13 +31,17 @@ export class Reading implements TopicPartition {
   #failures = 0;
   #outOfRange = 0;
   #missingSince: number | undefined;
+  #otherIdSince: number | undefined;
+  /** Of the topic that it reads; undefined until the first fetch, where nobody has said it. */
+  topicId: string | undefined;
 
-  constructor({ topic, partition }: TopicPartition, offset: number, sink: RecordSink) {
+  constructor({ topic, partition }: TopicPartition, offset: number, sink: RecordSink, topicId?: string) {
     this.topic = topic;
     this.partition = partition;
     this.sink = sink;
     this.position = offset;
     this.highWatermark = offset;
+    this.topicId = topicId;
   }
 
   get name(): string {
@@ -43,11 +49,12 @@ export class Reading implements TopicPartition {
   }
 
   /** The partition's part of a fetch from {@link position}. Moves the position past what it returns. */
-  take({ errorCode, highWatermark, records: bytes }: FetchedPartition): Outcome {
+  take({ errorCode, highWatermark, topicId, records: bytes }: FetchedPartition): Outcome {
     if (errorCode !== codes.NONE) return this.#refused(errorCode);
     this.#failures = 0;
     this.#outOfRange = 0;
     this.#missingSince = undefined;
+    this.#otherIdSince = undefined;
     this.highWatermark = highWatermark;
     if (bytes.length === 0) return { kind: 'nothing new' };
     const { topic, partition } = this;
@@ -56,7 +63,7 @@ export class Reading implements TopicPartition {
       // A broker sends one whole batch at least (KIP-74).
       if (nextOffset === this.position) return { kind: 'again', reason: 'an incomplete batch', stale: false };
       this.position = nextOffset;
-      return { kind: 'batch', batch: { topic, partition, records, nextOffset, highWatermark } };
+      return { kind: 'batch', batch: { topic, partition, records, nextOffset, highWatermark, topicId } };
     } catch (error) {
       return { kind: 'fault', fault: 'UNREADABLE', reason: messageOf(error) };
     }
@@ -71,6 +78,13 @@ export class Reading implements TopicPartition {
     this.#missingSince ??= now;
     if (now - this.#missingSince < missingPatienceMs) return { kind: 'again', reason: 'unknown', stale: false };
     return { kind: 'fault', fault: 'UNKNOWN_TOPIC_OR_PARTITION', reason: 'it does not exist' };
+  }
+
+  /** Fresh metadata that gives the topic's name to another one. */
+  replaced(now: number): Outcome {
+    this.#otherIdSince ??= now;
+    if (now - this.#otherIdSince < otherIdPatienceMs) return { kind: 'again', reason: 'another id', stale: true };
+    return { kind: 'fault', fault: 'TOPIC_RECREATED', reason: 'its name belongs to another topic' };
   }
 
   /** Back-off after a failure. Returns how many there were in a row. */

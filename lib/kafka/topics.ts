@@ -8,7 +8,7 @@ import {
   UnknownTopicError,
 } from './errors.ts';
 import { isProtocolError } from './link.ts';
-import type { RecordBatch, TopicPartition, TopicSpec, Topics } from './types.ts';
+import type { RecordBatch, TopicIdentity, TopicPartition, TopicSpec, Topics } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
 import { decodeRecords } from './wire/record-batch.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type ListedOffset,
   latestTimestamp,
   listOffsetsRequest,
+  noTopicId,
 } from './wire/requests.ts';
 
 /** Longest time that one call tries, ms. */
@@ -34,6 +35,8 @@ const staleLeader: readonly number[] = [
   codes.FENCED_LEADER_EPOCH,
   codes.UNKNOWN_LEADER_EPOCH,
   codes.OFFSET_NOT_AVAILABLE,
+  codes.UNKNOWN_TOPIC_ID,
+  codes.INCONSISTENT_TOPIC_ID,
 ];
 
 /**
@@ -57,13 +60,18 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     }
   }
 
-  async function partitionCount(topic: string): Promise<number | undefined> {
+  async function identity(topic: string): Promise<TopicIdentity | undefined> {
     try {
-      return (await withPatience(topic, () => cluster.freshTopic(topic))).partitions.length;
+      const { topicId, partitions } = await withPatience(topic, () => cluster.freshTopic(topic));
+      return { topicId, partitions: partitions.length };
     } catch (error) {
       if (error instanceof UnknownTopicError) return undefined;
       throw error;
     }
+  }
+
+  async function partitionCount(topic: string): Promise<number | undefined> {
+    return (await identity(topic))?.partitions;
   }
 
   async function listOffsets(
@@ -101,15 +109,16 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
   async function fetchOnce(at: TopicPartition, offset: number, maxBytes: number): Promise<RecordBatch> {
     const nodeId = await leader(cluster, at);
     const link = await cluster.link(nodeId, 1);
+    const topicId = cluster.topicIdOf(at.topic) ?? noTopicId;
     const answer = await link.send(
-      fetchRequest([{ ...at, offset, maxBytes }], { maxWaitMs: 0, minBytes: 0, maxBytes }),
+      fetchRequest([{ ...at, topicId, offset, maxBytes }], { maxWaitMs: 0, minBytes: 0, maxBytes }),
     );
     const fetched = answer.partitions[0];
     if (fetched === undefined) throw new KafkaUnavailableError(`Fetch did not name ${at.topic}/${at.partition}`);
     if (fetched.errorCode === codes.OFFSET_OUT_OF_RANGE) throw new OffsetOutOfRangeError({ ...at, offset });
     if (fetched.errorCode !== codes.NONE) throw errorOf({ ...at, errorCode: fetched.errorCode }, 'Fetch');
     const { records, nextOffset } = decodeRecords(at, offset, fetched.records);
-    return { ...at, records, nextOffset, highWatermark: fetched.highWatermark };
+    return { ...at, topicId, records, nextOffset, highWatermark: fetched.highWatermark };
   }
 
   async function waitForTopic({ name, partitions }: TopicSpec): Promise<void> {
@@ -150,6 +159,7 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
       const { clusterId } = await withPatience(undefined, () => cluster.refresh([]));
       return clusterId ?? '';
     },
+    identity,
     partitionCount,
     async ensure(specs) {
       for (const spec of specs) {

@@ -28,10 +28,12 @@ export interface RecordBatch extends TopicPartition {
   records: readonly KafkaRecord[];
   nextOffset: number;
   highWatermark: number;
+  /** Of the topic that they were read from. */
+  topicId: string;
 }
 
 /** Why a partition is not read any more. The reader goes on with all others. */
-export type ReadFault = 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_OR_PARTITION' | 'UNREADABLE';
+export type ReadFault = 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_OR_PARTITION' | 'TOPIC_RECREATED' | 'UNREADABLE';
 
 export interface RecordSink {
   /** Called in order, synchronously, as soon as fetched; the position is past the batch when it returns. */
@@ -41,8 +43,11 @@ export interface RecordSink {
 
 /** Reads just the partitions it is told to, from the offsets it is told; no consumer group. */
 export interface DirectReader {
-  /** From the next fetch on. Assigning a partition again moves it. `offset` is the next one to read. */
-  assign(at: TopicPartition, offset: number, sink: RecordSink): void;
+  /**
+   * From the next fetch on. Assigning a partition again moves it. `offset` is the next one to read, of the topic with this
+   * id: not of another that has got its name since. Without an id, of whichever topic has the name at the first fetch.
+   */
+  assign(at: TopicPartition, offset: number, sink: RecordSink, topicId?: string): void;
   unassign(at: TopicPartition): void;
   /**
    * Not read until {@link resume}: for a sink that is full. It keeps its position, and stays in the lag metric, with the
@@ -80,8 +85,17 @@ export interface TopicSpec {
   config?: Readonly<Record<string, string>>;
 }
 
+/** Which topic has a name now: one that is deleted and created again gets another id (KIP-516). */
+export interface TopicIdentity {
+  /** 22 characters, base64url. */
+  topicId: string;
+  partitions: number;
+}
+
 /** Metadata and positions; every number is fresh from the broker. */
 export interface Topics {
+  /** Undefined when the topic does not exist. */
+  identity(topic: string): Promise<TopicIdentity | undefined>;
   clusterId(): Promise<string>;
   /** Undefined when the topic does not exist. */
   partitionCount(topic: string): Promise<number | undefined>;

@@ -1,5 +1,6 @@
 import { PenstockError } from '../errors.ts';
 import { fingerprint } from './fingerprint.ts';
+import { ofTopic } from './topic-mark.ts';
 import type { Position, StreamPosition } from './types.ts';
 
 /** The subscription that a cursor is used for. */
@@ -27,8 +28,13 @@ export function checkCursor(position: Position, use: CursorUse): StreamPosition 
   if (position.clusterId !== fingerprint('cluster', use.clusterId)) {
     throw new PenstockError('CURSOR_EXPIRED', 'the cursor was made for another Kafka cluster');
   }
-  const sequence = position.sequences[use.topic];
-  return { partitions, sequences: sequence === undefined ? {} : { [use.topic]: sequence } };
+  const sequence = ofTopic(position.sequences, use.topic);
+  const mark = ofTopic(position.topicMarks, use.topic);
+  return {
+    partitions,
+    sequences: sequence === undefined ? {} : { [use.topic]: sequence },
+    ...(mark === undefined ? {} : { topicMarks: { [use.topic]: mark } }),
+  };
 }
 
 function invalid(what: string): PenstockError {

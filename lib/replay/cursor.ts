@@ -3,24 +3,28 @@ import { PenstockError } from '../errors.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { fingerprintLength, openFingerprints } from './fingerprint.ts';
 import { type Hmac, innerPadBytes, openHmac } from './hmac.ts';
-import type { CursorCodec, PartitionPosition, Position } from './types.ts';
+import { ofTopic, topicMarkBytes } from './topic-mark.ts';
+import type { CursorCodec, PartitionPosition, Position, StreamPosition } from './types.ts';
 
-const version = 1;
+/** 1 had no marks of topics; such cursors are still read. */
+const version = 2;
 /** HMAC-SHA-256 truncated to 128 bits (RFC 2104, section 5: at least half of the hash). */
 const tagBytes = 16;
 /** A view's cursor over 10 topics of 1,000 partitions has about 100 KB. */
 const maxCursorLength = 1_048_576;
 const kinds = ['stream', 'view'] as const;
+const noMark = Buffer.alloc(topicMarkBytes);
 
 /**
  * Cursors, signed. Wire format, all numbers as varints:
  * ```
  * version(1) keyId(text) kind(1: 0 stream, 1 view) user(12) binding(12, stream only) cluster(12)
- * newestTimestamp+1 topics { name(text) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 } }
+ * newestTimestamp+1 topics { name(text) mark(6) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 } }
  * tag(16) = HMAC-SHA-256(everything before it)
  * ```
  * as base64url. Partitions are in ascending order and delta-coded; `age` is how much older than the cursor's newest
- * timestamp the one of this partition is, 0 where it is not known. About 100 characters for an OWN stream.
+ * timestamp the one of this partition is, 0 where it is not known; `mark` is the beginning of the topic's id, zeros where
+ * it is not known. About 110 characters for an OWN stream.
  *
  * User key, binding and cluster id go in as fingerprints: a parsed position has the fingerprints, not the texts.
  * Compare by `checkCursor`, never by `===`.
@@ -33,6 +37,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
   const signing = firstOf(keys);
   const fingerprints = openFingerprints();
   const topicNames = new Map<string, Buffer>();
+  const marks = new Map<string, Buffer>();
   const writer = new ByteWriter();
   return { format, parse };
 
@@ -50,7 +55,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
     return writer.toBase64url(innerPadBytes);
   }
 
-  function writePartitions({ partitions: given, sequences }: Position): void {
+  function writePartitions({ partitions: given, sequences, topicMarks }: Position): void {
     const partitions = inOrder(given);
     let newest = -1;
     for (const { timestampMs } of partitions) if (timestampMs > newest) newest = timestampMs;
@@ -64,7 +69,8 @@ export function openCursorCodec(secrets: string): CursorCodec {
       const name = topicName(topic);
       writer.varint(name.length);
       writer.bytes(name);
-      writer.varint((sequences[topic] ?? -1) + 1);
+      writer.bytes(markBytes(ofTopic(topicMarks, topic)));
+      writer.varint((ofTopic(sequences, topic) ?? -1) + 1);
       writer.varint(at - first);
       let previous = -1;
       for (let index = first; index < at; index += 1) {
@@ -88,6 +94,17 @@ export function openCursorCodec(secrets: string): CursorCodec {
     return name;
   }
 
+  function markBytes(mark: string | undefined): Buffer {
+    if (mark === undefined) return noMark;
+    let bytes = marks.get(mark);
+    if (bytes === undefined) {
+      if (marks.size >= 1_000) marks.clear();
+      bytes = Buffer.from(mark, 'base64url');
+      marks.set(mark, bytes);
+    }
+    return bytes;
+  }
+
   function parse(cursor: string): Position {
     if (cursor.length === 0 || cursor.length > maxCursorLength) throw invalid('has no sensible length');
     const bytes = Buffer.from(cursor, 'base64url');
@@ -102,7 +119,8 @@ export function openCursorCodec(secrets: string): CursorCodec {
 
   function read(bytes: Buffer): Position {
     const reader = new ByteReader(bytes);
-    if (reader.byte() !== version) throw invalid('has an unknown version');
+    const written = reader.byte();
+    if (written < 1 || written > version) throw invalid('has an unknown version');
     const key = keys.get(reader.text());
     if (key === undefined) throw invalid('is signed with an unknown key');
     if (!holds(key.hmac, bytes)) throw invalid('has a signature that does not hold');
@@ -111,9 +129,9 @@ export function openCursorCodec(secrets: string): CursorCodec {
     const userKey = reader.bytes(fingerprintLength).toString('base64url');
     const binding = kind === 'stream' ? reader.bytes(fingerprintLength).toString('base64url') : '';
     const clusterId = reader.bytes(fingerprintLength).toString('base64url');
-    const { partitions, sequences } = readPartitions(reader);
+    const places = readPartitions(reader, written > 1);
     if (reader.remaining !== tagBytes) throw invalid('has a wrong length');
-    return { kind, userKey, binding, clusterId, partitions, sequences };
+    return { kind, userKey, binding, clusterId, ...places };
   }
 }
 
@@ -124,12 +142,15 @@ function holds({ innerPad, digest }: Hmac, bytes: Buffer): boolean {
   return timingSafeEqual(tag.subarray(0, tagBytes), bytes.subarray(signed));
 }
 
-function readPartitions(reader: ByteReader): Pick<Position, 'partitions' | 'sequences'> {
+function readPartitions(reader: ByteReader, marked: boolean): StreamPosition {
   const newest = reader.varint() - 1;
   const partitions: PartitionPosition[] = [];
   const sequences: Record<string, number> = {};
+  const topicMarks: Record<string, string> = {};
   for (let topics = reader.varint(); topics > 0; topics -= 1) {
     const topic = reader.text();
+    const mark = marked ? reader.bytes(topicMarkBytes) : noMark;
+    if (!mark.equals(noMark)) topicMarks[topic] = mark.toString('base64url');
     const sequence = reader.varint() - 1;
     if (sequence >= 0) sequences[topic] = sequence;
     let partition = -1;
@@ -140,7 +161,7 @@ function readPartitions(reader: ByteReader): Pick<Position, 'partitions' | 'sequ
       partitions.push({ topic, partition, offset, timestampMs: age === 0 ? -1 : newest - age + 1 });
     }
   }
-  return { partitions, sequences };
+  return { partitions, sequences, ...(Object.keys(topicMarks).length > 0 && { topicMarks }) };
 }
 
 interface SigningKey {

@@ -5,10 +5,13 @@ import type { ReplayMetrics } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import type { Seam } from './seam.ts';
 import type { Tail, TailListener } from './tail.ts';
+import { isSameTopic } from './topic-mark.ts';
 
 /** What a flow needs of its stream. */
 export interface FlowStream {
   key: string | undefined;
+  /** Of the topic that the positions are for; undefined: whichever has the name. */
+  mark: string | undefined;
   scans: Scans;
   metrics: ReplayMetrics;
   /** Whether this much more may be queued for the taker. Always, when nothing is: so a flow that waits is always woken. */
@@ -146,6 +149,11 @@ export class Flow implements TailListener {
       });
       return;
     }
+    if (!isSameTopic(this.#stream.mark, this.#tail.topicId())) {
+      this.#tail.detach(this.#stream.key, this);
+      this.#fail('TOPIC_RECREATED');
+      return;
+    }
     if (this.#check) this.#lookAtPassed();
     if (this.#closed) return;
     if (this.#seam.attach(next, !this.#check)) this.#replay();
@@ -173,6 +181,7 @@ export class Flow implements TailListener {
         from: this.#check && offset >= 0 ? offset : offset + 1,
         until: state.until,
         key: this.#stream.key,
+        mark: this.#stream.mark,
         expected: this.#check && timestampMs >= 0 ? { offset, timestampMs } : undefined,
         scanned: (records, through, readBytes) => this.#scanned(records, through, readBytes),
         failed: fault => this.#fail(fault),

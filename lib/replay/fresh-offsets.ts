@@ -5,6 +5,8 @@ export interface Bounds {
   start: number;
   /** Offset of the next record to be written. */
   end: number;
+  /** Of the topic that had the name just before: `start` and `end` are its own, or those of a later one. */
+  topicId: string;
 }
 
 export interface FreshOffsets {
@@ -52,8 +54,11 @@ export function openFreshOffsets(topics: Topics): FreshOffsets {
   };
 
   async function ask(topic: string, wanted: number[]): Promise<ReadonlyMap<number, Bounds>> {
-    const count = (await topics.partitionCount(topic)) ?? 0;
-    const existing = wanted.filter(partition => partition < count);
-    return existing.length === 0 ? new Map() : topics.offsets(topic, existing);
+    const identity = await topics.identity(topic);
+    const existing = wanted.filter(partition => partition < (identity?.partitions ?? 0));
+    if (identity === undefined || existing.length === 0) return new Map();
+    const { topicId } = identity;
+    const found = await topics.offsets(topic, existing);
+    return new Map([...found].map(([partition, bounds]) => [partition, { ...bounds, topicId }]));
   }
 }

@@ -15,6 +15,7 @@ import {
 import type { Logger } from '../ops/index.ts';
 import { type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
+import { isSameTopic } from './topic-mark.ts';
 import { openBackOff, openPlaces } from './waiting.ts';
 
 export interface ScanClient {
@@ -29,6 +30,8 @@ export interface ScanClient {
    * passed. `readBytes`: what was read for it since the last call. Answers false to leave (no room, closed).
    */
   scanned(records: readonly LogRecord[], through: Point, readBytes: number): boolean;
+  /** Of the topic that it must be, where that is known. */
+  mark?: string | undefined;
   /** The record at this offset, where there is one, must have this timestamp. */
   expected: Point | undefined;
   /** The stretch is not in the log any more; or this is not the log that it was. */
@@ -167,6 +170,11 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
     metrics.scanned(readBytes);
     for (const rider of [...scan.clients]) {
       const { client } = rider;
+      if (!isSameTopic(client.mark, batch.topicId)) {
+        scan.clients.delete(rider);
+        client.failed('TOPIC_RECREATED');
+        continue;
+      }
       if (rider.next > last.offset) continue; // its stretch comes later
       const records = client.key === undefined ? all : (byKey.get(client.key) ?? []);
       const first = rider.next;

@@ -1,5 +1,6 @@
 import type { Bounds } from './fresh-offsets.ts';
 import type { Point } from './log-record.ts';
+import { isSameTopic } from './topic-mark.ts';
 
 /** What a start position is, measured against the log as it is now. */
 export type StartVerdict =
@@ -9,10 +10,14 @@ export type StartVerdict =
   /** `anew`: this may not be the log that the position was made for; what is known of sequences does not count either. */
   | { verdict: 'expired'; reason: string; anew: boolean };
 
-/** @param bounds fresh; undefined where the partition does not exist. */
-export function judgeStart(position: Point, bounds: Bounds | undefined): StartVerdict {
+/**
+ * @param bounds fresh; undefined where the partition does not exist.
+ * @param mark of the topic that the position was made for, where it is known.
+ */
+export function judgeStart(position: Point, bounds: Bounds | undefined, mark: string | undefined): StartVerdict {
   const { offset, timestampMs } = position;
   if (bounds === undefined) return { verdict: 'expired', reason: 'the partition does not exist', anew: true };
+  if (!isSameTopic(mark, bounds.topicId)) return { verdict: 'expired', reason: 'the topic was made anew', anew: true };
   if (offset + 1 < bounds.start) return { verdict: 'expired', reason: 'the log begins after it', anew: false };
   if (offset >= bounds.end) return { verdict: 'expired', reason: 'the log ends before it', anew: true };
   return { verdict: timestampMs >= 0 && offset >= bounds.start ? 'check' : 'good' };

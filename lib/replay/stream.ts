@@ -14,6 +14,7 @@ import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
 import { earliestPoint, judgeStart } from './start.ts';
 import type { Tail } from './tail.ts';
+import { isSameTopic, ofTopic, topicMark } from './topic-mark.ts';
 import type { PartitionPosition, RecordStream, StreamPosition, StreamRecord, StreamRequest } from './types.ts';
 import { openBackOff } from './waiting.ts';
 
@@ -51,6 +52,8 @@ export function beginStream(
 class Stream implements RecordStream, FlowStream {
   readonly topic: string;
   readonly key: string | undefined;
+  readonly mark: string | undefined;
+  readonly #marks: Readonly<Record<string, string>>;
   readonly scans: Scans;
   readonly metrics: ReplayMetrics;
   readonly #request: StreamRequest;
@@ -84,6 +87,8 @@ class Stream implements RecordStream, FlowStream {
     this.key = request.key;
     this.scans = parts.scans;
     this.metrics = parts.metrics;
+    this.mark = markOf(request, starts);
+    this.#marks = this.mark === undefined ? {} : { [request.topic]: this.mark };
     const last = firstSequence(request, starts);
     this.#sequences = last === undefined ? {} : { [request.topic]: last };
     for (const [partition, { tail, point, check }] of starts) {
@@ -119,12 +124,12 @@ class Stream implements RecordStream, FlowStream {
     found.flow.advance(point);
     this.#positions[found.index] = { ...found.flow.at, ...point };
     this.#passSequence(record.sequence);
-    return { partitions: this.#positions.slice(), sequences: this.#sequences };
+    return { partitions: this.#positions.slice(), sequences: this.#sequences, topicMarks: this.#marks };
   }
 
   watermark(): StreamPosition {
     this.#readPositions();
-    return { partitions: this.#positions.slice(), sequences: this.#sequences };
+    return { partitions: this.#positions.slice(), sequences: this.#sequences, topicMarks: this.#marks };
   }
 
   close(): void {
@@ -176,17 +181,22 @@ class Stream implements RecordStream, FlowStream {
     else if (fault === 'UNREADABLE') {
       const { topic, partition } = flow.at;
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be read`));
-    } else if (fault === 'TIMESTAMP_DIFFERS') {
-      // A topic made anew invalidates the positions in all of its partitions, whichever shows it.
-      void this.#judge(undefined, this.#flows, 'the topic was made anew');
-    } else void this.#judge(flow, [flow], 'the log does not have it any more');
+    } else if (fault === 'TIMESTAMP_DIFFERS' || fault === 'TOPIC_RECREATED') this.#madeAnew();
+    else void this.#judge(flow, [flow], 'the log does not have it any more');
+  }
+
+  /** That invalidates the positions in all of the topic's partitions, whichever shows it. */
+  #madeAnew(): void {
+    void this.#judge(undefined, this.#flows, 'the topic was made anew');
   }
 
   /** Lets the flow go on if its position is in the log after all; else ends the stream, with where it can go on. */
   async #judge(flow: Flow | undefined, lost: readonly Flow[], reason: string): Promise<void> {
     const bounds = await this.#bounds(lost.map(({ at }) => at.partition));
     if (flow !== undefined) {
-      const verdict = judgeStart(flow.passed, bounds.get(flow.at.partition));
+      const found = bounds.get(flow.at.partition);
+      if (!isSameTopic(this.mark, found?.topicId)) return this.#madeAnew();
+      const verdict = judgeStart(flow.passed, found, this.mark);
       if (verdict.verdict !== 'expired') return flow.goOn(verdict.verdict === 'check');
       this.#expire(`${reason}: ${verdict.reason}`, earliestOf(lost, bounds), verdict.anew);
     } else this.#expire(reason, earliestOf(lost, bounds), true);
@@ -224,10 +234,10 @@ class Stream implements RecordStream, FlowStream {
   }
 
   #expiredError(reason: string, earliest: ReadonlyMap<number, Point>, anew: boolean): PenstockError {
-    const { partitions, sequences } = this.watermark();
+    const { partitions, sequences, topicMarks } = this.watermark();
     const position: StreamPosition = {
       // A log made anew may count anew.
-      sequences: anew ? {} : sequences,
+      ...(anew ? { sequences: {} } : { sequences, ...(topicMarks && { topicMarks }) }),
       partitions: partitions.map(item => ({ ...item, ...earliest.get(item.partition) })),
     };
     return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reason}`, { position });
@@ -261,10 +271,21 @@ function earliestOf(flows: readonly Flow[], bounds: ReadonlyMap<number, Bounds>)
   return new Map(flows.map(({ at: { partition } }) => [partition, earliestPoint(bounds.get(partition))]));
 }
 
+/** Of the topic that the cursor is for; else of the one that the tails read. */
+function markOf({ start, topic }: StreamRequest, starts: ReadonlyMap<number, FlowStart>): string | undefined {
+  const known = start.kind === 'position' ? ofTopic(start.position.topicMarks, topic) : undefined;
+  if (known !== undefined) return known;
+  for (const { tail } of starts.values()) {
+    const topicId = tail.topicId();
+    if (topicId !== undefined) return topicMark(topicId);
+  }
+  return undefined;
+}
+
 /** The caller's last sequence: from the cursor; for `now`, what the tail has seen of the key. */
 function firstSequence(request: StreamRequest, starts: ReadonlyMap<number, FlowStart>): number | undefined {
   if (request.key === undefined) return undefined;
-  if (request.start.kind === 'position') return request.start.position.sequences[request.topic];
+  if (request.start.kind === 'position') return ofTopic(request.start.position.sequences, request.topic);
   if (request.start.kind !== 'now') return undefined;
   for (const { tail } of starts.values()) return tail.lastSequence(request.key);
   return undefined;

@@ -10,6 +10,7 @@ import { earliestPoint, judgeStart, type StartVerdict } from './start.ts';
 import { beginStream, type FlowStart } from './stream.ts';
 import { openTails, type Tail } from './tail.ts';
 import { beginTap } from './tap.ts';
+import { isSameTopic, ofTopic, topicMark } from './topic-mark.ts';
 import type { PartitionPosition, RecordStream, RecordStreams, StreamPosition, StreamRequest } from './types.ts';
 import { within } from './waiting.ts';
 
@@ -93,13 +94,14 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     acquired: ReadonlyMap<number, Tail>,
   ): Promise<ReadonlyMap<number, FlowStart>> {
     const { topic } = request;
+    const mark = ofTopic(position.topicMarks, topic);
     const points = new Map<number, PartitionPosition>();
     for (const item of position.partitions) if (item.topic === topic) points.set(item.partition, item);
     const starts = new Map<number, FlowStart>();
     const unproved: number[] = [];
     for (const [partition, tail] of acquired) {
       const point = points.get(partition);
-      if (point !== undefined && provedBy(tail, point)) starts.set(partition, { tail, point, check: false });
+      if (point !== undefined && provedBy(tail, point, mark)) starts.set(partition, { tail, point, check: false });
       else unproved.push(partition);
     }
     if (unproved.length === 0) return starts;
@@ -111,7 +113,7 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
       if (tail === undefined) continue;
       // A partition that the position does not know was added since: it starts at its beginning.
       const point = points.get(partition) ?? earliestPoint(bounds.get(partition));
-      const verdict = judgeStart(point, bounds.get(partition));
+      const verdict = judgeStart(point, bounds.get(partition), mark);
       if (verdict.verdict === 'expired') expired.set(partition, verdict);
       else starts.set(partition, { tail, point, check: verdict.verdict === 'check' });
     }
@@ -137,6 +139,7 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
         ...(expired.has(partition) ? {} : points.get(partition)),
       })),
       sequences: start.kind !== 'position' || anew ? {} : start.position.sequences,
+      topicMarks: marksOf(topic, bounds),
     };
     const reasons = [...expired].map(([partition, { reason }]) => `partition ${partition}: ${reason}`);
     return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reasons.join('; ')}`, { position });
@@ -153,6 +156,7 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
       return {
         partitions: partitions.map(partition => ({ topic, partition, ...earliestPoint(bounds.get(partition)) })),
         sequences: {},
+        topicMarks: marksOf(topic, bounds),
       };
     } catch (error) {
       if (error instanceof PenstockError) throw error;
@@ -189,12 +193,19 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
   }
 }
 
+/** Of the log that the bounds are of. */
+function marksOf(topic: string, bounds: ReadonlyMap<number, Bounds>): Readonly<Record<string, string>> {
+  for (const { topicId } of bounds.values()) return { [topic]: topicMark(topicId) };
+  return {};
+}
+
 /**
  * Whether a tail has the record at this point, with this timestamp: then the point is in the log, and no broker need
  * be asked. Only ever says yes for sure; a tail that is behind says nothing.
  */
-function provedBy(tail: Tail, { offset, timestampMs }: Point): boolean {
+function provedBy(tail: Tail, { offset, timestampMs }: Point, mark: string | undefined): boolean {
   const reached = tail.reached();
+  if (!isSameTopic(mark, tail.topicId())) return false;
   if (!tail.isReading() || timestampMs < 0 || offset > reached.offset) return false;
   return (reached.offset === offset ? reached.timestampMs : tail.ring.timestampAt(offset)) === timestampMs;
 }

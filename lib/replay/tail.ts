@@ -28,6 +28,8 @@ export interface Tail {
   detach(key: string | undefined, listener: TailListener): void;
   /** Everything up to here has been shown. */
   reached(): Point;
+  /** Of the topic that it reads, or has read last; undefined before the first. */
+  topicId(): string | undefined;
   /** Whether it reads: between a fault and the new beginning it does not, and what it knows is old. */
   isReading(): boolean;
   /** The key's last sequence, if this tail has seen it. */
@@ -84,6 +86,7 @@ class SharedTail implements RecordSink {
   #holders = 0;
   #reading = false;
   #reached: Point = { offset: -1, timestampMs: -1 };
+  #topicId: string | undefined;
   #starting: Promise<void> | undefined;
   #stop = new AbortController();
 
@@ -104,6 +107,7 @@ class SharedTail implements RecordSink {
       attach: (key, listener) => this.#attach(key, listener),
       detach: (key, listener) => this.#detach(key, listener),
       reached: () => this.#reached,
+      topicId: () => this.#topicId,
       isReading: () => this.#reading,
       lastSequence: key => this.#sequences.last(key),
       release: () => {
@@ -198,7 +202,8 @@ class SharedTail implements RecordSink {
         if (this.#stop.signal.aborted) break;
         if (bounds !== undefined) {
           this.#reached = { offset: bounds.end - 1, timestampMs: -1 };
-          this.#parts.reader.assign(this.#at, bounds.end, this);
+          this.#topicId = bounds.topicId;
+          this.#parts.reader.assign(this.#at, bounds.end, this, bounds.topicId);
           this.#reading = true;
           return;
         }

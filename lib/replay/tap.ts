@@ -21,6 +21,7 @@ export async function beginTap(
   let ended = false;
   const stream: FlowStream = {
     key: undefined,
+    mark: undefined,
     scans: parts.scans,
     metrics: parts.metrics,
     hasRoom: () => true,

@@ -14,6 +14,8 @@ export interface StreamPosition {
   partitions: readonly PartitionPosition[];
   /** Per topic, the last `ce_keysequence` of the caller's key that was passed (OWN streams, views). */
   sequences: Readonly<Record<string, number>>;
+  /** Per topic, its mark as far as known ({@link topicMark}): tells one that was created again, whatever it holds. */
+  topicMarks?: Readonly<Record<string, string>>;
 }
 
 /**

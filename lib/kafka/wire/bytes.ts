@@ -60,6 +60,45 @@ export class ByteReader {
     return value;
   }
 
+  /** Unsigned varint of up to 31 bits. */
+  uvarint(): number {
+    let value = 0;
+    for (let shift = 0; shift <= 28; shift += 7) {
+      const byte = this.bytes[this.position++];
+      if (byte === undefined) throw new RangeError('varint beyond the end of the buffer');
+      value += (byte & 0x7f) * 2 ** shift;
+      if ((byte & 0x80) === 0) return value;
+    }
+    throw new RangeError('varint of more than five bytes');
+  }
+
+  /** Of the flexible versions (KIP-482), as the following two. Null where it is absent. */
+  compactString(): string | null {
+    const length = this.uvarint() - 1;
+    return length < 0 ? null : this.take(length).toString('utf8');
+  }
+
+  /** An absent one is empty. */
+  compactArray<T>(item: () => T): T[] {
+    const length = this.uvarint() - 1;
+    const items: T[] = [];
+    for (let i = 0; i < length; i++) items.push(item());
+    return items;
+  }
+
+  /** Passes over tagged fields, none of which we know. */
+  tags(): void {
+    for (let count = this.uvarint(); count > 0; count--) {
+      this.uvarint();
+      this.take(this.uvarint());
+    }
+  }
+
+  /** 16 bytes as base64url: how Kafka itself writes a topic's id. */
+  uuid(): string {
+    return this.take(16).toString('base64url');
+  }
+
   array<T>(item: () => T): T[] {
     const length = this.int32();
     const items: T[] = [];
@@ -182,6 +221,41 @@ export class ByteWriter {
     const at = this.#grow(size);
     this.#bytes.write(value, at, size, 'utf8');
     return this;
+  }
+
+  uvarint(value: number): this {
+    const at = this.#grow(5);
+    let end = at;
+    let rest = value;
+    while (rest > 0x7f) {
+      this.#bytes[end++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[end++] = rest;
+    this.#length = end;
+    return this;
+  }
+
+  compactString(value: string): this {
+    return this.uvarint(Buffer.byteLength(value) + 1).raw(value);
+  }
+
+  compactArray<T>(items: readonly T[], write: (item: T) => void): this {
+    this.uvarint(items.length + 1);
+    for (const item of items) write(item);
+    return this;
+  }
+
+  /** No tagged fields. */
+  noTags(): this {
+    return this.int8(0);
+  }
+
+  /** As {@link ByteReader.uuid} reads it. */
+  uuid(value: string): this {
+    const bytes = Buffer.from(value, 'base64url');
+    if (bytes.length !== 16) throw new RangeError(`not the id of a topic: ${value}`);
+    return this.raw(bytes);
   }
 
   array<T>(items: readonly T[], write: (item: T) => void): this {

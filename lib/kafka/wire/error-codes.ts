@@ -34,6 +34,8 @@ export const codes = {
   UNSUPPORTED_COMPRESSION_TYPE: 76,
   OFFSET_NOT_AVAILABLE: 78,
   INVALID_RECORD: 87,
+  UNKNOWN_TOPIC_ID: 100,
+  INCONSISTENT_TOPIC_ID: 103,
 } as const;
 
 const names = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]));

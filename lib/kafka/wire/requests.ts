@@ -1,6 +1,7 @@
 /**
  * The requests whose errors we want per partition. kafkajs has them too, but its `parse` throws a broker's whole answer
- * away for one bad partition. Versions: the newest without flexible fields that Kafka 4 still speaks.
+ * away for one bad partition. Versions: the newest without flexible fields that Kafka 4 still speaks; where a topic's id is
+ * needed (KIP-516), the first that have it. Kafka 3.1 or later.
  */
 import type { ByteReader, ByteWriter } from './bytes.ts';
 
@@ -23,10 +24,15 @@ export interface BrokerAddress {
 
 export interface TopicMetadata {
   topic: string;
+  /** Of this topic and no other that ever has its name (KIP-516), as base64url; {@link noTopicId} where it is unknown. */
+  topicId: string;
   errorCode: number;
   /** `leader` is -1 while there is none. */
   partitions: { partition: number; errorCode: number; leader: number }[];
 }
+
+/** What stands for no id. */
+export const noTopicId = 'AAAAAAAAAAAAAAAAAAAAAA';
 
 export interface MetadataAnswer {
   brokers: BrokerAddress[];
@@ -39,34 +45,43 @@ export interface MetadataAnswer {
 export function metadataRequest(topics: readonly string[]): WireRequest<MetadataAnswer> {
   return {
     apiKey: 3,
-    apiVersion: 6,
+    apiVersion: 12,
     apiName: 'Metadata',
     encode(writer) {
-      writer.array(topics, topic => writer.string(topic)).int8(0);
+      writer.noTags(); // of the header
+      writer.compactArray(topics, topic => writer.uuid(noTopicId).compactString(topic).noTags());
+      writer.int8(0).int8(0).noTags();
     },
     decode(reader) {
+      reader.tags(); // of the header
       reader.int32(); // throttle time
-      const brokers = reader.array(() => {
+      const brokers = reader.compactArray(() => {
         const nodeId = reader.int32();
-        const host = reader.string() ?? '';
+        const host = reader.compactString() ?? '';
         const port = reader.int32();
-        reader.string(); // rack
+        reader.compactString(); // rack
+        reader.tags();
         return { nodeId, host, port };
       });
-      const clusterId = reader.string();
+      const clusterId = reader.compactString();
       const controllerId = reader.int32();
-      const found = reader.array(() => {
+      const found = reader.compactArray(() => {
         const errorCode = reader.int16();
-        const topic = reader.string() ?? '';
+        const topic = reader.compactString() ?? '';
+        const topicId = reader.uuid();
         reader.int8(); // is internal
-        const partitions = reader.array(() => {
+        const partitions = reader.compactArray(() => {
           const partitionError = reader.int16();
           const partition = reader.int32();
           const leader = reader.int32();
-          for (let list = 0; list < 3; list++) reader.array(() => reader.int32()); // replicas, in sync, offline
+          reader.int32(); // leader epoch
+          for (let list = 0; list < 3; list++) reader.compactArray(() => reader.int32()); // replicas, in sync, offline
+          reader.tags();
           return { partition, errorCode: partitionError, leader };
         });
-        return { topic, errorCode, partitions };
+        reader.int32(); // authorized operations
+        reader.tags();
+        return { topic, topicId, errorCode, partitions };
       });
       return { brokers, clusterId, controllerId, topics: found };
     },
@@ -75,6 +90,7 @@ export function metadataRequest(topics: readonly string[]): WireRequest<Metadata
 
 export interface FetchTarget {
   topic: string;
+  topicId: string;
   partition: number;
   offset: number;
   maxBytes: number;
@@ -82,6 +98,7 @@ export interface FetchTarget {
 
 export interface FetchedPartition {
   topic: string;
+  topicId: string;
   partition: number;
   errorCode: number;
   highWatermark: number;
@@ -94,45 +111,57 @@ export interface FetchOptions {
   maxBytes: number;
 }
 
-/** Read uncommitted, outside of any fetch session. The broker serves targets in the order given. */
+/**
+ * Read uncommitted, outside of any fetch session. The broker serves targets in the order given. Topics go by their id: what
+ * is read can't be another topic that has got the name meanwhile.
+ */
 export function fetchRequest(
   targets: readonly FetchTarget[],
   { maxWaitMs, minBytes, maxBytes }: FetchOptions,
 ): WireRequest<{ errorCode: number; partitions: FetchedPartition[] }> {
   return {
     apiKey: 1,
-    apiVersion: 11,
+    apiVersion: 13,
     apiName: 'Fetch',
     encode(writer) {
+      writer.noTags(); // of the header
       writer.int32(-1).int32(maxWaitMs).int32(minBytes).int32(maxBytes).int8(0).int32(0).int32(-1);
-      writer.array(runsOfTopic(targets), run => {
-        writer.string(run.topic).array(run.items, target => {
-          writer.int32(target.partition).int32(-1).int64(target.offset).int64(-1).int32(target.maxBytes);
+      writer.compactArray(runsOf(targets, 'topicId'), ([first, items]) => {
+        writer.uuid(first.topicId).compactArray(items, target => {
+          writer.int32(target.partition).int32(-1).int64(target.offset).int32(-1).int64(-1).int32(target.maxBytes);
+          writer.noTags();
         });
+        writer.noTags();
       });
-      writer.int32(0).string('');
+      writer.compactArray([], () => undefined); // forgotten topics
+      writer.compactString('').noTags(); // rack
     },
     decode(reader) {
+      reader.tags(); // of the header
       reader.int32(); // throttle time
       const errorCode = reader.int16();
       reader.int32(); // session
+      const names = new Map(targets.map(({ topicId, topic }) => [topicId, topic]));
       const partitions: FetchedPartition[] = [];
-      const topicCount = reader.int32();
-      for (let t = 0; t < topicCount; t++) {
-        const topic = reader.string() ?? '';
-        const partitionCount = reader.int32();
-        for (let p = 0; p < partitionCount; p++) {
+      for (let topics = reader.uvarint() - 1; topics > 0; topics--) {
+        const topicId = reader.uuid();
+        const topic = names.get(topicId) ?? '';
+        for (let count = reader.uvarint() - 1; count > 0; count--) {
           const partition = reader.int32();
           const partitionError = reader.int16();
           const highWatermark = reader.int64();
           reader.position += 16; // last stable offset, log start offset
-          const aborted = reader.int32();
-          if (aborted > 0) reader.position += aborted * 16;
+          for (let aborted = reader.uvarint() - 1; aborted > 0; aborted--) {
+            reader.position += 16;
+            reader.tags();
+          }
           reader.position += 4; // preferred read replica
-          const size = reader.int32();
+          const size = reader.uvarint() - 1;
           const records = reader.take(Math.max(0, size));
-          partitions.push({ topic, partition, errorCode: partitionError, highWatermark, records });
+          reader.tags();
+          partitions.push({ topic, topicId, partition, errorCode: partitionError, highWatermark, records });
         }
+        reader.tags();
       }
       return { errorCode, partitions };
     },
@@ -141,12 +170,12 @@ export function fetchRequest(
 }
 
 /** Consecutive targets of one topic share its name on the wire. */
-function runsOfTopic<T extends { topic: string }>(items: readonly T[]): { topic: string; items: T[] }[] {
-  const runs: { topic: string; items: T[] }[] = [];
+function runsOf<T>(items: readonly T[], by: keyof T): [first: T, items: T[]][] {
+  const runs: [T, T[]][] = [];
   for (const item of items) {
     const last = runs.at(-1);
-    if (last?.topic === item.topic) last.items.push(item);
-    else runs.push({ topic: item.topic, items: [item] });
+    if (last !== undefined && last[0][by] === item[by]) last[1].push(item);
+    else runs.push([item, [item]]);
   }
   return runs;
 }
@@ -173,8 +202,8 @@ export function produceRequest(targets: readonly ProduceTarget[], timeoutMs: num
     apiName: 'Produce',
     encode(writer) {
       writer.string(null).int16(-1).int32(timeoutMs);
-      writer.array(runsOfTopic(targets), run => {
-        writer.string(run.topic).array(run.items, target => {
+      writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {
+        writer.string(topic).array(items, target => {
           writer.int32(target.partition).int32(target.batch.length).raw(target.batch);
         });
       });
@@ -235,8 +264,8 @@ export function listOffsetsRequest(
     apiName: 'ListOffsets',
     encode(writer) {
       writer.int32(-1).int8(0);
-      writer.array(runsOfTopic(targets), run => {
-        writer.string(run.topic).array(run.items, target => writer.int32(target.partition).int64(target.timestampMs));
+      writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {
+        writer.string(topic).array(items, target => writer.int32(target.partition).int64(target.timestampMs));
       });
     },
     decode(reader) {

@@ -11,10 +11,9 @@ export interface Cursors {
 
 export function openCursors(codec: CursorCodec, clusterId: string): Cursors {
   return {
-    ofStream: (userKey, binding, { partitions, sequences }) =>
-      codec.format({ kind: 'stream', userKey, binding, clusterId, partitions, sequences }),
-    ofView: (userKey, { partitions, sequences }) =>
-      codec.format({ kind: 'view', userKey, binding: '', clusterId, partitions, sequences }),
+    ofStream: (userKey, binding, position) =>
+      codec.format({ kind: 'stream', userKey, binding, clusterId, ...position }),
+    ofView: (userKey, position) => codec.format({ kind: 'view', userKey, binding: '', clusterId, ...position }),
     read: (cursor, use) => checkCursor(codec.parse(cursor), { ...use, clusterId }),
   };
 }

@@ -14,6 +14,7 @@ const stream: Position = {
   clusterId: 'c1',
   partitions: [at('payments', 3)],
   sequences: { payments: 4 },
+  topicMarks: { payments: 'q2Lr8mVh' },
 };
 const view: Position = {
   ...stream,
@@ -21,6 +22,7 @@ const view: Position = {
   binding: '',
   partitions: [at('accounts', 0), at('payments', 0), at('payments', 1)],
   sequences: { payments: 4, accounts: 2 },
+  topicMarks: { payments: 'q2Lr8mVh', accounts: 'AAAAAAAB' },
 };
 const use: CursorUse = { userKey: 'alice', binding: 'transactions({})', topic: 'payments', clusterId: 'c1' };
 
@@ -50,6 +52,7 @@ test('a stream goes on from its own cursor', () => {
   assert.deepEqual(checkCursor(codec.parse(codec.format(stream)), use), {
     partitions: [at('payments', 3)],
     sequences: { payments: 4 },
+    topicMarks: { payments: 'q2Lr8mVh' },
   });
 });
 
@@ -57,6 +60,7 @@ test("a stream over one of a view's topics goes on from the view's cursor, whate
   assert.deepEqual(checkCursor(codec.parse(codec.format(view)), { ...use, binding: 'anything' }), {
     partitions: [at('payments', 0), at('payments', 1)],
     sequences: { payments: 4 },
+    topicMarks: { payments: 'q2Lr8mVh' },
   });
 });
 

@@ -33,13 +33,23 @@ const sequences = fc
     { maxKeys: 4 },
   )
   .map(found => Object.fromEntries(Object.entries(found).filter(([topic]) => topic !== '__proto__')));
-const positions: fc.Arbitrary<Position> = fc.record({
+const unmarked: fc.Arbitrary<Position> = fc.record({
   kind: fc.constantFrom('stream' as const, 'view' as const),
   userKey: fc.string(),
   binding: fc.string(),
   clusterId: fc.string(),
   partitions,
   sequences,
+});
+const mark = fc
+  .uint8Array({ minLength: 6, maxLength: 6 })
+  .map(bytes => Buffer.from(bytes.fill(1, 5)).toString('base64url'));
+/** Every other topic has a mark. */
+const positions: fc.Arbitrary<Position> = fc.tuple(unmarked, fc.infiniteStream(mark)).map(([position, marks]) => {
+  const names = [...new Set(position.partitions.map(({ topic }) => topic))].filter(name => name !== '__proto__');
+  const topicMarks: Record<string, string> = {};
+  for (const [index, name] of names.entries()) if (index % 2 === 0) topicMarks[name] = marks.next().value ?? '';
+  return { ...position, ...(names.length > 0 && { topicMarks }) };
 });
 
 test('a cursor gives back the position it was made of, with fingerprints in place of names', () => {
@@ -109,6 +119,16 @@ test('a cursor signed with another secret under the same key id is refused', () 
   refused(openCursorCodec(secret('k1')).format(sample));
 });
 
+test('a cursor of the first version, without marks of topics, is still read', () => {
+  const { parse } = openCursorCodec(`k1:${Buffer.alloc(32, 7).toString('base64')}`);
+  const first =
+    'AQJrMQBh5Toy93f-5rnqYTC2WeFP4nhbih20yKhF9eSs_MROWi9enryB2MGijDQBD2JhbGFuY2VfY2hhbmdlZAYBAxIBBcAE-lhy8Mxzfj82VM-TYw';
+  const { partitions, sequences, topicMarks } = parse(first);
+  assert.deepEqual(partitions, sample.partitions.slice(0, 1));
+  assert.deepEqual(sequences, sample.sequences);
+  assert.equal(topicMarks, undefined);
+});
+
 test('partitions given out of order are put in order', () => {
   const reversed = { ...sample, partitions: [...sample.partitions].reverse() };
   assert.equal(codec.format(reversed), codec.format(sample));
@@ -131,6 +151,7 @@ const sample: Position = {
     { topic: 'balance_changed', partition: 4, offset: -1, timestampMs: -1 },
   ],
   sequences: { balance_changed: 5 },
+  topicMarks: { balance_changed: 'q2Lr8mVh' },
 };
 
 function refused(cursor: string): void {

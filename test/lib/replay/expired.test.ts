@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { PenstockError } from '../../../lib/errors.ts';
-import type { RecordStream, StreamPosition } from '../../../lib/replay/index.ts';
+import type { RecordStream, StreamPosition, StreamRecord } from '../../../lib/replay/index.ts';
+import { topicMark } from '../../../lib/replay/topic-mark.ts';
 import { until } from '../../support/until.ts';
 import {
   forget,
@@ -11,6 +12,7 @@ import {
   request,
   type StreamsOnKafka,
   take,
+  valuesOf,
 } from './streams-on-kafka.ts';
 
 let world: StreamsOnKafka;
@@ -32,8 +34,13 @@ async function expired(ended: Promise<unknown>): Promise<StreamPosition> {
 }
 
 /** Takes until the stream ends with an error. */
-async function drained(stream: RecordStream): Promise<never> {
-  for (;;) for (const record of (await stream.next()) ?? []) stream.advance(record);
+async function drained(stream: RecordStream, show: (record: StreamRecord) => void = () => undefined): Promise<never> {
+  for (;;) {
+    for (const record of (await stream.next()) ?? []) {
+      show(record);
+      stream.advance(record);
+    }
+  }
 }
 
 const offsetsIn = ({ partitions }: StreamPosition) => partitions.map(({ offset }) => offset);
@@ -122,6 +129,50 @@ test('a live stream ends when its topic is deleted, a tap goes on when it is the
   await world.kafka.remove(topic);
 });
 
+/** Deletes the topic, makes it again and fills it, as quickly as that goes. */
+async function makeAnew(topic: string, partitions: number, records: number): Promise<void> {
+  await world.kafka.remove(topic);
+  await world.kafka.topics.ensure([{ name: topic, partitions, replicationFactor: 1 }]);
+  const values = Array.from({ length: records }, (_, i) => ({ key: 'k', value: `new ${i}` }));
+  for (let partition = 0; partition < partitions; partition++) await world.write(topic, partition, values);
+}
+
+test('a live stream whose topic is made anew and refilled past its position ends, and shows none of the new records', async () => {
+  const topic = await world.kafka.topic(2);
+  const { streams } = world.replica({ ringBytes: 1_000_000 });
+  streams.hold(topic, 0);
+  const live = await streams.open(request(topic, { partitions: [0, 1], key: 'k' }));
+  await world.write(topic, 0, ten);
+  await take(live, 10);
+  await makeAnew(topic, 2, 30);
+  const shown: string[] = [];
+  const earliest = await expired(drained(live, record => shown.push(`${record.record.value}`)));
+  assert.deepEqual(shown, []);
+  assert.deepEqual(offsetsIn(earliest), [-1, -1]);
+  assert.deepEqual(earliest.sequences, {});
+
+  const again = await streams.open(
+    request(topic, { partitions: [0, 1], start: { kind: 'position', position: earliest } }),
+  );
+  assert.ok(valuesOf(await take(again, 60)).every(value => value?.startsWith('new')));
+  await world.kafka.remove(topic);
+});
+
+test('a position of a topic that was made anew is expired, though the new one has its offset and nobody knows its time', async () => {
+  const topic = await world.kafka.topic(1);
+  const { streams } = world.replica();
+  const stream = await streams.open(request(topic));
+  await world.write(topic, 0, ten);
+  await take(stream, 10);
+  const { partitions, ...rest } = stream.watermark();
+  stream.close();
+  await makeAnew(topic, 1, 30);
+  const at = { ...rest, partitions: partitions.map(item => ({ ...item, timestampMs: -1 })) };
+  const opening = world.replica().streams.open(request(topic, { start: { kind: 'position', position: at } }));
+  assert.deepEqual(offsetsIn(await expired(opening)), [-1]);
+  await world.kafka.remove(topic);
+});
+
 test('a stream whose next records were deleted while it was slow ends, and says where it can go on', async () => {
   const topic = await world.kafka.topic(1);
   const { streams } = world.replica();
@@ -183,5 +234,8 @@ test('where a cursor of another cluster can go on', async () => {
   await world.write(topic, 1, ten);
   await forget(world.kafka, topic, 1, 4);
   const { streams } = world.replica();
-  assert.deepEqual(await streams.earliest(topic, [0, 1]), position(topic, [0, -1], [1, 3]));
+  const { topicMarks, ...earliest } = await streams.earliest(topic, [0, 1]);
+  assert.deepEqual(earliest, position(topic, [0, -1], [1, 3]));
+  const { topicId = '' } = (await world.kafka.topics.identity(topic)) ?? {};
+  assert.deepEqual(topicMarks, { [topic]: topicMark(topicId) });
 });

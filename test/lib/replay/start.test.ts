@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Bounds } from '../../../lib/replay/fresh-offsets.ts';
 import { earliestPoint, judgeStart } from '../../../lib/replay/start.ts';
+import { isSameTopic, topicMark } from '../../../lib/replay/topic-mark.ts';
 
+const topicId = 'q2Lr8mVhTyKqYw3cOx1n5A';
 const known = 1_790_000_000_000;
-const cases: readonly [string, number, number, { start: number; end: number } | undefined, string][] = [
+const cases: readonly [string, number, number, Omit<Bounds, 'topicId'> | undefined, string][] = [
   ['in the middle of the log', 5, -1, { start: 0, end: 10 }, 'good'],
   ['in the middle, with a timestamp', 5, known, { start: 0, end: 10 }, 'check'],
   ['on the last record', 9, known, { start: 0, end: 10 }, 'check'],
@@ -19,17 +22,32 @@ const cases: readonly [string, number, number, { start: number; end: number } | 
 ];
 for (const [name, offset, timestampMs, bounds, verdict] of cases) {
   test(`a position ${name} is ${verdict}`, () => {
-    assert.equal(judgeStart({ offset, timestampMs }, bounds).verdict, verdict);
+    const log = bounds && { ...bounds, topicId };
+    assert.equal(judgeStart({ offset, timestampMs }, log, undefined).verdict, verdict);
+    assert.equal(judgeStart({ offset, timestampMs }, log, topicMark(topicId)).verdict, verdict);
   });
 }
 
 test('sequences still count where only retention has passed, not where the log may be another', () => {
-  const verdictOf = (offset: number) => judgeStart({ offset, timestampMs: -1 }, { start: 3, end: 10 });
+  const verdictOf = (offset: number) =>
+    judgeStart({ offset, timestampMs: -1 }, { start: 3, end: 10, topicId }, undefined);
   assert.deepEqual(verdictOf(1), { verdict: 'expired', reason: 'the log begins after it', anew: false });
   assert.deepEqual(verdictOf(10), { verdict: 'expired', reason: 'the log ends before it', anew: true });
 });
 
 test('what is gone goes on at the beginning of the log', () => {
-  assert.deepEqual(earliestPoint({ start: 3, end: 10 }), { offset: 2, timestampMs: -1 });
+  assert.deepEqual(earliestPoint({ start: 3, end: 10, topicId }), { offset: 2, timestampMs: -1 });
   assert.deepEqual(earliestPoint(undefined), { offset: -1, timestampMs: -1 });
+});
+
+test('a position of another topic is expired, whatever offsets this one has; one that names none is believed', () => {
+  const other = topicMark('q2Lr8mVjTyKqYw3cOx1n5A');
+  assert.deepEqual(judgeStart({ offset: 5, timestampMs: known }, { start: 0, end: 10, topicId }, other), {
+    verdict: 'expired',
+    reason: 'the topic was made anew',
+    anew: true,
+  });
+  assert.equal(isSameTopic(undefined, topicId), true);
+  assert.equal(isSameTopic(other, undefined), true);
+  assert.equal(isSameTopic(other, topicId), false);
 });

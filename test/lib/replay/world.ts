@@ -58,7 +58,8 @@ export class World {
       }),
     );
     const metrics = { resumed() {}, expired() {}, scanned() {}, scansUnderWay() {} };
-    const bounds = async () => new Map(this.logs.map(({ partition, start, end }) => [partition, { start, end }]));
+    const bounds = async () =>
+      new Map(this.logs.map(({ partition, start, end }) => [partition, { start, end, topicId: '' }]));
     return beginStream(
       {
         topic,
@@ -232,6 +233,7 @@ class SimulatedLog {
         if (index >= 0) this.#listeners.splice(index, 1);
       },
       reached: () => this.#reached,
+      topicId: () => undefined,
       isReading: () => this.#reading,
       lastSequence: () => undefined,
       release: () => undefined,
