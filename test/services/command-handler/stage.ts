@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { plainEnvironment } from '../../../dev/stack/environment.ts';
 import { type AppPlan, loadApp } from '../../../lib/app/index.ts';
 import { headerText, type KafkaRecord, type Lanes, openLanes, partitionOf } from '../../../lib/kafka/index.ts';
 import { kafkaAddress, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
@@ -152,7 +153,7 @@ export default {
       const child = spawn(process.execPath, [join(root, 'services/command-handler/main.ts')], {
         stdio: ['ignore', 'ignore', 'pipe'],
         env: {
-          PATH: process.env.PATH ?? '',
+          ...plainEnvironment(process.env),
           PENSTOCK_SCHEMA: schema,
           PENSTOCK_APP_FOLDER: folder,
           PENSTOCK_KAFKA_BROKERS: brokers.join(),

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { plainEnvironment } from '../../../dev/stack/environment.ts';
 import { until } from '../../support/until.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -18,7 +19,7 @@ export interface ProjectorProcess {
 export async function spawnProjector(env: Readonly<Record<string, string>>): Promise<ProjectorProcess> {
   const child: ChildProcess = spawn(process.execPath, ['services/projector/main.ts'], {
     cwd: root,
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...plainEnvironment(process.env), ...env },
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   const exited = once(child, 'exit').then(([code]) => code as number | null);
