@@ -57,12 +57,17 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   }
 
   function read(channel: Channel, offset: number): void {
-    reader.assign(channel.claim, offset, {
-      onBatch: batch => add(channel, batch),
-      onFault(fault, at) {
-        if (channels.get(nameOf(at)) === channel) onFault(fault, at);
+    reader.assign(
+      channel.claim,
+      offset,
+      {
+        onBatch: batch => add(channel, batch),
+        onFault(fault, at) {
+          if (channels.get(nameOf(at)) === channel) onFault(fault, at);
+        },
       },
-    });
+      channel.claim.topicId,
+    );
   }
 
   function add(channel: Channel, { records, nextOffset }: RecordBatch): void {
@@ -100,9 +105,16 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
     const { claim } = channel;
     const records = channel.records.splice(0, limit);
     for (const record of records) buffered -= sizeOf(record);
-    const { topic, partition, epoch, position: fromOffset } = claim;
+    const { topic, partition, epoch, topicId, position: fromOffset } = claim;
     claim.position = channel.records[0]?.offset ?? channel.nextOffset;
-    return { topic, partition, epoch, fromOffset, toOffset: claim.position, intakes: records.map(sort) };
+    return {
+      topic,
+      partition,
+      epoch,
+      fromOffset,
+      toOffset: claim.position,
+      intakes: records.map(record => sort(record, topicId)),
+    };
   }
 
   function resume(): void {

@@ -10,22 +10,28 @@ const namespace = '2d1f6f3e-6f0c-5c3a-9a51-4a8f0f0b7c11';
 const maxKeyBytes = 1_024;
 const maxIdBytes = 256;
 
-export type Sort = (record: KafkaRecord) => Intake;
+/** @param topicId of the topic that the record was read from: offsets mean something in it alone. */
+export type Sort = (record: KafkaRecord, topicId: string) => Intake;
 
 /** Sorts records of an app's command topics: what may be decided, what is refused, what nobody can be told about. */
 export function openSorting(plan: AppPlan): Sort {
   const types = commandTypes(plan);
-  return record => {
+  return (record, topicId) => {
     const typeName = headerText(record.headers, 'ce_type');
     const type = typeName === undefined ? undefined : types.get(record.topic)?.get(typeName);
     const userKey = userKeyOf(record);
     if (userKey === undefined) return dead(record, 'UnusableKey', 'the record has no key that can be a user key');
     if (type === undefined) return dead(record, 'UnknownCommandType', 'ce_type names no command of this topic');
-    return commandOf(plan, type, record, userKey);
+    return commandOf(plan, type, record, { userKey, id: commandIdOf(record, topicId) });
   };
 }
 
-function commandOf(plan: AppPlan, type: CommandPlan, record: KafkaRecord, userKey: string): CommandIntake {
+function commandOf(
+  plan: AppPlan,
+  type: CommandPlan,
+  record: KafkaRecord,
+  name: { userKey: string; id: string },
+): CommandIntake {
   const json = jsonOf(record.value);
   const checked = validateArguments(plan, type, json);
   const raw = isObject(json) ? json : {};
@@ -33,9 +39,8 @@ function commandOf(plan: AppPlan, type: CommandPlan, record: KafkaRecord, userKe
     ...placeOf(record),
     kind: 'command',
     command: {
-      id: commandIdOf(record),
+      ...name,
       type: type.type,
-      userKey,
       arguments: checked.ok ? checked.arguments : raw,
       timeMs: record.timestampMs,
     },
@@ -66,10 +71,10 @@ function userKeyOf({ key }: KafkaRecord): string | undefined {
   return isUserKey(text) ? text : undefined;
 }
 
-function commandIdOf(record: KafkaRecord): string {
+function commandIdOf(record: KafkaRecord, topicId: string): string {
   const id = headerText(record.headers, 'ce_id');
   if (id !== undefined && isStorable(id, maxIdBytes)) return id;
-  return uuidV5(namespace, `${record.topic}/${record.partition}/${record.offset}`);
+  return uuidV5(namespace, `${topicId}/${record.topic}/${record.partition}/${record.offset}`);
 }
 
 /** W3C Trace Context; anything else is not handed on. */

@@ -13,6 +13,8 @@ export const migrations = [
     position bigint NOT NULL,
     PRIMARY KEY (topic, partition)
   ) WITH (fillfactor = 50)`,
+  // Of the topic that the position is in; NULL where it was reached before ids were kept.
+  'ALTER TABLE penstock.command_positions ADD COLUMN IF NOT EXISTS topic_id text',
   // The partition count that the outbox was written for.
   `CREATE TABLE IF NOT EXISTS penstock.command_partitions (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

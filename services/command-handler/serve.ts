@@ -148,13 +148,13 @@ function watchPlaces(
   metrics: HandlerMetrics,
   { log }: Pick<HandlerOptions<unknown, unknown>['ops'], 'log'>,
 ): Sort {
-  return (record: KafkaRecord) => {
+  return (record: KafkaRecord, topicId: string) => {
     const key = keyText(record);
     if (key !== undefined && placeOf(key) !== record.partition) {
       metrics.misplaced.inc({ topic: record.topic });
       const { topic, partition, offset } = record;
       log.warn({ topic, partition, offset }, "a record lies in another partition than its key's");
     }
-    return sort(record);
+    return sort(record, topicId);
   };
 }

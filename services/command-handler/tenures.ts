@@ -1,13 +1,19 @@
 import type pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
-import { type Assignment, FencedMemberError, type TopicPartition, type Topics } from '../../lib/kafka/index.ts';
+import {
+  type Assignment,
+  FencedMemberError,
+  type TopicPartition,
+  type Topics,
+  UnknownTopicError,
+} from '../../lib/kafka/index.ts';
 import type { Ops } from '../../lib/ops/index.ts';
-import { type Claim, claim } from './claims.ts';
+import { type Claim, type Claimed, claim, type LogOf } from './claims.ts';
 import { openSignal, pause } from './signal.ts';
 
 export interface TenureOptions {
   pool: pg.Pool;
-  topics: Pick<Topics, 'offsets'>;
+  topics: Pick<Topics, 'identity' | 'offsets'>;
   commandTopics: readonly string[];
   ops: Pick<Ops, 'log' | 'readiness'>;
   /** Rejects with FencedMemberError when this member is not in the group with its generation any more. */
@@ -92,16 +98,21 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
   /** Returns how long to wait before what is missing is tried again, ms. */
   async function claimMissing(missing: readonly number[]): Promise<number> {
     const bounds = new Map<string, { start: number; end: number }>();
+    const ids = new Map<string, string>();
     for (const topic of commandTopics) {
+      // Its id first: should the topic change meanwhile, what is read by the old id is nothing.
+      const identity = await topics.identity(topic);
+      if (identity === undefined) throw new UnknownTopicError(topic);
+      ids.set(topic, identity.topicId);
       for (const [partition, bound] of await topics.offsets(topic, missing))
         bounds.set(nameOf({ topic, partition }), bound);
     }
-    const startOf = (at: TopicPartition): number => bounds.get(nameOf(at))?.start ?? 0;
+    const logOf: LogOf = at => ({ start: bounds.get(nameOf(at))?.start ?? 0, topicId: ids.get(at.topic) ?? '' });
     let waitMs = 0;
     for (const force of [false, true]) {
       const wanted = placesOf(missing.filter(partition => forced.has(partition) === force));
       if (wanted.length === 0) continue;
-      const result = await claim(pool, wanted, generation, startOf, force);
+      const result = await claim(pool, wanted, generation, logOf, force);
       if (result.busy.length > 0) waitMs = busyMs;
       if (result.stale.length > 0) waitMs = Math.max(waitMs, await believe(result.stale));
       for (const partition of missing) {
@@ -132,7 +143,7 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
   /** False where the log does not reach to the position: another log, or one that has lost its end. */
   function hold(
     partition: number,
-    claims: readonly Claim[],
+    claims: readonly Claimed[],
     bounds: ReadonlyMap<string, { start: number; end: number }>,
   ): boolean {
     forced.delete(partition);
@@ -142,7 +153,9 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
       return { ...each, start, end, readFrom: Math.max(start, each.position) };
     });
     displaced.delete(partition);
-    for (const { topic, position, start, end } of readable) {
+    for (const { topic, position, start, end, anew } of readable) {
+      if (anew)
+        ops.log.error({ topic, partition, position }, 'the topic was created again: taken up from its beginning');
       if (position > end) {
         const reason = `${topic}/${partition} ends at offset ${end}, but ${position} has been reached: another topic of that name?`;
         ops.log.error({ topic, partition, position, end }, reason);

@@ -19,6 +19,11 @@ after(async () => {
 
 const partitionBytes = 20_000;
 
+async function newTopic(partitions: number): Promise<{ topic: string; topicId: string }> {
+  const topic = await kafka.topic(partitions);
+  return { topic, topicId: (await kafka.topics.identity(topic))?.topicId ?? '' };
+}
+
 function openCounted(bufferBytes: number): { feed: Feed; close(): Promise<void>; most(): number; faults: string[] } {
   const reader = openReader(kafka.connection, { maxWaitMs: 20, partitionBytes });
   const faults: string[] = [];
@@ -40,7 +45,7 @@ function openCounted(bufferBytes: number): { feed: Feed; close(): Promise<void>;
 }
 
 test('records are taken in order, each once, though reading stops while too many bytes wait', async () => {
-  const topic = await kafka.topic(3);
+  const { topic, topicId } = await newTopic(3);
   const perPartition = 150;
   for (let n = 0; n < perPartition; n++) {
     for (let partition = 0; partition < 3; partition++)
@@ -52,7 +57,8 @@ test('records are taken in order, each once, though reading stops while too many
   });
   const bufferBytes = 60_000;
   const { feed, close, most } = openCounted(bufferBytes);
-  for (let partition = 0; partition < 3; partition++) feed.open({ topic, partition, epoch: 9, position: 0 }, 0);
+  for (let partition = 0; partition < 3; partition++)
+    feed.open({ topic, partition, epoch: 9, position: 0, topicId }, 0);
   const positions = [0, 0, 0];
   await until('a full buffer', () => feed.bufferedBytes() >= bufferBytes);
   await until('all is taken', () => {
@@ -76,11 +82,11 @@ test('records are taken in order, each once, though reading stops while too many
 });
 
 test('a batch is shared fairly: a full partition leaves room for the others', async () => {
-  const topic = await kafka.topic(2);
+  const { topic, topicId } = await newTopic(2);
   await Promise.all(Array.from({ length: 50 }, () => lanes.send({ topic, partition: 0 }, { key: 'k', value: '1' })));
   await Promise.all(Array.from({ length: 3 }, () => lanes.send({ topic, partition: 1 }, { key: 'k', value: '1' })));
   const { feed, close } = openCounted(1_000_000);
-  for (const partition of [0, 1]) feed.open({ topic, partition, epoch: 1, position: 0 }, 0);
+  for (const partition of [0, 1]) feed.open({ topic, partition, epoch: 1, position: 0, topicId }, 0);
   await until('53 records wait', () => feed.bufferedBytes() >= 53 * 512);
   const sizes = new Map((feed.take(20) ?? []).map(({ partition, intakes }) => [partition, intakes.length]));
   assert.equal(sizes.get(1), 3);
@@ -89,17 +95,17 @@ test('a batch is shared fairly: a full partition leaves room for the others', as
 });
 
 test('what was read under an earlier claim is forgotten when the partition is opened again, and when it is closed', async () => {
-  const topic = await kafka.topic(1);
+  const { topic, topicId } = await newTopic(1);
   await Promise.all(Array.from({ length: 5 }, () => lanes.send({ topic, partition: 0 }, { key: 'k', value: '1' })));
   const { feed, close } = openCounted(1_000_000);
-  feed.open({ topic, partition: 0, epoch: 1, position: 0 }, 0);
+  feed.open({ topic, partition: 0, epoch: 1, position: 0, topicId }, 0);
   await until('records wait', () => feed.bufferedBytes() >= 5 * 512);
-  feed.open({ topic, partition: 0, epoch: 2, position: 3 }, 3);
+  feed.open({ topic, partition: 0, epoch: 2, position: 3, topicId }, 3);
   assert.equal(feed.take(10), undefined);
   await until('records wait again', () => feed.bufferedBytes() > 0);
   const [slice] = feed.take(10) ?? [];
   assert.deepEqual([slice?.epoch, slice?.fromOffset, slice?.toOffset], [2, 3, 5]);
-  feed.open({ topic, partition: 0, epoch: 3, position: 0 }, 0);
+  feed.open({ topic, partition: 0, epoch: 3, position: 0, topicId }, 0);
   await until('records wait once more', () => feed.bufferedBytes() > 0);
   feed.close({ topic, partition: 0 });
   assert.deepEqual([feed.take(10), feed.bufferedBytes()], [undefined, 0]);
@@ -107,9 +113,9 @@ test('what was read under an earlier claim is forgotten when the partition is op
 });
 
 test('a position that the log does not reach is a fault, not a jump', async () => {
-  const topic = await kafka.topic(1);
+  const { topic, topicId } = await newTopic(1);
   const { feed, close, faults } = openCounted(1_000_000);
-  feed.open({ topic, partition: 0, epoch: 1, position: 100 }, 100);
+  feed.open({ topic, partition: 0, epoch: 1, position: 100, topicId }, 100);
   await until('the fault', () => faults.length > 0);
   assert.deepEqual(faults, ['OFFSET_OUT_OF_RANGE']);
   await close();

@@ -22,8 +22,8 @@ function record(more: Partial<KafkaRecord> = {}): KafkaRecord {
   };
 }
 
-function commandOf(more: Partial<KafkaRecord>): CommandIntake {
-  const intake = sort(record(more));
+function commandOf(more: Partial<KafkaRecord>, topicId = 'one'): CommandIntake {
+  const intake = sort(record(more), topicId);
   assert.ok(intake.kind === 'command');
   return intake;
 }
@@ -56,17 +56,21 @@ test('what can be answered but not decided says why, and keeps the arguments as 
 });
 
 test('a missing or unusable id becomes one that the same place in the log always gives, and no other', () => {
-  const idAt = (offset: number, ce_id?: string) =>
-    commandOf({
-      offset,
-      headers: { ce_type: 'openAccount', ...(ce_id === undefined ? {} : { ce_id }) },
-      value: Buffer.from('{}'),
-    }).command.id;
+  const idAt = (offset: number, ce_id?: string, topicId?: string) =>
+    commandOf(
+      {
+        offset,
+        headers: { ce_type: 'openAccount', ...(ce_id === undefined ? {} : { ce_id }) },
+        value: Buffer.from('{}'),
+      },
+      topicId,
+    ).command.id;
   assert.match(idAt(5), /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(idAt(5), idAt(5, ''));
   assert.equal(idAt(5), idAt(5, 'x\u0000y'));
   assert.equal(idAt(5), idAt(5, 'é'.repeat(129)));
   assert.notEqual(idAt(5), idAt(6));
+  assert.notEqual(idAt(5), idAt(5, undefined, 'another topic of that name'));
 });
 
 test('a trace that is not well-formed is not handed on', () => {
@@ -88,7 +92,7 @@ test('without a user key or a known type nobody can be answered', () => {
     [{ topic: 'other' }, 'UnknownCommandType'],
   ];
   for (const [more, exception] of cases) {
-    const intake = sort(record(more));
+    const intake = sort(record(more), 'one');
     assert.ok(intake.kind === 'dead');
     assert.equal(intake.exception, exception);
     assert.deepEqual(intake.record.value, record(more).value);
@@ -105,7 +109,7 @@ test('no record makes it throw', () => {
   );
   fc.assert(
     fc.property(bytes, value, headers, (key, content, names) => {
-      sort(record({ key, value: content, headers: names }));
+      sort(record({ key, value: content, headers: names }), 'one');
     }),
     { numRuns: 5_000 },
   );

@@ -79,7 +79,7 @@ class Handler {
 
   async gain(...partitions: number[]): Promise<void> {
     const wanted = partitions.map(partition => ({ topic: 'commands', partition }));
-    const { claimed } = await claim(pool, wanted, 1, () => 0, false);
+    const { claimed } = await claim(pool, wanted, 1, () => ({ start: 0, topicId: 'one' }), false);
     for (const { partition, epoch, position } of claimed) {
       this.claims.set(partition, { epoch, position });
       this.outbox.gain(partition);
@@ -228,23 +228,44 @@ test('a claim waits for no transaction under way; it says that the partition is 
   const processing = slow.process({ key: '0-a' });
   await inside;
   const wanted = [0, 1].map(partition => ({ topic: 'commands', partition }));
-  const result = await claim(pool, wanted, 2, () => 0, false);
+  const result = await claim(pool, wanted, 2, () => ({ start: 0, topicId: 'one' }), false);
   assert.deepEqual(
     [result.claimed.map(({ partition }) => partition), result.busy.map(({ partition }) => partition)],
     [[1], [0]],
   );
   release();
   await processing;
-  assert.equal((await claim(pool, [{ topic: 'commands', partition: 0 }], 2, () => 0, false)).claimed[0]?.position, 1);
+  assert.equal(
+    (await claim(pool, [{ topic: 'commands', partition: 0 }], 2, () => ({ start: 0, topicId: 'one' }), false))
+      .claimed[0]?.position,
+    1,
+  );
 });
 
 test('a claim by an older generation is stale, and succeeds only by force', async () => {
   const at = [{ topic: 'commands', partition: 4 }];
-  assert.equal((await claim(pool, at, 57, () => 12, false)).claimed[0]?.position, 12);
-  const old = await claim(pool, at, 1, () => 0, false);
+  assert.equal((await claim(pool, at, 57, () => ({ start: 12, topicId: 'one' }), false)).claimed[0]?.position, 12);
+  const old = await claim(pool, at, 1, () => ({ start: 0, topicId: 'one' }), false);
   assert.deepEqual([old.claimed.length, old.stale.length], [0, 1]);
-  const forced = await claim(pool, at, 1, () => 0, true);
+  const forced = await claim(pool, at, 1, () => ({ start: 0, topicId: 'one' }), true);
   assert.deepEqual([forced.claimed[0]?.epoch, forced.claimed[0]?.position], [2, 12]);
+});
+
+test('a position in a topic that was created again is forgotten, with whoever reads the old one', async () => {
+  const at = [{ topic: 'again', partition: 3 }];
+  const one = () => ({ start: 12, topicId: 'one' });
+  const two = () => ({ start: 4, topicId: 'two' });
+  const [first] = (await claim(pool, at, 1, one, false)).claimed;
+  assert.deepEqual([first?.position, first?.anew], [12, false]);
+  await postgres.query("UPDATE penstock.command_positions SET position = 20 WHERE topic = 'again'");
+  const [same] = (await claim(pool, at, 1, one, false)).claimed;
+  assert.deepEqual([same?.position, same?.anew, same?.topicId], [20, false, 'one']);
+  const [anew] = (await claim(pool, at, 1, two, false)).claimed;
+  assert.deepEqual([anew?.position, anew?.anew, anew?.topicId], [4, true, 'two']);
+  assert.ok((anew?.epoch ?? 0) > (same?.epoch ?? 0));
+  await postgres.query("UPDATE penstock.command_positions SET topic_id = NULL WHERE topic = 'again'");
+  const [unknown] = (await claim(pool, at, 1, one, false)).claimed;
+  assert.deepEqual([unknown?.position, unknown?.anew, unknown?.topicId], [4, false, 'one']);
 });
 
 test("rows that another handler wrote for an owner's key come back with the owner's next transaction, and go first", async () => {

@@ -58,7 +58,13 @@ async function settle(given: readonly string[], epochOffset = 0, connection = po
   await postgres.query(
     'TRUNCATE numbers.numbers, penstock.verdicts, penstock.outbox, penstock.key_sequences, penstock.command_positions',
   );
-  const { claimed } = await claim(pool, [{ topic: 'commands', partition: 0 }], 1, () => 0, false);
+  const { claimed } = await claim(
+    pool,
+    [{ topic: 'commands', partition: 0 }],
+    1,
+    () => ({ start: 0, topicId: 'one' }),
+    false,
+  );
   const epoch = (claimed[0]?.epoch ?? 0) + epochOffset;
   const intakes = given.map(
     (number, offset): CommandIntake => ({
