@@ -1,5 +1,6 @@
 import type { ViewPlan } from '../app/plan.ts';
 import { PenstockError } from '../errors.ts';
+import { topicMark } from '../replay/topic-mark.ts';
 import type { StreamPosition } from '../replay/types.ts';
 import { keyHash } from './hashes.ts';
 import { newestFirst } from './layout.ts';
@@ -126,7 +127,7 @@ function objectOf(view: ViewPlan, row: Row): Record<string, unknown> {
 async function positionOf(query: Query, topics: readonly string[], userKey: string): Promise<StreamPosition> {
   if (topics.length === 0) return { partitions: [], sequences: {} };
   const positions = await query(
-    `SELECT topic, partition, next, timestamp_ms FROM penstock.view_positions
+    `SELECT topic, partition, next, timestamp_ms, topic_id FROM penstock.view_positions
      WHERE scope = 0 AND topic = ANY($1::text[]) ORDER BY topic, partition`,
     [topics],
   );
@@ -144,5 +145,17 @@ async function positionOf(query: Query, topics: readonly string[], userKey: stri
       timestampMs: Number(timestampMs),
     })),
     sequences: Object.fromEntries(sequences.map(([topic, sequence]) => [String(topic), Number(sequence)])),
+    topicMarks: marksOf(positions),
   };
+}
+
+/** Of topics whose positions are all in the same one. */
+function marksOf(positions: readonly Row[]): Record<string, string> {
+  const marks: Record<string, string> = {};
+  for (const [topic, rows] of Map.groupBy(positions, ([name]) => String(name))) {
+    const ids = new Set(rows.map(row => row[4]));
+    const [id] = ids;
+    if (ids.size === 1 && typeof id === 'string') marks[topic] = topicMark(id);
+  }
+  return marks;
 }

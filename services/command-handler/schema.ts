@@ -11,10 +11,17 @@ export const migrations = [
     epoch bigint NOT NULL,
     generation bigint NOT NULL,
     position bigint NOT NULL,
+    topic_id text,
     PRIMARY KEY (topic, partition)
   ) WITH (fillfactor = 50)`,
-  // Of the topic that the position is in; NULL where it was reached before ids were kept.
-  'ALTER TABLE penstock.command_positions ADD COLUMN IF NOT EXISTS topic_id text',
+  // Of the topic that the position is in; NULL where it was reached before ids were kept. Looked up first: the change
+  // would wait for every transaction that holds a position.
+  `DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM information_schema.columns
+      WHERE table_schema = 'penstock' AND table_name = 'command_positions' AND column_name = 'topic_id') THEN
+      ALTER TABLE penstock.command_positions ADD COLUMN topic_id text;
+    END IF;
+  END $$`,
   // The partition count that the outbox was written for.
   `CREATE TABLE IF NOT EXISTS penstock.command_partitions (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -4,7 +4,14 @@ import { type KafkaRecord, OffsetOutOfRangeError, type TopicPartition, type Topi
 import type { Logger } from '../../lib/ops/index.ts';
 import type { TableVersion } from '../../lib/views/index.ts';
 import { applyBatch, type Chunk, type Target } from './batch.ts';
-import { insertPositions, liveScope, lockTopics, restartPosition, type StoredPosition } from './positions.ts';
+import {
+  insertPositions,
+  liveScope,
+  lockTopics,
+  readTopics,
+  restartPosition,
+  type StoredPosition,
+} from './positions.ts';
 import { readRecord } from './reading.ts';
 import { applySplitting, retrying } from './split.ts';
 import { faultOf, type Queries, type Store, type StoreSession } from './store.ts';
@@ -12,7 +19,7 @@ import { createVersion, dropScope, dropUnfinished, makeLive, retireLive, tryBuil
 
 export interface BuildContext {
   store: Pick<Store, 'session'>;
-  topics: Pick<Topics, 'fetch' | 'offsets'>;
+  topics: Pick<Topics, 'identity' | 'fetch' | 'offsets'>;
   /** All tables of the app: a record that fits one of its topic's tables not feeds none. */
   tables: AppPlan['tables'];
   batchRecords: number;
@@ -77,6 +84,8 @@ class Build {
   readonly #target: Target;
   readonly #next = new Map<string, number>();
   readonly #starts = new Map<string, number>();
+  /** Of the topics that it reads. */
+  readonly #topicIds = new Map<string, string>();
   /** Ends of logs that end before the projectors' positions. */
   readonly #ends = new Map<string, number>();
 
@@ -89,15 +98,20 @@ class Build {
 
   /** Positions of its own, at the beginning of the log. */
   async begin(): Promise<void> {
-    const live = await this.#goals(this.#session);
+    const live = await readTopics(this.#session, liveScope, this.#version.plan.topics);
     for (const [topic, positions] of Map.groupBy(live, ({ topic }) => topic)) {
+      const identity = await this.#context.topics.identity(topic);
+      if (identity !== undefined) this.#topicIds.set(topic, identity.topicId);
       const offsets = await this.#context.topics.offsets(
         topic,
         positions.map(({ partition }) => partition),
       );
-      for (const { partition, next } of positions) {
+      for (const position of positions) {
+        const { partition, next } = position;
+        if (this.#isAnew(position)) this.#ends.set(`${topic}/${partition}`, offsets.get(partition)?.end ?? 0);
         // Where nothing is left of what the projectors have read, there is nothing to read again.
-        const start = Math.min(next, offsets.get(partition)?.start ?? 0);
+        const from = offsets.get(partition)?.start ?? 0;
+        const start = this.#isAnew(position) ? from : Math.min(next, from);
         this.#next.set(`${topic}/${partition}`, start);
         this.#starts.set(`${topic}/${partition}`, start);
       }
@@ -109,7 +123,7 @@ class Build {
   /** Until no more than half of `gap` is missing, or so much comes in meanwhile that it hardly gets less. */
   async catchUp(gap: number): Promise<void> {
     for (let before = Number.POSITIVE_INFINITY; ; ) {
-      const goals = await this.#capped(await this.#goals(this.#session));
+      const goals = await this.#capped(await readTopics(this.#session, liveScope, this.#version.plan.topics));
       const open = goals.filter(goal => this.#nextOf(goal) < goal.next);
       this.#report(goals);
       const missing = this.#missing(goals);
@@ -155,9 +169,12 @@ class Build {
         chunks => applyBatch(queries, this.#target, chunks),
       );
     }
-    for (const { topic, partition, next } of live) {
+    for (const position of live) {
+      const { topic, partition, next } = position;
       const end = this.#ends.get(`${topic}/${partition}`);
-      if (end !== undefined && next > end) await restartPosition(queries, { topic, partition }, end, this.#version.id);
+      if (end === undefined || !(next > end || this.#isAnew(position))) continue;
+      const at = { topic, partition, topicId: this.#topicIds.get(topic) };
+      await restartPosition(queries, at, end, this.#version.id);
     }
     await retireLive(queries, [this.#version.table]);
     await makeLive(queries, this.#version);
@@ -190,6 +207,9 @@ class Build {
       return { records: [], nextOffset: start };
     });
     const { tables } = this.#context;
+    if ('topicId' in batch && batch.topicId !== this.#topicIds.get(topic)) {
+      throw new Error(`${topic} was created again while the table was built`);
+    }
     const records = batch.records.filter(({ offset }) => offset < goal.next).map(record => readRecord(tables, record));
     if (batch.nextOffset <= from) {
       const { end } = (await this.#context.topics.offsets(topic, [partition])).get(partition) ?? {};
@@ -208,17 +228,16 @@ class Build {
           (await this.#context.topics.offsets(goal.topic, [goal.partition])).get(goal.partition) ?? {};
         this.#ends.set(name, end);
       }
-      capped.push({ ...goal, next: Math.min(goal.next, this.#ends.get(name) ?? goal.next) });
+      const end = this.#ends.get(name);
+      capped.push({ ...goal, next: this.#isAnew(goal) ? (end ?? 0) : Math.min(goal.next, end ?? goal.next) });
     }
     return capped;
   }
 
-  async #goals(queries: Queries): Promise<StoredPosition[]> {
-    return queries.query<StoredPosition>(
-      `SELECT topic, partition, next, epoch, generation FROM penstock.view_positions
-       WHERE scope = $1 AND topic = ANY($2::text[]) ORDER BY topic COLLATE "C", partition`,
-      [liveScope, this.#version.plan.topics],
-    );
+  /** Whether the projectors' position is in another topic of that name. */
+  #isAnew({ topic, topicId }: StoredPosition): boolean {
+    const now = this.#topicIds.get(topic);
+    return topicId !== null && now !== undefined && topicId !== now;
   }
 
   #missing(goals: readonly StoredPosition[]): number {

@@ -1,18 +1,21 @@
 import type { KafkaRecord, RecordBatch, TopicPartition } from '../../lib/kafka/index.ts';
+import type { ClaimedPosition } from './positions.ts';
 
 /** Records of one partition between the reader and the rows. Holds no more than about `maxBytes`. */
 export class Feed {
   readonly at: TopicPartition;
   readonly epoch: number;
+  readonly topicId: string;
   readonly #maxBytes: number;
   #next: number;
   #fetched: number;
   #records: KafkaRecord[] = [];
   #bytes = 0;
 
-  constructor(at: TopicPartition, epoch: number, next: number, maxBytes: number) {
-    this.at = at;
+  constructor({ topic, partition, epoch, next, topicId }: ClaimedPosition, maxBytes: number) {
+    this.at = { topic, partition };
     this.epoch = epoch;
+    this.topicId = topicId;
     this.#maxBytes = maxBytes;
     this.#next = next;
     this.#fetched = next;

@@ -1,6 +1,14 @@
-import type { DirectReader, KafkaRecord, ReadFault, TopicPartition, Topics } from '../../lib/kafka/index.ts';
+import type {
+  DirectReader,
+  KafkaRecord,
+  ReadFault,
+  RecordSink,
+  TopicPartition,
+  Topics,
+} from '../../lib/kafka/index.ts';
 import type { Ops } from '../../lib/ops/index.ts';
 import { Feed } from './feed.ts';
+import type { ClaimedPosition } from './positions.ts';
 
 /** The next records of one partition. */
 export interface Helping {
@@ -19,6 +27,8 @@ export interface FeedsOptions {
   onWork(): void;
   /** Called for a partition that can't be read where its position is: perhaps somebody has moved it. */
   onLost(at: TopicPartition): void;
+  /** Called for a partition whose topic is not the one any more that its position is in. */
+  onRecreated(at: TopicPartition): void;
   ops: Pick<Ops, 'log' | 'readiness'>;
 }
 
@@ -49,11 +59,18 @@ export class Feeds {
     return [...this.#feeds.values()];
   }
 
-  open(at: TopicPartition, epoch: number, next: number): void {
-    this.close(at);
-    const feed = new Feed(at, epoch, next, this.#options.bytesPerPartition);
-    this.#feeds.set(nameOf(at), feed);
+  open(claimed: ClaimedPosition): void {
+    this.close(claimed);
+    this.#clear(claimed);
+    const feed = new Feed(claimed, this.#options.bytesPerPartition);
+    this.#feeds.set(nameOf(feed.at), feed);
     this.#read(feed);
+  }
+
+  /** Says why a partition is not opened, until it is. */
+  refuse({ topic, partition }: TopicPartition, reason: string): void {
+    this.close({ topic, partition });
+    this.#report({ topic, partition }, reason);
   }
 
   close(at: TopicPartition): void {
@@ -116,7 +133,7 @@ export class Feeds {
       reader.resume(feed.at);
       return;
     }
-    reader.assign(feed.at, feed.fetched, {
+    const sink: RecordSink = {
       onBatch: batch => {
         feed.add(batch);
         if (feed.isFull) reader.pause(feed.at);
@@ -124,9 +141,11 @@ export class Feeds {
       },
       onFault: fault => {
         this.#mending.add(feed);
-        void this.#mend(feed, fault);
+        if (fault === 'TOPIC_RECREATED') this.#options.onRecreated(feed.at);
+        else void this.#mend(feed, fault);
       },
-    });
+    };
+    reader.assign(feed.at, feed.fetched, sink, feed.topicId);
   }
 
   /** What retention has deleted is passed over; anything else is waited for. */

@@ -8,7 +8,11 @@ export interface StoredPosition extends TopicPartition {
   next: number;
   epoch: number;
   generation: number;
+  /** Of the topic that the position is in; null where it is not known. */
+  topicId: string | null;
 }
+
+const columns = 'topic, partition, next, epoch, generation, topic_id AS "topicId"';
 
 /** Locks positions, always in the same order. Those that do not exist are left out. */
 export async function lockPositions(
@@ -17,10 +21,23 @@ export async function lockPositions(
   at: readonly TopicPartition[],
 ): Promise<StoredPosition[]> {
   return queries.query<StoredPosition>(
-    `SELECT topic, partition, next, epoch, generation FROM penstock.view_positions
+    `SELECT ${columns} FROM penstock.view_positions
      WHERE scope = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], $3::integer[]))
      ORDER BY topic COLLATE "C", partition FOR UPDATE`,
     [scope, at.map(({ topic }) => topic), at.map(({ partition }) => partition)],
+  );
+}
+
+/** Every position of these topics, as they are. */
+export async function readTopics(
+  queries: Queries,
+  scope: number,
+  topics: readonly string[],
+): Promise<StoredPosition[]> {
+  return queries.query<StoredPosition>(
+    `SELECT ${columns} FROM penstock.view_positions
+     WHERE scope = $1 AND topic = ANY($2::text[]) ORDER BY topic COLLATE "C", partition`,
+    [scope, topics],
   );
 }
 
@@ -31,7 +48,7 @@ export async function lockTopics(
   topics: readonly string[],
 ): Promise<StoredPosition[]> {
   return queries.query<StoredPosition>(
-    `SELECT topic, partition, next, epoch, generation FROM penstock.view_positions
+    `SELECT ${columns} FROM penstock.view_positions
      WHERE scope = $1 AND topic = ANY($2::text[]) ORDER BY topic COLLATE "C", partition FOR UPDATE`,
     [scope, topics],
   );
@@ -75,42 +92,66 @@ export async function movePositions(
   );
 }
 
+export interface ClaimedPosition extends TopicPartition {
+  next: number;
+  epoch: number;
+  /** Of the topic that the position is in. */
+  topicId: string;
+}
+
 export type Claims =
-  | { kind: 'claimed'; positions: readonly (TopicPartition & { next: number; epoch: number })[] }
+  | { kind: 'claimed'; positions: readonly ClaimedPosition[] }
   /** Somebody of a later generation holds one of them: we are a zombie, or the group has begun to count anew. */
   | { kind: 'stale' };
 
 /**
  * Raises the epoch of positions, so that whoever moved them before can no more.
+ * @param ids of the topics that have these names now; a position that knows none takes it over.
  * @param generation the claimant's, or undefined for one that has just been found a member in spite of a STALE.
  */
 export async function claimPositions(
   queries: Queries,
   at: readonly TopicPartition[],
+  ids: ReadonlyMap<string, string>,
   generation: number,
   isProven: boolean,
 ): Promise<Claims> {
   const held = await lockPositions(queries, liveScope, at);
   if (!isProven && held.some(position => position.generation > generation)) return { kind: 'stale' };
   await queries.query(
-    `UPDATE penstock.view_positions SET epoch = epoch + 1, generation = $3
-     WHERE scope = ${liveScope} AND (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::integer[]))`,
-    [held.map(({ topic }) => topic), held.map(({ partition }) => partition), generation],
+    `UPDATE penstock.view_positions AS held SET epoch = epoch + 1, generation = $3,
+       topic_id = COALESCE(held.topic_id, claimed.topic_id)
+     FROM unnest($1::text[], $2::integer[], $4::text[]) AS claimed (topic, partition, topic_id)
+     WHERE held.scope = ${liveScope} AND held.topic = claimed.topic AND held.partition = claimed.partition`,
+    [
+      held.map(({ topic }) => topic),
+      held.map(({ partition }) => partition),
+      generation,
+      held.map(({ topic }) => ids.get(topic)),
+    ],
   );
   return {
     kind: 'claimed',
-    positions: held.map(({ topic, partition, next, epoch }) => ({ topic, partition, next, epoch: epoch + 1 })),
+    positions: held.map(({ topic, partition, next, epoch, topicId }) => ({
+      ...{ topic, partition, next },
+      epoch: epoch + 1,
+      topicId: topicId ?? ids.get(topic) ?? '',
+    })),
   };
 }
 
 /** Puts a live position on another log's end, together with the sequences that a build has found in that log. */
 export async function restartPosition(
   queries: Queries,
-  { topic, partition }: TopicPartition,
+  { topic, partition, topicId }: TopicPartition & { topicId: string | undefined },
   next: number,
   fromScope: number,
 ): Promise<void> {
   await movePositions(queries, liveScope, [{ topic, partition, next, timestampMs: -1 }]);
+  await queries.query(
+    `UPDATE penstock.view_positions SET topic_id = $3 WHERE scope = ${liveScope} AND topic = $1 AND partition = $2`,
+    [topic, partition, topicId],
+  );
   await queries.query(
     `DELETE FROM penstock.view_sequences WHERE scope = ${liveScope} AND topic = $1 AND partition = $2`,
     [topic, partition],

@@ -57,23 +57,26 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
   ];
   let worker: Worker | undefined;
   let onLost: Tenancy['onLost'] = () => undefined;
+  let onRecreated: Tenancy['onRecreated'] = () => undefined;
   const feeds = new Feeds({
     reader,
     topics,
     bytesPerPartition: Math.max(minBytesPerPartition, config.projector.bufferBytes / Math.max(1, starts.length)),
     onWork: () => worker?.wake(),
     onLost: at => onLost(at),
+    onRecreated: at => onRecreated(at),
     ops,
   });
   const tenancy = await openTenancy({
     connection,
     config,
     topics: [...new Set(starts.map(({ topic }) => topic))],
+    identify: async topic => (await topics.identity(topic))?.topicId,
     feeds,
     store,
     ops,
   });
-  onLost = tenancy.onLost;
+  ({ onLost, onRecreated } = tenancy);
   const onApplied = everyOnceInAWhile(commitIntervalMs, () => void tenancy.commit());
   const { batchRecords } = config.projector;
   const deadLetters = openDeadLetters({

@@ -9,7 +9,7 @@ import {
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { joinMembership } from '../../lib/ownership/index.ts';
 import type { Feeds } from './feeds.ts';
-import { claimPositions, liveScope } from './positions.ts';
+import { type ClaimedPosition, claimPositions, liveScope } from './positions.ts';
 import { retrying } from './split.ts';
 import type { Store } from './store.ts';
 
@@ -19,6 +19,8 @@ export interface Tenancy extends Closable {
   onStale(at: readonly TopicPartition[]): void;
   /** A partition that can't be read where its position was: is it still there? */
   onLost(at: TopicPartition): void;
+  /** The reader has found another topic under its name. */
+  onRecreated(at: TopicPartition): void;
   /** For lag displays; failures don't matter. */
   commit(): Promise<void>;
 }
@@ -27,15 +29,19 @@ export interface TenancyOptions {
   connection: KafkaConnection;
   config: PenstockConfig<'kafka' | 'ownership' | 'projector'>;
   topics: readonly string[];
+  /** The id of the topic that has the name now; undefined when there is none. */
+  identify(topic: string): Promise<string | undefined>;
   feeds: Feeds;
   store: Pick<Store, 'transaction'>;
   ops: Pick<Ops, 'log' | 'readiness'>;
 }
 
 const retryMs = 300;
+/** How long a position in a topic that is gone is left alone, ms. */
+const refusedMs = 2_000;
 
 export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
-  const { connection, config, topics, feeds, store, ops } = options;
+  const { connection, config, topics, identify, feeds, store, ops } = options;
   let assignment: Assignment | undefined;
   let group: ControlGroup | undefined;
   let closed = false;
@@ -77,13 +83,13 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
           await group?.heartbeat();
           isProven = true;
         }
+        const ids = await idsOf(at);
         const result = await retrying(() =>
-          store.transaction(queries => claimPositions(queries, at, under.generation, isProven)),
+          store.transaction(queries => claimPositions(queries, at, ids, under.generation, isProven)),
         );
         if (result.kind === 'claimed') {
           if (assignment !== under || closed) return;
-          for (const { topic, partition, epoch, next } of result.positions)
-            feeds.open({ topic, partition }, epoch, next);
+          begin(result.positions, ids, under);
           ops.log.info({ generation: under.generation, positions: result.positions.length }, 'claimed');
           return;
         }
@@ -100,6 +106,33 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
         setTimeout(resolve, retryMs).unref();
       });
     }
+  }
+
+  /** Should a topic change after this, what is read by its old id is nothing. */
+  async function idsOf(at: readonly TopicPartition[]): Promise<ReadonlyMap<string, string>> {
+    const ids = new Map<string, string>();
+    for (const topic of new Set(at.map(each => each.topic))) {
+      const id = await identify(topic);
+      if (id === undefined) throw new Error(`topic ${topic} does not exist`);
+      ids.set(topic, id);
+    }
+    return ids;
+  }
+
+  /** A position in a topic that was created again says nothing of the new one: a rebuild puts it right (ADR 3). */
+  function begin(positions: readonly ClaimedPosition[], ids: ReadonlyMap<string, string>, under: Assignment): void {
+    const refused: TopicPartition[] = [];
+    for (const claimed of positions) {
+      const { topic, partition, topicId } = claimed;
+      if (ids.get(topic) === topicId) feeds.open(claimed);
+      else {
+        feeds.refuse(claimed, `${topic}/${partition} was created again: rebuild its tables`);
+        refused.push({ topic, partition });
+      }
+    }
+    setTimeout(() => {
+      if (assignment === under && !closed) enqueue(refused, under, false);
+    }, refusedMs).unref();
   }
 
   function onStale(at: readonly TopicPartition[]): void {
@@ -138,6 +171,10 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
         moved => moved && onStale([at]),
         () => undefined,
       );
+    },
+    onRecreated(at) {
+      feeds.close(at);
+      if (assignment) enqueue([at], assignment, false);
     },
     async commit() {
       const offsets = feeds.all().map(({ at, next }) => ({ ...at, offset: next }));

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import { PenstockError } from '../../../lib/errors.ts';
+import { topicMark } from '../../../lib/replay/topic-mark.ts';
 import { openViews } from '../../../lib/views/index.ts';
 import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
@@ -85,6 +86,8 @@ test('rows and positions of a snapshot belong together, whatever is projected me
       ],
     );
     assert.deepEqual((await snapshot.position('somebody else')).sequences, {});
+    const { topicId = '' } = (await world.topics.identity(one)) ?? {};
+    assert.deepEqual(position.topicMarks, { [one]: topicMark(topicId) });
   });
   await projector.close();
 });

@@ -170,7 +170,8 @@ test('a batch of a projector that lost its partition changes nothing', async () 
   await projector.close();
   const store = openStore({ url: world.postgres.url, poolSize: 2 }, quietOps());
   const at = [{ topic, partition: 0 }];
-  const claim = (generation: number) => store.transaction(queries => claimPositions(queries, at, generation, false));
+  const claim = (generation: number) =>
+    store.transaction(queries => claimPositions(queries, at, new Map([[topic, 'one']]), generation, false));
   const old = await claim(7);
   assert.ok(old.kind === 'claimed' && old.positions[0]);
   const { epoch } = old.positions[0];

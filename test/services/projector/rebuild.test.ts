@@ -126,6 +126,7 @@ test('a rebuild that is interrupted leaves the view as it was, and the next one 
   const stop = new AbortController();
   let fetches = 0;
   const topics = {
+    identity: world.topics.identity,
     offsets: world.topics.offsets,
     fetch: (...args: Parameters<typeof world.topics.fetch>) => {
       if (++fetches === 2) stop.abort();
@@ -154,6 +155,7 @@ test('two rebuilds of one table do not run at the same time', async () => {
   await world.caughtUp(topic);
   let second: unknown;
   const topics = {
+    identity: world.topics.identity,
     offsets: world.topics.offsets,
     async fetch(...args: Parameters<typeof world.topics.fetch>) {
       second ??= await build(plan);
@@ -246,28 +248,41 @@ test('a table that the schema gains is built from the beginning; one that it los
   await fourth.close();
 });
 
-test('a topic that was created again holds its partition up with a reason, until a rebuild puts the position right', async () => {
+test('a topic that was created again holds its partitions up with a reason, at start and live, until a rebuild puts them right', async () => {
   const topic = await world.topic(1);
   const plan = world.plan(counters(topic));
   const projector = await world.start(plan);
   const views = world.views(plan);
-  for (let n = 1; n <= 5; n++) await world.send(topic, 0, { key: 'k', sequence: n, json: { name: `old ${n}`, n } });
+  const fill = async (name: string, count: number) => {
+    for (let n = 1; n <= count; n++) await world.send(topic, 0, { key: 'k', sequence: n, json: { name, n } });
+  };
+  const makeAnew = async () => {
+    await world.kafka.remove(topic);
+    await world.topics.ensure([{ name: topic, partitions: 1, replicationFactor: 1 }]);
+  };
+  const shown = (rows: object[]) => async () =>
+    JSON.stringify(await world.read(views, plan, 'counters')) === JSON.stringify(rows);
+  await fill('old', 5);
   await world.caughtUp(topic);
   await projector.close();
-  await world.kafka.remove(topic);
-  await until('the topic is gone', async () => (await world.topics.partitionCount(topic)) === undefined);
-  await world.topics.ensure([{ name: topic, partitions: 1, replicationFactor: 1 }]);
-  await world.send(topic, 0, { key: 'k', sequence: 1, json: { name: 'new', n: 1 } });
+
+  await makeAnew();
+  await fill('new', 7); // past the position in the old one
   const again = await world.start(plan);
-  const reason = await until('a reason', () => again.ops.readiness.reasons().partitions);
-  assert.match(reason, new RegExp(`${topic}/0 ends at 1, before the position 5: created again`));
+  const heldUp = async () => (await until('a reason', () => again.ops.readiness.reasons().partitions)) ?? '';
+  assert.equal(await heldUp(), `${topic}/0 was created again: rebuild its tables`);
+  assert.ok(await shown([{ name: 'old', n: 5 }])(), 'nothing of the new topic before the rebuild');
   assert.equal((await build(plan)).kind, 'swapped');
-  await world.send(topic, 0, { key: 'k', sequence: 2, json: { name: 'new', n: 2 } });
-  await until('what the new topic says', async () => {
-    const rows = await world.read(views, plan, 'counters');
-    return JSON.stringify(rows) === JSON.stringify([{ name: 'new', n: 2 }]);
-  });
+  await until('what the new topic says', shown([{ name: 'new', n: 7 }]));
   await until('ready again', () => again.ops.readiness.reasons().partitions === undefined);
+
+  await makeAnew();
+  await fill('newest', 9);
+  assert.equal(await heldUp(), `${topic}/0 was created again: rebuild its tables`);
+  assert.equal((await build(plan)).kind, 'swapped');
+  await until('ready once more', () => again.ops.readiness.reasons().partitions === undefined);
+  await world.send(topic, 0, { key: 'k', sequence: 10, json: { name: 'newest', n: 10 } });
+  await until('what the newest topic says', shown([{ name: 'newest', n: 10 }]));
   await again.close();
   await world.kafka.remove(topic);
 });
