@@ -12,17 +12,6 @@ interface Watch extends Mutant {
 const watches: readonly Watch[] = [
   {
     guarantee: 'G6',
-    name: 'a topic is read under its name, whichever has it',
-    file: 'lib/kafka/reader.ts',
-    find: 'const topicId = (reading.topicId ??= cluster.topicIdOf(topic)) ?? noTopicId;',
-    replace: 'const topicId = (reading.topicId = cluster.topicIdOf(topic)) ?? noTopicId;',
-    caughtBy: {
-      file: 'test/lib/replay/expired.test.ts',
-      test: 'a live stream whose topic is made anew and refilled past its position ends, and shows none of the new records',
-    },
-  },
-  {
-    guarantee: 'G6',
     name: 'a position of another topic is believed',
     file: 'lib/replay/topic-mark.ts',
     find: 'return mark === undefined || topicId === undefined || topicId.startsWith(mark);',
