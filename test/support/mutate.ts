@@ -72,7 +72,8 @@ export async function runWithMutant(
   const { NODE_TEST_CONTEXT: _, ...plain } = process.env;
   const env = { ...plain, ...mutantVariables(mutant) };
   const pattern = `^${test.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`;
-  const args = ['--test-reporter=tap', `--test-name-pattern=${pattern}`, join(root, file)];
+  // --test-force-exit: a test that failed may leave handles open
+  const args = ['--test-reporter=tap', '--test-force-exit', `--test-name-pattern=${pattern}`, join(root, file)];
   const child = spawn(process.execPath, args, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
