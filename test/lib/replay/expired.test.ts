@@ -140,7 +140,7 @@ async function makeAnew(topic: string, partitions: number, records: number): Pro
 test('a live stream whose topic is made anew and refilled past its position ends, and shows none of the new records', async () => {
   const topic = await world.kafka.topic(2);
   const { streams } = world.replica({ ringBytes: 1_000_000 });
-  streams.hold(topic, 0);
+  await streams.hold(topic, 0);
   const live = await streams.open(request(topic, { partitions: [0, 1], key: 'k' }));
   await world.write(topic, 0, ten);
   await take(live, 10);
