@@ -167,7 +167,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
         sizeBytes += batch.bytes.length;
       }
       busy.add(link);
-      nextRequest.set(nodeId, Date.now() + paceMs);
+      nextRequest.set(nodeId, performance.now() + paceMs);
       void transfer(nodeId, link, loads).finally(() => {
         busy.delete(link);
         for (const { lane } of loads) if (!lane.idle) ready.add(lane);

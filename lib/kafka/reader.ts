@@ -125,7 +125,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     station.polling = new Map(rotated.map(reading => [reading, reading.position]));
     await fetch(station, 0, station.polling, maxWaitMs);
     station.polling = undefined;
-    station.notBefore = Date.now() + paceMs;
+    station.notBefore = performance.now() + paceMs;
     pulse.soon();
   }
 
