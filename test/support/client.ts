@@ -69,6 +69,9 @@ export interface ConnectionWatch {
   closed(code: number, reason: string): void;
 }
 
+/** ms; jittered. */
+const backOffMs = (attempt: number) => Math.min(1_000, 50 * attempt) * (0.5 + Math.random());
+
 /** Logs in and connects lazily. */
 export async function openUser(
   url: string,
@@ -77,6 +80,7 @@ export async function openUser(
 ): Promise<User> {
   let accessToken = given ?? (await logIn(url, name));
   let connections = 0;
+  let closed = false;
   let socket: WebSocket | undefined;
   /** Known to us, so that it can be told to stop reading. */
   class KnownSocket extends WebSocket {
@@ -91,13 +95,14 @@ export async function openUser(
     { cursor: string | undefined; payload: { extensions?: SubscribePayload['extensions'] } }
   >();
   const client: Client = createClient({
+    // Never rejects: graphql-ws 6.4 would neither catch it nor try again.
     url: async () => {
-      const response = await fetch(`${url}/route`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${accessToken}` },
-      });
-      if (response.status !== 200) throw new Error(`route: ${response.status} ${await response.text()}`);
-      return ((await response.json()) as { url: string }).url;
+      for (let attempt = 1; !closed; attempt++) {
+        const address = await askForRoute().catch(() => undefined);
+        if (address !== undefined) return address;
+        await new Promise(resolve => setTimeout(resolve, backOffMs(attempt)));
+      }
+      return `${url.replace(/^http/, 'ws')}/graphql`;
     },
     connectionParams: () => ({ accessToken }),
     webSocketImpl: KnownSocket,
@@ -105,8 +110,7 @@ export async function openUser(
     lazyCloseTimeout: 1_000,
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: () => true,
-    retryWait: attempt =>
-      new Promise(resolve => setTimeout(resolve, Math.min(1_000, 50 * attempt) * (0.5 + Math.random()))),
+    retryWait: attempt => new Promise(resolve => setTimeout(resolve, backOffMs(attempt))),
     generateID: payload => ids.get(payload) ?? randomUUID(),
     on: {
       connected: () => {
@@ -124,6 +128,17 @@ export async function openUser(
       },
     },
   });
+
+  /** Undefined while no router can say. */
+  async function askForRoute(): Promise<string | undefined> {
+    const response = await fetch(`${url}/route`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${accessToken}` },
+    });
+    const body = (await response.json()) as { url?: string };
+    if (response.status === 401) accessToken = await logIn(url, name);
+    return response.status === 200 ? body.url : undefined;
+  }
 
   function moved(id: string, cursor: string): void {
     const stream = streams.get(id);
@@ -191,6 +206,7 @@ export async function openUser(
       return () => stopped?.resume();
     },
     close: async () => {
+      closed = true;
       await client.dispose();
     },
   };
