@@ -12,7 +12,7 @@ import {
 } from './claims.ts';
 import { onlyKeysFor } from './key-ids.ts';
 import { openRemoteKeys, type RemoteKeysTiming, type VerificationKeys } from './remote-keys.ts';
-import { refusalOf, tokenRefused } from './token-errors.ts';
+import { IssuedInTheFutureError, refusalOf, tokenRefused } from './token-errors.ts';
 import type { AccessTokenVerifier, Caller } from './types.ts';
 
 type AuthConfig = PenstockConfig<'auth'>['auth'];
@@ -61,7 +61,7 @@ export function openAccessTokens(
       currentDate: new Date(now()),
     });
     const claims = accessClaimsSchema.parse(payload);
-    if (claims.iat * 1_000 > now() + clockToleranceSeconds * 1_000) throw new Error('issued in the future');
+    if (claims.iat * 1_000 > now() + clockToleranceSeconds * 1_000) throw new IssuedInTheFutureError();
     return { userKey: claims.sub, roles: claims.roles, expiresAtMs: claims.exp * 1_000, accessTokenHash: hash };
   };
 

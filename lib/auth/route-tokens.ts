@@ -13,7 +13,7 @@ import {
 } from './claims.ts';
 import { onlyKeysFor } from './key-ids.ts';
 import { openRemoteKeys, type RemoteKeysTiming, type VerificationKeys } from './remote-keys.ts';
-import { refusalOf, tokenRefused } from './token-errors.ts';
+import { IssuedInTheFutureError, refusalOf, tokenRefused } from './token-errors.ts';
 import type { RouteClaims, RouteTokenVerifier } from './types.ts';
 
 export interface RouteTokensOptions {
@@ -58,7 +58,7 @@ export function openRouteTokens(
         });
         const claims = routeClaimsSchema.parse(payload);
         if (claims.exp - claims.iat > maxRouteTokenSeconds) throw new Error('lives too long');
-        if (claims.iat * 1_000 > now() + clockToleranceSeconds * 1_000) throw new Error('issued in the future');
+        if (claims.iat * 1_000 > now() + clockToleranceSeconds * 1_000) throw new IssuedInTheFutureError();
         return {
           userKey: claims.sub,
           accessTokenHash: claims.ath,

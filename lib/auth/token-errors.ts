@@ -1,8 +1,19 @@
 import { errors } from 'jose';
 import { PenstockError } from '../errors.ts';
 
-/** Why a token was refused: `expired` asks the client to refresh it, `invalid` and `missing` are final. */
-export type TokenFault = 'expired' | 'invalid' | 'missing';
+/**
+ * Why a token was refused: `expired` asks the client to refresh it, `invalid` and `missing` are final. `early`: signed as it
+ * must be, but issued in the future, so that one of the clocks is wrong, and not the client.
+ */
+export type TokenFault = 'expired' | 'early' | 'invalid' | 'missing';
+
+/** Its signature holds; its `iat` has not come yet. */
+export class IssuedInTheFutureError extends Error {
+  constructor() {
+    super('issued in the future');
+    this.name = 'IssuedInTheFutureError';
+  }
+}
 
 /** No verification key can be had; says nothing about the token. */
 export class KeysUnavailableError extends Error {
@@ -14,6 +25,7 @@ export class KeysUnavailableError extends Error {
 
 const messages: Readonly<Record<TokenFault, (what: string) => string>> = {
   expired: what => `the ${what} token has expired`,
+  early: what => `the ${what} token is from the future: clocks differ`,
   invalid: what => `the ${what} token does not hold`,
   missing: what => `no ${what} token`,
 };
@@ -29,6 +41,7 @@ export function refusalOf(what: string, thrown: unknown): PenstockError {
   if (thrown instanceof KeysUnavailableError) {
     return new PenstockError('UNAVAILABLE', `keys to verify ${what} tokens cannot be had now`, {}, thrown);
   }
+  if (thrown instanceof IssuedInTheFutureError) return tokenRefused(what, 'early', thrown);
   return tokenRefused(what, thrown instanceof errors.JWTExpired ? 'expired' : 'invalid', thrown);
 }
 
@@ -36,5 +49,5 @@ export function refusalOf(what: string, thrown: unknown): PenstockError {
 export function faultOf(thrown: unknown): TokenFault | undefined {
   if (!(thrown instanceof PenstockError) || thrown.code !== 'UNAUTHENTICATED') return undefined;
   const { reason } = thrown.extensions;
-  return reason === 'expired' || reason === 'missing' ? reason : 'invalid';
+  return reason === 'expired' || reason === 'early' || reason === 'missing' ? reason : 'invalid';
 }

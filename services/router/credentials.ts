@@ -65,5 +65,5 @@ export function credentialReader(
 function rank(error: PenstockError): number {
   const fault = faultOf(error);
   if (fault === undefined) return 3;
-  return { expired: 2, invalid: 1, missing: 0 }[fault];
+  return { early: 2, expired: 2, invalid: 1, missing: 0 }[fault];
 }

@@ -139,7 +139,7 @@ function isBusy(error: unknown): boolean {
 function closeOf(error: unknown): [code: number, reason: string] {
   const fault = faultOf(error);
   if (fault === 'expired') return [closeCodes.tokenExpired, messageOf(error)];
-  if (fault !== undefined) return [closeCodes.unauthorized, messageOf(error)];
+  if (fault !== undefined && fault !== 'early') return [closeCodes.unauthorized, messageOf(error)];
   return [
     closeCodes.tryAgainLater,
     error instanceof PenstockError ? error.message : 'something went wrong on our side',

@@ -164,6 +164,8 @@ export function closingFor(error: unknown): [code: number, reason: string] {
   switch (faultOf(error)) {
     case 'expired':
       return [closeCodes.tokenExpired, 'the access token has expired'];
+    case 'early':
+      return [closeCodes.tryAgainLater, 'a token from the future: clocks differ'];
     case 'invalid':
     case 'missing':
       return [closeCodes.unauthorized, 'the tokens do not hold'];

@@ -102,7 +102,7 @@ describe('an access token', () => {
     'not valid yet': { token: () => access.sign({ ...accessClaims(), nbf: nowSeconds() + 60 }), reason: 'invalid' },
     'issued in the future': {
       token: () => access.sign({ ...accessClaims(), iat: nowSeconds() + 60 }),
-      reason: 'invalid',
+      reason: 'early',
     },
     'with an empty sub': { token: () => access.sign({ ...accessClaims(), sub: '' }), reason: 'invalid' },
     'with a sub of 257 characters': {
