@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Redis } from 'ioredis';
 import { testKafka } from '../../support/dump.ts';
 import { until } from '../../support/until.ts';
@@ -70,6 +72,8 @@ export async function inSync({ stack, signal }: Pick<World, 'stack' | 'signal'>)
     async () => {
       if (signal.aborted) return true;
       try {
+        // what the others say of one that has just died is not true yet
+        for (const address of stack.kafka) await listens(address);
         await admin.connect();
         const { topics } = await admin.fetchTopicMetadata();
         return topics.every(({ partitions }) => partitions.every(({ isr }) => isr.length === stack.kafka.length));
@@ -80,6 +84,17 @@ export async function inSync({ stack, signal }: Pick<World, 'stack' | 'signal'>)
     90_000,
   );
   await admin.disconnect();
+}
+
+/** @throws where nobody takes connections. */
+async function listens(address: string): Promise<void> {
+  const [host, port] = address.split(':');
+  const socket = connect(Number(port), host);
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Takes one broker off every partition's copies, so that whatever it leads moves, and puts it back. */
