@@ -7,7 +7,7 @@ import { until } from '../../../support/until.ts';
 
 /** Small, so that what would pile up without it is many times as much. */
 const budgetBytes = 65_536;
-const readers = 10;
+const readers = 6;
 const records = 250;
 const recordBytes = 100_000;
 /** What all share: the ring of recent records, and the results that are kept for others to take. */
