@@ -261,6 +261,8 @@ export class World {
       }
       this.time.pass(600);
       await this.#drain(flush);
+      // A process that ends closes whatever is still connected to it.
+      for (const client of this.#clients) if (client.gateway?.left === true) client.gateway = undefined;
       this.gateways = this.gateways.filter(gateway => !gateway.left);
     }
     this.#checkCalm();
