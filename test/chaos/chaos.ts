@@ -204,7 +204,11 @@ async function injectAll(
     });
   }
   await pause(aftermathMs, signal);
-  return spans.map(span => ({ ...span, moved: owners.movedBetween(span.fromMs, span.toMs) }));
+  return spans.map((span, index) => {
+    // What comes behind the next one's beginning is the next one's.
+    const toMs = Math.min(span.toMs, spans[index + 1]?.fromMs ?? span.toMs);
+    return { ...span, toMs, moved: owners.movedBetween(span.fromMs, toMs) };
+  });
 }
 
 /** The times between faults too, for comparison. */

@@ -15,7 +15,7 @@ export interface ChaosMutant {
 
 const delivery = {
   file: 'services/gateway/streams/record-flow.ts',
-  find: 'sink.next(members, cursorOf(stream.advance(item)));',
+  find: 'sink.next(members, cursorBehind(item));',
 };
 /** True once in the life of a gateway, after a while. */
 const once = '(globalThis.chaosCount = (globalThis.chaosCount ?? 0) + 1) === 500';
@@ -29,7 +29,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         ...delivery,
-        replace: `const cursor = cursorOf(stream.advance(item)); if (!(${once})) sink.next(members, cursor);`,
+        replace: `const cursor = cursorBehind(item); if (!(${once})) sink.next(members, cursor);`,
       },
     ],
   },
@@ -39,7 +39,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         ...delivery,
-        replace: `const cursor = cursorOf(stream.advance(item)); sink.next(members, cursor); if (${once}) sink.next(members, cursor);`,
+        replace: `const cursor = cursorBehind(item); sink.next(members, cursor); if (${once}) sink.next(members, cursor);`,
       },
     ],
   },
@@ -49,7 +49,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         ...delivery,
-        replace: `const next = [members, cursorOf(stream.advance(item))];
+        replace: `const next = [members, cursorBehind(item)];
           if (held === undefined && ${once}) held = next;
           else { sink.next(...next); if (held) sink.next(...held); held = undefined; }`,
       },
