@@ -7,9 +7,9 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { partitionOf } from '../lib/kafka/index.ts';
-import { openRedis } from '../lib/ownership/index.ts';
 import { openOwnerRegistry } from '../lib/ownership/registry.ts';
 import type { Owner } from '../lib/ownership/types.ts';
+import { openRedis } from '../lib/redis/index.ts';
 import { quietOps } from '../test/support/quiet-ops.ts';
 import { type Stack, startStack } from '../test/support/stack.ts';
 import { until } from '../test/support/until.ts';
@@ -167,7 +167,7 @@ function sayVitals(steady: readonly Vitals[], before: readonly Vitals[], after: 
 /** Partition → address of its owner. */
 async function ownersOf({ redis: url, partitions }: Stack): Promise<ReadonlyMap<number, string>> {
   const ops = quietOps();
-  const redis = openRedis(url, ops);
+  const redis = openRedis({ url, tlsCaFile: undefined }, ops);
   const registry = openOwnerRegistry(redis, 'penstock-gateway', () => partitions, ops.log);
   const owners = await until('every partition has an owner', async () => {
     // It rejects until it is connected.

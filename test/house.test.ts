@@ -10,6 +10,7 @@ const floors: Readonly<Record<string, number>> = {
   'lib/ops': 1,
   'lib/kafka': 2,
   'lib/postgres': 2,
+  'lib/redis': 2,
   'lib/auth': 2,
   'lib/app': 3,
   'lib/ownership': 4,

@@ -60,7 +60,17 @@ export const catalogue = {
     partitions: v(integer(1, 100_000, 24), 'partition count of topics that are created'),
     replicationFactor: v(integer(1, 15, 1), 'replication factor of topics that are created'),
   },
-  redis: { url: v(env.url(), 'Redis, redis:// or rediss://', { secret: true }) },
+  redis: {
+    url: v(
+      env.redis(),
+      'Redis: `redis://[user:password@]host:port`, `redis+sentinel://host:port,…/master-name` or `redis+cluster://host:port,…`; `rediss` for TLS',
+      { secret: true },
+    ),
+    tlsCaFile: v(
+      env.text().optional(),
+      'PEM file of the certificate authority, for `rediss`; default: those of the system',
+    ),
+  },
   postgres: {
     url: v(env.url(), 'PostgreSQL, postgres://', { secret: true }),
     poolSize: v(integer(1, 1_000, 10), 'connections of this process'),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseRedisAddress } from './redis-address.ts';
 
 /** One environment variable: how it is read, what it means, whether it may appear in a log. */
 export interface Variable<T = unknown> {
@@ -100,6 +101,15 @@ export const env = {
       .refine(value => value >= min && value <= max, `must be from ${min} to ${max}`),
   flag: () => z.enum(['true', 'false'], 'must be true or false').transform(value => value === 'true'),
   url: () => z.string().refine(text => URL.canParse(text), 'must be a URL'),
+  redis: () =>
+    z.string().check(context => {
+      try {
+        parseRedisAddress(context.value);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        context.issues.push({ code: 'custom', message, input: '' });
+      }
+    }),
   json: <T>(schema: z.ZodType<T>) =>
     z.string().transform((text, context): T => {
       try {

@@ -3,4 +3,6 @@ export { readConfig } from './config.ts';
 export { type Closable, runUntilSignal } from './life-cycle.ts';
 export type { Logger } from './log.ts';
 export { type Ops, openOps, start } from './ops.ts';
+export { parseRedisAddress, type RedisAddress } from './redis-address.ts';
+export { sharedCounter } from './shared-counter.ts';
 export { traceparentOf } from './trace.ts';

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { sharedCounter } from '../ops/index.ts';
 
 /** What a gateway's side of ownership counts. */
 export interface OwnershipMetrics {
@@ -42,10 +43,9 @@ export function ownershipMetrics(
     help: 'Assignments that this gateway was given by its group',
     registers,
   });
-  const fenced = new Counter({
+  const fenced = sharedCounter(registry, {
     name: 'penstock_replay_fenced_total',
     help: 'Claims and appends that were answered STALE: somebody newer was there',
-    registers,
   });
   const handoff = new Histogram({
     name: 'penstock_ownership_handoff_seconds',

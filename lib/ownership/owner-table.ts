@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import { describeAssignment, evictMember, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops } from '../ops/index.ts';
+import type { RedisClient } from '../redis/index.ts';
 import { OwnerMap } from './owner-map.ts';
 import { isOther, ownersOf, peersOf } from './owners.ts';
 import { watchPeers } from './peer-watch.ts';
@@ -8,7 +8,7 @@ import { openOwnerRegistry } from './registry.ts';
 import type { Owner, OwnerTable } from './types.ts';
 
 export interface OwnerTableParts {
-  redis: Redis;
+  redis: RedisClient;
   /** Asked for the group's assignment while Redis is away, slow, or has holes. */
   connection: KafkaConnection;
   /** Consumer group of the gateways. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import { FencedMemberError, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops, PenstockConfig } from '../ops/index.ts';
+import type { RedisClient } from '../redis/index.ts';
 import { systemClock } from './clock.ts';
 import { type Holdings, openHoldings } from './holdings.ts';
 import { joinMembership, type Membership } from './membership.ts';
@@ -11,7 +11,7 @@ import type { Ownership } from './types.ts';
 
 export interface JoinOwnershipParts {
   connection: KafkaConnection;
-  redis: Redis;
+  redis: RedisClient;
   config: PenstockConfig<'ownership' | 'kafka'>;
   /** The co-partitioned topics. */
   topics: readonly string[];
@@ -97,6 +97,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     admits: holdings.admits,
     onTransition: holdings.onTransition,
     released: holdings.released,
+    verify,
     leave,
     close,
   };
@@ -116,6 +117,13 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     } catch (error) {
       return error instanceof FencedMemberError ? 'zombie' : 'unknown';
     }
+  }
+
+  async function verify(partition: number): Promise<'member' | 'zombie' | 'unknown'> {
+    const isOwned = () => holdings.tenure(partition).state === 'owned';
+    if (!isOwned()) return 'zombie';
+    const verdict = await confirm();
+    return isOwned() ? verdict : 'zombie';
   }
 
   /** Compares what Redis says with what this gateway owns. */
@@ -147,7 +155,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   }
 }
 
-async function redisConnected(redis: Redis): Promise<void> {
+async function redisConnected(redis: RedisClient): Promise<void> {
   if (redis.status === 'ready') return;
   const waiting = new AbortController();
   const ready = () => waiting.abort();

@@ -1,8 +1,7 @@
 /** Who owns what, as Redis has it: one hash a partition, changes on one channel a group. */
-import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Logger } from '../ops/index.ts';
-import { closeRedis, openScript } from './redis.ts';
+import { anotherConnection, closeRedis, openScript, type RedisClient } from '../redis/index.ts';
 import type { Owner } from './types.ts';
 
 /** `address` is empty where the last owner has released the partition. */
@@ -61,7 +60,7 @@ export function ownerKey(group: string, partition: number): string {
 }
 
 export function openOwnerRegistry(
-  redis: Redis,
+  redis: RedisClient,
   group: string,
   partitionCount: () => number,
   log: Logger,
@@ -70,7 +69,7 @@ export function openOwnerRegistry(
   return {
     async claim({ partition, generation, memberId, address, peer, knownEpoch, mode }) {
       const keys = [ownerKey(group, partition)];
-      const raw = await claimScript(redis, keys, [
+      const raw = await claimScript.run(redis, keys, [
         generation,
         memberId,
         address,
@@ -87,17 +86,18 @@ export function openOwnerRegistry(
       return { answer: 'STALE', holder: { ...holder, memberId: storedMember, peer: storedPeer } };
     },
     async release(partition, memberId) {
-      return (await releaseScript(redis, [ownerKey(group, partition)], [memberId, channel, partition])) === 1;
+      return (await releaseScript.run(redis, [ownerKey(group, partition)], [memberId, channel, partition])) === 1;
     },
     async load() {
       const partitions = Array.from({ length: partitionCount() }, (_, partition) => partition);
-      const pipeline = redis.pipeline();
-      for (const partition of partitions) {
-        pipeline.hmget(ownerKey(group, partition), 'epoch', 'generation', 'address', 'memberId', 'peer');
-      }
+      // Not one pipeline: in a cluster they are spread over its nodes.
+      const found = await Promise.all(
+        partitions.map(partition =>
+          redis.hmget(ownerKey(group, partition), 'epoch', 'generation', 'address', 'memberId', 'peer'),
+        ),
+      );
       const owners = new Map<number, RegisteredOwner>();
-      for (const [partition, [error, values]] of (await pipeline.exec())?.entries() ?? []) {
-        if (error) throw error;
+      for (const [partition, values] of found.entries()) {
         const parsed = entry.safeParse(values);
         if (!parsed.success) continue;
         const [epoch, generation, address, memberId, peer] = parsed.data;
@@ -106,7 +106,7 @@ export function openOwnerRegistry(
       return owners;
     },
     watch(changed, listening) {
-      const subscriber = redis.duplicate();
+      const subscriber = anotherConnection(redis);
       subscriber.on('error', error => log.debug({ error }, 'Redis subscription'));
       subscriber.on('ready', () => {
         subscriber.subscribe(channel).then(listening, error => log.debug({ error }, 'Redis subscription'));

@@ -30,6 +30,11 @@ export interface Ownership {
   admits(partition: number): boolean;
   /** Called after each transition, synchronously, with what caused it (`lost`: clients have to go at once). */
   onTransition(listener: (partition: number, tenure: Tenure, cause: { event: string }) => void): void;
+  /**
+   * Asks the group whether this gateway still owns the partition: what a STALE of somebody newer is believed by.
+   * `unknown`: it cannot be asked now.
+   */
+  verify(partition: number): Promise<'member' | 'zombie' | 'unknown'>;
   /** The last client of a partition that is handed over has gone: it becomes foreign before its window ends. */
   released(partition: number): void;
   /** Leaves the group; partitions go through `handing-over`. Resolves when the last window has ended. */

@@ -2,7 +2,8 @@ import { loadApp, SchemaError } from '../../lib/app/index.ts';
 import { openAccessTokens, openRouteTokens } from '../../lib/auth/index.ts';
 import { connectKafka, openLanes, openReader, openTopics, PartitionCountError } from '../../lib/kafka/index.ts';
 import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
-import { closeRedis, joinOwnership, openRedis } from '../../lib/ownership/index.ts';
+import { joinOwnership } from '../../lib/ownership/index.ts';
+import { closeRedis, openRedis } from '../../lib/redis/index.ts';
 import { openCursorCodec, openRecordStreams } from '../../lib/replay/index.ts';
 import { openViews } from '../../lib/views/index.ts';
 import { openGateway } from './gateway.ts';
@@ -33,7 +34,7 @@ start('gateway', async () => {
   const views = openViews(config.postgres, plan, ops);
   const accessTokens = openAccessTokens(config.auth, { localJwksUrl: config.route.jwksUrl }, ops);
   const routeTokens = openRouteTokens({ jwksUrl: config.route.jwksUrl }, ops);
-  const redis = openRedis(config.redis.url, ops);
+  const redis = openRedis(config.redis, ops);
   const stopping = new AbortController();
   /** Closed from left to right; what opens later closes earlier. */
   const parts: Closable[] = [server, views, accessTokens, routeTokens, topics, kafka, ops];

@@ -9,7 +9,8 @@ import {
 } from '../../lib/auth/index.ts';
 import { connectKafka, openTopics } from '../../lib/kafka/index.ts';
 import { catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
-import { closeRedis, openOwnerTable, openRedis } from '../../lib/ownership/index.ts';
+import { openOwnerTable } from '../../lib/ownership/index.ts';
+import { closeRedis, openRedis } from '../../lib/redis/index.ts';
 import { lateOwnerTable } from './late-owner-table.ts';
 import { partitionCountOf } from './partition-count.ts';
 import { openRouter } from './router.ts';
@@ -35,7 +36,7 @@ start('router', async () => {
   const routes = openRouteTokens({ localKeys: keys.keys }, ops);
   const kafka = connectKafka(config.kafka, ops);
   const topics = openTopics(kafka);
-  const redis = openRedis(config.redis.url, ops);
+  const redis = openRedis(config.redis, ops);
   const owners = lateOwnerTable(async () => {
     const partitionCount = await partitionCountOf(
       plan.topics.map(({ name }) => name),

@@ -2,15 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { connectKafka } from '../../../lib/kafka/index.ts';
 import {
-  closeRedis,
   joinOwnership,
   type Owner,
   type Ownership,
   type OwnerTable,
   openOwnerTable,
-  openRedis,
   type Tenure,
 } from '../../../lib/ownership/index.ts';
+import { closeRedis, openRedis } from '../../../lib/redis/index.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { kafkaAddress, kafkaConfig, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
 
@@ -60,7 +59,7 @@ export async function openGateways(partitionCount: number, redisUrl: string): Pr
       const ops = quietOps(`gateway-${count}`);
       const config = { ...kafkaConfig([kafkaAddress()]), heartbeatIntervalMs };
       const connection = connectKafka(config, ops);
-      const redis = openRedis(url, ops);
+      const redis = openRedis({ url, tlsCaFile: undefined }, ops);
       const ownership = await joinOwnership({
         connection,
         redis,
@@ -98,7 +97,7 @@ export async function openGateways(partitionCount: number, redisUrl: string): Pr
     async router(url = redisUrl) {
       const ops = quietOps('router');
       const connection = connectKafka(kafkaConfig([kafkaAddress()]), ops);
-      const redis = openRedis(url, ops);
+      const redis = openRedis({ url, tlsCaFile: undefined }, ops);
       const table = await openOwnerTable({ redis, connection, group, partitionCount, peerSilenceMs: 2_000, ops });
       const router: Router = {
         table,

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { Redis } from 'ioredis';
-import { closeRedis, openRedis } from '../../../lib/ownership/index.ts';
+
 import { type Claim, openOwnerRegistry, ownerKey } from '../../../lib/ownership/registry.ts';
 import type { Owner } from '../../../lib/ownership/types.ts';
+import { closeRedis, openRedis, type RedisClient } from '../../../lib/redis/index.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { until } from '../../support/until.ts';
 
 const group = `test-${randomBytes(6).toString('hex')}`;
 const ops = quietOps();
-let redis: Redis;
+let redis: RedisClient;
 before(async () => {
   const url = process.env.TEST_REDIS;
   if (url === undefined) throw new Error('TEST_REDIS (url) is not set');
-  redis = openRedis(url, ops);
+  redis = openRedis({ url, tlsCaFile: undefined }, ops);
   await until('Redis is connected', () => redis.status === 'ready');
 });
 after(async () => {
