@@ -180,6 +180,18 @@ export const catalogue = {
       'how long a subscription waits for Kafka before it is UNAVAILABLE, ms',
     ),
     ringBytes: v(integer(0, 1_099_511_627_776, 67_108_864), 'bytes of recent records kept in memory per gateway'),
+    keyRecords: v(integer(1, 1_000_000, 1_000), 'most records of a user key that Redis keeps, per topic'),
+    ageMs: v(integer(1_000, 2_592_000_000, 900_000), 'how long Redis keeps a record, ms'),
+    partitionBytes: v(
+      integer(65_536, 1_099_511_627_776, 16_777_216),
+      'bytes of records that Redis keeps, per topic and partition',
+    ),
+    appendIntervalMs: v(integer(1, 60_000, 50), 'records wait this long to be appended to Redis together, ms'),
+    appendsInFlight: v(integer(1, 10_000, 32), 'appends to Redis under way at once in a gateway'),
+    fillRecords: v(
+      integer(0, 10_000_000, 20_000),
+      'most offsets that a new owner reads from Kafka to go on where the last one stopped appending',
+    ),
   },
   handler: {
     group: v(text('penstock-command-handler'), 'consumer group of the command handlers'),

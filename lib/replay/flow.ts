@@ -1,7 +1,8 @@
 /** One partition of one stream: does what the seam decides. */
 import type { ReadFault, TopicPartition } from '../kafka/types.ts';
+import type { BufferAnswer, ReplayBuffer } from './buffer/buffer.ts';
 import type { LogRecord, Point } from './log-record.ts';
-import type { ReplayMetrics } from './metrics.ts';
+import type { ReplayMetrics, ReplayTier } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import type { Seam } from './seam.ts';
 import type { Tail, TailListener } from './tail.ts';
@@ -13,6 +14,8 @@ export interface FlowStream {
   /** Of the topic that the positions are for; undefined: whichever has the name. */
   mark: string | undefined;
   scans: Scans;
+  /** Redis, where there is one. */
+  buffer: Pick<ReplayBuffer, 'read'> | undefined;
   metrics: ReplayMetrics;
   /** Whether this much more may be queued for the taker. Always, when nothing is: so a flow that waits is always woken. */
   hasRoom(bytes: number): boolean;
@@ -39,11 +42,15 @@ export class Flow implements TailListener {
   #check = false;
   /** A replay that waits for the taker. */
   #paused = false;
-  #leaveScan: (() => void) | undefined;
+  /** A scan or a question to the buffer that is under way. */
+  #leave: (() => void) | undefined;
+  /** The buffer has said what it knows of this stretch. */
+  #bufferAsked = false;
   #attaching = false;
   #closed = false;
-  /** Not yet counted as resumed. */
+  /** Not yet counted as resumed; the lowest tier that was needed counts. */
   #resuming = false;
+  #tier: ReplayTier = 'memory';
 
   /** Takes the tail over: it is released when the flow is closed. */
   constructor(at: TopicPartition, tail: Tail, seam: Seam, stream: FlowStream) {
@@ -87,7 +94,7 @@ export class Flow implements TailListener {
     this.#closed = true;
     this.#tail.detach(this.#stream.key, this);
     this.#seam.detached(reached);
-    this.#leaveScan?.();
+    this.#leave?.();
     this.#tail.release();
   }
 
@@ -114,8 +121,8 @@ export class Flow implements TailListener {
   stopped(_fault: ReadFault, reached: Point): void {
     this.#stream.keep(-this.#seam.bufferBytes);
     this.#seam.detached(reached);
-    this.#leaveScan?.();
-    this.#leaveScan = undefined;
+    this.#leave?.();
+    this.#leave = undefined;
     this.#stream.interrupted(this);
   }
 
@@ -131,6 +138,8 @@ export class Flow implements TailListener {
     this.#tail.detach(this.#stream.key, this);
     this.#seam.detached(this.#tail.reached());
     this.#check = check;
+    this.#leave?.();
+    this.#leave = undefined;
     this.#attach();
   }
 
@@ -154,10 +163,11 @@ export class Flow implements TailListener {
       this.#fail('TOPIC_RECREATED');
       return;
     }
+    this.#bufferAsked = false;
     if (this.#check) this.#lookAtPassed();
     if (this.#closed) return;
     if (this.#seam.attach(next, !this.#check)) this.#replay();
-    else this.#wentLive('memory');
+    else this.#wentLive();
   }
 
   /** Often the tail still has the record at the position: that saves reading it. */
@@ -172,12 +182,13 @@ export class Flow implements TailListener {
 
   #replay(): void {
     const state = this.#seam.state;
-    if (this.#closed || state.phase !== 'replaying' || this.#leaveScan !== undefined) return;
+    if (this.#closed || state.phase !== 'replaying' || this.#leave !== undefined) return;
     this.#paused = false;
     const { offset, timestampMs } = this.#seam.passed;
     if (!this.#check && this.#tail.ring.reaches(offset)) this.#replayFromRing(offset, state.until);
-    else {
-      this.#leaveScan = this.#stream.scans.join(this.at, {
+    else if (!this.#askBuffer(state.until)) {
+      this.#tier = 'kafka';
+      this.#leave = this.#stream.scans.join(this.at, {
         from: this.#check && offset >= 0 ? offset : offset + 1,
         until: state.until,
         key: this.#stream.key,
@@ -187,6 +198,36 @@ export class Flow implements TailListener {
         failed: fault => this.#fail(fault),
       });
     }
+  }
+
+  /** @returns whether it will answer. */
+  #askBuffer(until: number): boolean {
+    const { key, buffer } = this.#stream;
+    if (this.#bufferAsked || key === undefined || buffer === undefined) return false;
+    const after = this.#seam.passed;
+    const check = this.#check && after.offset >= 0 && after.timestampMs >= 0;
+    this.#leave = buffer.read(this.at, { key, after, check }, answer => {
+      this.#leave = undefined;
+      if (answer === undefined || answer.done) this.#bufferAsked = true;
+      if (answer === undefined) this.#replay();
+      else this.#replayFromBuffer(answer, until);
+    });
+    return this.#leave !== undefined;
+  }
+
+  #replayFromBuffer({ records, through }: BufferAnswer, until: number): void {
+    this.#check = false;
+    if (this.#tier === 'memory') this.#tier = 'redis';
+    for (const record of records) {
+      if (record.record.offset >= until) break;
+      if (!this.#stream.hasRoom(record.sizeBytes)) {
+        this.#bufferAsked = false;
+        this.#paused = true;
+        return;
+      }
+      if (this.#seam.replay(record)) this.#stream.queue(record);
+    }
+    if (this.#through({ offset: Math.min(through, until - 1), timestampMs: -1 })) this.#replay();
   }
 
   #replayFromRing(after: number, until: number): void {
@@ -199,7 +240,7 @@ export class Flow implements TailListener {
       }
       if (this.#seam.replay(record)) this.#stream.queue(record);
     }
-    this.#through({ offset: until - 1, timestampMs: -1 }, 'memory');
+    this.#through({ offset: until - 1, timestampMs: -1 });
   }
 
   #scanned(records: readonly LogRecord[], through: Point, readBytes: number): boolean {
@@ -208,37 +249,38 @@ export class Flow implements TailListener {
     if (!this.#stream.replayed(readBytes)) return false;
     for (const record of records) {
       if (!this.#stream.hasRoom(record.sizeBytes)) {
-        this.#leaveScan = undefined;
+        this.#leave = undefined;
         this.#paused = true;
         return false;
       }
       if (this.#seam.replay(record)) this.#stream.queue(record);
     }
-    return this.#through(through, 'kafka');
+    return this.#through(through);
   }
 
   /** @returns whether the replay goes on. */
-  #through(through: Point, tier: 'memory' | 'kafka'): boolean {
+  #through(through: Point): boolean {
     const waited = this.#seam.bufferBytes;
     const released = this.#seam.replayedThrough(through);
     if (released === undefined) return true;
-    this.#leaveScan?.();
-    this.#leaveScan = undefined;
+    this.#leave?.();
+    this.#leave = undefined;
     this.#stream.keep(-waited);
     for (const record of released) this.#stream.queue(record);
     if (this.#seam.state.phase === 'waiting') this.#attach();
-    else this.#wentLive(tier);
+    else this.#wentLive();
     return false;
   }
 
-  #wentLive(tier: 'memory' | 'kafka'): void {
-    if (this.#resuming) this.#stream.metrics.resumed(tier);
+  #wentLive(): void {
+    if (this.#resuming) this.#stream.metrics.resumed(this.#tier);
     this.#resuming = false;
+    this.#tier = 'memory';
     this.#stream.wentLive();
   }
 
   #fail(fault: ScanFault): void {
-    this.#leaveScan = undefined;
+    this.#leave = undefined;
     this.#stream.faulted(this, fault);
   }
 }

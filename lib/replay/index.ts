@@ -1,3 +1,4 @@
+export type { BufferClaim } from './buffer/writer.ts';
 export { type CursorUse, checkCursor } from './check-cursor.ts';
 export { openCursorCodec } from './cursor.ts';
 export { type FairQueue, openFairQueue } from './fair-queue.ts';

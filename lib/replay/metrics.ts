@@ -1,8 +1,10 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
+export type ReplayTier = 'memory' | 'redis' | 'kafka';
+
 /** What this room counts. */
 export interface ReplayMetrics {
-  resumed(tier: 'memory' | 'redis' | 'kafka'): void;
+  resumed(tier: ReplayTier): void;
   expired(): void;
   scanned(bytes: number): void;
   scansUnderWay(change: 1 | -1): void;

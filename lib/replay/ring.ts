@@ -8,6 +8,13 @@ import type { LogRecord } from './log-record.ts';
 export interface Ring {
   /** Consecutive records, and the next offset behind them; what is not adjacent to what the ring has starts it anew. */
   append(from: number, records: readonly LogRecord[], next: number): void;
+  /**
+   * Records from right before what the ring has, found elsewhere; what is not adjacent is left. They count as the oldest:
+   * the first to go.
+   */
+  prepend(from: number, records: readonly LogRecord[], next: number): void;
+  /** The first offset that it has; -1 for none. */
+  readonly first: number;
   /** Whether every record after `offset` is here. */
   reaches(offset: number): boolean;
   /** Records after `after` and before `until`, oldest first; only to be asked where `reaches(after)`. */
@@ -70,6 +77,20 @@ export function openRings(budgetBytes: number): Rings {
         order.push(segment);
         bytes += segment.sizeBytes;
         evict();
+      },
+      prepend(from, records, next) {
+        const empty = state.from < 0;
+        if ((!empty && next !== state.from) || from >= next) return;
+        const segment = { ring: state, records, next, sizeBytes: segmentBytes, alive: true };
+        for (const record of records) segment.sizeBytes += record.sizeBytes;
+        state.segments.splice(state.head, 0, segment);
+        state.from = from;
+        order.splice(oldest, 0, segment);
+        bytes += segment.sizeBytes;
+        evict();
+      },
+      get first() {
+        return state.from;
       },
       reaches: offset => state.from >= 0 && offset + 1 >= state.from,
       *after(after, until) {

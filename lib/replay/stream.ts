@@ -5,6 +5,7 @@
  */
 import { PenstockError } from '../errors.ts';
 import type { TopicPartition } from '../kafka/types.ts';
+import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
 import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
 import { type LogRecord, type Point, pointOf } from './log-record.ts';
@@ -20,6 +21,8 @@ import { openBackOff } from './waiting.ts';
 
 export interface StreamParts {
   scans: Scans;
+  /** The Redis tier, where there is one. */
+  buffer?: Pick<ReplayBuffer, 'read'> | undefined;
   offsets: FreshOffsets;
   metrics: ReplayMetrics;
   scanMaxBytes: number;
@@ -55,6 +58,7 @@ class Stream implements RecordStream, FlowStream {
   readonly mark: string | undefined;
   readonly #marks: Readonly<Record<string, string>>;
   readonly scans: Scans;
+  readonly buffer: Pick<ReplayBuffer, 'read'> | undefined;
   readonly metrics: ReplayMetrics;
   readonly #request: StreamRequest;
   readonly #parts: StreamParts;
@@ -86,6 +90,7 @@ class Stream implements RecordStream, FlowStream {
     this.topic = request.topic;
     this.key = request.key;
     this.scans = parts.scans;
+    this.buffer = parts.buffer;
     this.metrics = parts.metrics;
     this.mark = markOf(request, starts);
     this.#marks = this.mark === undefined ? {} : { [request.topic]: this.mark };

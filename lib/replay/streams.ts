@@ -1,6 +1,10 @@
 import { PenstockError } from '../errors.ts';
 import type { DirectReader, KafkaRecord, Topics } from '../kafka/types.ts';
 import type { Ops, PenstockConfig } from '../ops/index.ts';
+import type { RedisClient } from '../redis/index.ts';
+import { openReplayBuffer } from './buffer/buffer.ts';
+import { openBufferStore } from './buffer/store.ts';
+import type { BufferClaim } from './buffer/writer.ts';
 import { type Bounds, openFreshOffsets } from './fresh-offsets.ts';
 import type { Point } from './log-record.ts';
 import { replayMetrics } from './metrics.ts';
@@ -19,11 +23,13 @@ export interface RecordStreamsParts {
   reader: DirectReader;
   topics: Topics;
   config: PenstockConfig<'replay'>['replay'];
+  /** The Redis tier; without it cold cursors are served from Kafka. `name`: of the deployment, see `openBufferStore`. */
+  redis?: { client: RedisClient; name: string } | undefined;
   ops: Pick<Ops, 'log' | 'metrics'>;
 }
 
 /** Streams of records over shared live tails, resumable at any position within the log's retention. */
-export function openRecordStreams({ reader, topics, config, ops }: RecordStreamsParts): RecordStreams {
+export function openRecordStreams({ reader, topics, config, redis, ops }: RecordStreamsParts): RecordStreams {
   const offsets = openFreshOffsets(topics);
   const rings = openRings(config.ringBytes);
   const metrics = replayMetrics(ops.metrics, rings.bytes);
@@ -35,11 +41,17 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     metrics,
     log: ops.log,
   });
+  const buffer =
+    redis === undefined
+      ? undefined
+      : openReplayBuffer({ store: openBufferStore(redis.client, redis.name, config), topics, scans, config, ops });
   const held = new Map<string, Tail>();
   const open_ = new Set<RecordStream>();
   let closed = false;
 
-  return { open, earliest, hold, release, tap, close };
+  const leaveBuffer = (topic: string, partition: number) => buffer?.leave({ topic, partition });
+
+  return { open, earliest, hold, release, keepBuffer, leaveBuffer, tap, close };
 
   async function open(request: StreamRequest): Promise<RecordStream> {
     if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
@@ -49,7 +61,7 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     try {
       const starts = await within(config.openTimeoutMs, 'finding the start of the stream', startsOf(request, acquired));
       if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
-      const parts = { scans, offsets, metrics, scanMaxBytes: config.scanMaxBytes };
+      const parts = { scans, buffer, offsets, metrics, scanMaxBytes: config.scanMaxBytes };
       const stream = beginStream(request, starts, parts, gone => open_.delete(gone));
       open_.add(stream);
       return stream;
@@ -178,6 +190,11 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
     held.delete(name);
   }
 
+  function keepBuffer(topic: string, partition: number, claim: BufferClaim): void {
+    if (closed || buffer === undefined) return;
+    buffer.keep({ topic, partition }, claim, () => tails.acquire({ topic, partition }, true));
+  }
+
   async function tap(topic: string, partition: number, listener: (record: KafkaRecord) => void): Promise<() => void> {
     if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
     return beginTap({ topic, partition }, listener, { tails, scans, metrics });
@@ -186,6 +203,7 @@ export function openRecordStreams({ reader, topics, config, ops }: RecordStreams
   async function close(): Promise<void> {
     closed = true;
     for (const stream of [...open_]) stream.close();
+    buffer?.close();
     for (const tail of held.values()) tail.release();
     held.clear();
     scans.close();

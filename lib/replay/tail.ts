@@ -17,6 +17,14 @@ export interface TailListener {
   stopped(fault: ReadFault, reached: Point): void;
 }
 
+/** Whoever keeps up with a tail, rather than take its records one by one. */
+export interface TailFollower {
+  /** It has shown more. */
+  grown(): void;
+  /** It has stopped: what it will begin anew with may be another log. */
+  lost(): void;
+}
+
 export interface Tail {
   /** Resolves when the tail reads; rejects when the streams are closed. Call again after `stopped`. */
   ready(): Promise<void>;
@@ -26,6 +34,8 @@ export interface Tail {
    */
   attach(key: string | undefined, listener: TailListener): number | undefined;
   detach(key: string | undefined, listener: TailListener): void;
+  /** @returns ends it. */
+  follow(follower: TailFollower): () => void;
   /** Everything up to here has been shown. */
   reached(): Point;
   /** Of the topic that it reads, or has read last; undefined before the first. */
@@ -80,6 +90,7 @@ class SharedTail implements RecordSink {
   readonly #parts: TailParts;
   readonly #byKey = new Map<string, Set<TailListener>>();
   readonly #all = new Set<TailListener>();
+  readonly #followers = new Set<TailFollower>();
   readonly ring: Ring;
   #sequences: SequenceMemory = openSequenceMemory(rememberedKeys);
   #users = 0;
@@ -106,6 +117,10 @@ class SharedTail implements RecordSink {
       ready: () => this.#ready(),
       attach: (key, listener) => this.#attach(key, listener),
       detach: (key, listener) => this.#detach(key, listener),
+      follow: follower => {
+        this.#followers.add(follower);
+        return () => this.#followers.delete(follower);
+      },
       reached: () => this.#reached,
       topicId: () => this.#topicId,
       isReading: () => this.#reading,
@@ -142,6 +157,7 @@ class SharedTail implements RecordSink {
     }
     if (batch.nextOffset - 1 > this.#reached.offset) this.#reached = { offset: batch.nextOffset - 1, timestampMs: -1 };
     if (this.#holders > 0) this.ring.append(first, records, this.#reached.offset + 1);
+    for (const follower of this.#followers) follower.grown();
   }
 
   onFault(fault: ReadFault): void {
@@ -153,6 +169,7 @@ class SharedTail implements RecordSink {
     const listeners = [...this.#all, ...[...this.#byKey.values()].flatMap(set => [...set])];
     this.#all.clear();
     this.#byKey.clear();
+    for (const follower of this.#followers) follower.lost();
     for (const listener of listeners) listener.stopped(fault, this.#reached);
     if (!this.#stop.signal.aborted) void this.#ready().catch(() => undefined);
   }
@@ -205,6 +222,7 @@ class SharedTail implements RecordSink {
           this.#topicId = bounds.topicId;
           this.#parts.reader.assign(this.#at, bounds.end, this, bounds.topicId);
           this.#reading = true;
+          for (const follower of this.#followers) follower.grown();
           return;
         }
       } catch (error) {

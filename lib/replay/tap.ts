@@ -23,6 +23,7 @@ export async function beginTap(
     key: undefined,
     mark: undefined,
     scans: parts.scans,
+    buffer: undefined,
     metrics: parts.metrics,
     hasRoom: () => true,
     mayKeep: () => true,

@@ -1,4 +1,5 @@
 import type { KafkaRecord } from '../kafka/types.ts';
+import type { BufferClaim } from './buffer/writer.ts';
 
 /** Where a subscription stands in one partition: it has everything up to and including `offset`. */
 export interface PartitionPosition {
@@ -92,6 +93,9 @@ export interface RecordStreams {
    */
   hold(topic: string, partition: number): Promise<void>;
   release(topic: string, partition: number): void;
+  /** Keeps a partition's replay buffer in Redis, where there is one; again with each newer claim. */
+  keepBuffer(topic: string, partition: number, claim: BufferClaim): void;
+  leaveBuffer(topic: string, partition: number): void;
   /**
    * Shows every live record of a partition, repeats of a sequence number too (a repeated verdict is published again
    * under its first one): how the gateway waits for feedback. Keeps reading whatever happens to ownership, and by

@@ -7,6 +7,7 @@ import { systemClock } from '../../lib/ownership/clock.ts';
 import type { Ownership } from '../../lib/ownership/types.ts';
 import type { CursorCodec, RecordStreams } from '../../lib/replay/index.ts';
 import type { Views } from '../../lib/views/types.ts';
+import { bufferOwned } from './buffering.ts';
 import { type Clients, openClients } from './clients.ts';
 import { type Commands, openCommands } from './commands/commands.ts';
 import { openFeedbackTaps } from './commands/feedback-taps.ts';
@@ -86,6 +87,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     maxPending: config.gateway.maxPending,
     maxRequestBytes: config.gateway.maxRequestBytes,
   };
+  bufferOwned(ownership, records, parts.plan);
   followOwnership({ ownership, clients, cool: parts.warmth.cool, clock: systemClock });
   return {
     service: {

@@ -3,7 +3,7 @@ import { openAccessTokens, openRouteTokens } from '../../lib/auth/index.ts';
 import { connectKafka, openLanes, openReader, openTopics, PartitionCountError } from '../../lib/kafka/index.ts';
 import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
 import { joinOwnership } from '../../lib/ownership/index.ts';
-import { closeRedis, openRedis } from '../../lib/redis/index.ts';
+import { closeRedis, connectRedis, openRedis } from '../../lib/redis/index.ts';
 import { openCursorCodec, openRecordStreams } from '../../lib/replay/index.ts';
 import { openViews } from '../../lib/views/index.ts';
 import { openGateway } from './gateway.ts';
@@ -35,6 +35,8 @@ start('gateway', async () => {
   const accessTokens = openAccessTokens(config.auth, { localJwksUrl: config.route.jwksUrl }, ops);
   const routeTokens = openRouteTokens({ jwksUrl: config.route.jwksUrl }, ops);
   const redis = openRedis(config.redis, ops);
+  // Of its own, so that appends never hold up a claim. That Redis is away is said by the other.
+  const bufferRedis = connectRedis(config.redis, ops, () => undefined);
   const stopping = new AbortController();
   /** Closed from left to right; what opens later closes earlier. */
   const parts: Closable[] = [server, views, accessTokens, routeTokens, topics, kafka, ops];
@@ -42,7 +44,12 @@ start('gateway', async () => {
     parts.unshift(part);
     return part;
   };
-  opened({ close: async () => closeRedis(redis) });
+  opened({
+    async close() {
+      closeRedis(redis);
+      closeRedis(bufferRedis);
+    },
+  });
 
   /** Kafka may be away: until it answers, the process lives and says so on /readyz. */
   const serve = async (): Promise<void> => {
@@ -54,7 +61,10 @@ start('gateway', async () => {
     );
     const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, fetchPaceMs: paceMs } = config.kafka;
     const reader = opened(openReader(kafka, { maxWaitMs, partitionBytes, paceMs }));
-    const records = opened(openRecordStreams({ reader, topics, config: config.replay, ops }));
+    const name = `${config.ownership.group}:${clusterId}`;
+    const records = opened(
+      openRecordStreams({ reader, topics, config: config.replay, redis: { client: bufferRedis, name }, ops }),
+    );
     opened(watchKafka(topics, ops));
     const metrics = openGatewayMetrics(ops.metrics);
     const warmth = openWarmth({ records, plan, partitionCount, metrics, log: ops.log });

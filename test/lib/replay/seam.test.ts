@@ -8,6 +8,8 @@ type Step =
   | { step: 'append'; log: number; key: string; repeat: number; gap: number; count: number }
   | { step: 'show'; log: number; count: number }
   | { step: 'scan'; which: number; count: number; again: number }
+  | { step: 'buffer'; which: number; knows: boolean; behind: number; page: number }
+  | { step: 'buffer-away'; away: boolean }
   | { step: 'take' }
   | { step: 'advance'; count: number }
   | { step: 'ping' }
@@ -49,6 +51,17 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       again: nat(2),
     }),
   },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      step: fc.constant('buffer' as const),
+      which: nat(3),
+      knows: fc.boolean(),
+      behind: nat(4),
+      page: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant('buffer-away' as const), away: fc.boolean() }) },
   { weight: 5, arbitrary: fc.constant<Step>({ step: 'take' }) },
   { weight: 5, arbitrary: fc.record({ step: fc.constant('advance' as const), count: fc.integer({ min: 1, max: 5 }) }) },
   { weight: 3, arbitrary: fc.constant<Step>({ step: 'ping' }) },
@@ -88,6 +101,12 @@ async function play(schedule: Schedule, rules: SeamRules): Promise<readonly stri
         break;
       case 'scan':
         world.scans.step(item.which, item.count, item.again);
+        break;
+      case 'buffer':
+        world.buffer.answer(item.which, item.knows, item.behind, item.page);
+        break;
+      case 'buffer-away':
+        world.buffer.away = item.away;
         break;
       case 'take':
         await world.take();

@@ -1,5 +1,7 @@
 /** What the tests of streams share: a broker, topics, and a replica's side of streaming as often as wanted. */
 import { type Lanes, openLanes, openReader } from '../../../lib/kafka/index.ts';
+import type { Ops, PenstockConfig } from '../../../lib/ops/index.ts';
+import type { RedisClient } from '../../../lib/redis/index.ts';
 import {
   openRecordStreams,
   type RecordStream,
@@ -13,25 +15,27 @@ import { openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka
 
 export interface Replica {
   streams: RecordStreams;
+  ops: Ops;
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
 }
+
+const replicaConfig: ReplicaConfig = {
+  ...{ scanMaxBytes: 1e9, concurrency: 4, maxWaiting: 10_000, openTimeoutMs: 10_000, ringBytes: 0 },
+  ...{ keyRecords: 1_000, ageMs: 600_000, partitionBytes: 10_000_000 },
+  ...{ appendIntervalMs: 5, appendsInFlight: 8, fillRecords: 10_000 },
+};
 
 export interface StreamsOnKafka {
   kafka: ScratchKafka;
   lanes: Lanes;
   /** Another gateway's side of streaming: a reader and tails of its own. */
-  replica(config?: Partial<ReplicaConfig>): Replica;
+  replica(config?: Partial<ReplicaConfig>, redis?: { client: RedisClient; name: string }): Replica;
   /** Writes one record after the other. */
   write(topic: string, partition: number, records: readonly Written[]): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface ReplicaConfig {
-  scanMaxBytes: number;
-  concurrency: number;
-  openTimeoutMs: number;
-  ringBytes: number;
-}
+export type ReplicaConfig = PenstockConfig<'replay'>['replay'];
 
 export interface Written {
   key: string | Buffer | null;
@@ -46,20 +50,14 @@ export function openStreamsOnKafka(brokers?: readonly string[]): StreamsOnKafka 
   return {
     kafka,
     lanes,
-    replica(config = {}) {
+    replica(config = {}, redis) {
       const ops = quietOps('replica');
       const reader = openReader(kafka.connection, { maxWaitMs: 100, partitionBytes: 262_144 });
       const streams = openRecordStreams({
         reader,
         topics: kafka.topics,
-        config: {
-          scanMaxBytes: 1e9,
-          concurrency: 4,
-          maxWaiting: 10_000,
-          openTimeoutMs: 10_000,
-          ringBytes: 0,
-          ...config,
-        },
+        config: { ...replicaConfig, ...config },
+        redis,
         ops,
       });
       closing.push(async () => {
@@ -69,6 +67,7 @@ export function openStreamsOnKafka(brokers?: readonly string[]): StreamsOnKafka 
       });
       return {
         streams,
+        ops,
         async metric(name, labels = {}) {
           const { values } = (await ops.metrics.getSingleMetric(name)?.get()) ?? { values: [] };
           const found = values.find(one =>

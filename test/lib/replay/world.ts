@@ -4,6 +4,7 @@
  * by the test.
  */
 import type { ReadFault } from '../../../lib/kafka/types.ts';
+import type { BufferAnswer, BufferQuestion, ReplayBuffer } from '../../../lib/replay/buffer/buffer.ts';
 import { type LogRecord, logRecord, type Point, pointOf } from '../../../lib/replay/log-record.ts';
 import { openRings } from '../../../lib/replay/ring.ts';
 import type { ScanClient, Scans } from '../../../lib/replay/scan.ts';
@@ -28,6 +29,7 @@ export interface WorldOptions {
 export class World {
   readonly logs: SimulatedLog[];
   readonly scans = new SimulatedScans(this);
+  readonly buffer = new SimulatedBuffer(this);
   readonly #options: WorldOptions;
   stream: RecordStream;
   /** Given by `next`, not yet advanced past. */
@@ -69,7 +71,14 @@ export class World {
         bufferBytes: bufferRecords * recordBytes,
       },
       starts,
-      { scans: this.scans, offsets: { bounds }, metrics, scanMaxBytes: Number.MAX_SAFE_INTEGER, rules },
+      {
+        scans: this.scans,
+        buffer: this.buffer,
+        offsets: { bounds },
+        metrics,
+        scanMaxBytes: Number.MAX_SAFE_INTEGER,
+        rules,
+      },
       () => undefined,
     );
   }
@@ -152,6 +161,7 @@ export class World {
         log.show(1_000);
       }
       for (let scan = 0; scan < this.logs.length; scan += 1) this.scans.step(scan, 1_000, 0);
+      this.buffer.answer(0, round % 2 === 0, 1_000, 1_000);
       await this.take();
       this.advance(1_000);
       const watermark = this.checkWatermark().partitions;
@@ -232,6 +242,7 @@ class SimulatedLog {
         const index = this.#listeners.findIndex(one => one.listener === listener);
         if (index >= 0) this.#listeners.splice(index, 1);
       },
+      follow: () => () => undefined,
       reached: () => this.#reached,
       topicId: () => undefined,
       isReading: () => this.#reading,
@@ -317,6 +328,54 @@ class SimulatedScans implements Scans {
     rider.next = through.offset + 1;
     const wanted = [...older, ...batch].filter(({ key }) => client.key === undefined || key === client.key);
     if (!client.scanned(wanted, through, 0) || rider.next >= client.until) this.#riders.delete(rider);
+  }
+}
+
+/** Answers when and as far as it likes, or knows nothing; what it says is so. */
+class SimulatedBuffer implements Pick<ReplayBuffer, 'read'> {
+  readonly #world: World;
+  readonly #questions = new Set<{
+    partition: number;
+    question: BufferQuestion;
+    answered: (answer: BufferAnswer | undefined) => void;
+  }>();
+  away = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  read(
+    { partition }: { partition: number },
+    question: BufferQuestion,
+    answered: (answer: BufferAnswer | undefined) => void,
+  ): (() => void) | undefined {
+    if (this.away) return undefined;
+    const asked = { partition, question, answered };
+    this.#questions.add(asked);
+    return () => this.#questions.delete(asked);
+  }
+
+  /** One that waits is answered: as far as the buffer's tail, `behind` offsets before the log's end, `page` records at most. */
+  answer(which: number, knows: boolean, behind: number, page: number): void {
+    const questions = [...this.#questions];
+    const asked = questions[which % Math.max(1, questions.length)];
+    if (asked === undefined) return;
+    this.#questions.delete(asked);
+    const { partition, question, answered } = asked;
+    const { key, after } = question;
+    const log = this.#world.log(partition);
+    const tail = log.end - 1 - behind;
+    if (!knows || tail < after.offset) {
+      answered(undefined);
+      return;
+    }
+    const all = log.records.filter(
+      one => one.key === key && one.record.offset > after.offset && one.record.offset <= tail,
+    );
+    const records = all.slice(0, page);
+    const done = records.length === all.length;
+    answered({ records, through: done ? tail : last(records).record.offset, done });
   }
 }
 

@@ -1,0 +1,288 @@
+/** Keeps one owned partition's buffer in step with its live tail: carries out what upkeep.ts decides. */
+import { randomUUID } from 'node:crypto';
+import { messageOf } from '../../errors.ts';
+import { OffsetOutOfRangeError, type TopicPartition, type Topics } from '../../kafka/index.ts';
+import type { Logger } from '../../ops/index.ts';
+import type { LogRecord, Point } from '../log-record.ts';
+import { pointOf } from '../log-record.ts';
+import type { Scans } from '../scan.ts';
+import type { Tail } from '../tail.ts';
+import { openBackOff, type Places, within } from '../waiting.ts';
+import type { BufferMetrics } from './metrics.ts';
+import type { BufferStore, Fence, Window } from './types.ts';
+import {
+  beginUpkeep,
+  type LogView,
+  logLost,
+  nextTask,
+  type Outcome,
+  renew,
+  settle,
+  type Task,
+  type Upkeep,
+} from './upkeep.ts';
+
+/** By what right a gateway writes a partition's buffer. */
+export interface BufferClaim extends Fence {
+  /** Whether the group still counts this gateway as the partition's owner. */
+  verify(): Promise<'member' | 'zombie' | 'unknown'>;
+}
+
+/** What all writers of a gateway share. */
+export interface WriterParts {
+  store: BufferStore;
+  topics: Pick<Topics, 'fetch'>;
+  scans: Scans;
+  places: Places;
+  /** Most offsets, and most bytes, that are read again from the log to fill a gap. */
+  maxFill: number;
+  maxFillBytes: number;
+  metrics: BufferMetrics;
+  log: Logger;
+  /** Calls `run` within the append interval. */
+  soon(writer: BufferWriter): void;
+  /** Redis did (not) do what this writer asked for. */
+  health(writer: BufferWriter, problem: string | undefined): void;
+}
+
+const batchRecords = 500;
+const batchBytes = 262_144;
+/** Longest wait for one call, redirections included, ms. */
+const deadlineMs = 2_000;
+const checkBytes = 1_024;
+
+export class BufferWriter {
+  readonly #at: TopicPartition;
+  readonly #tail: Tail;
+  readonly #parts: WriterParts;
+  #claim: BufferClaim;
+  #upkeep: Upkeep;
+  #running = false;
+  readonly #closing = new AbortController();
+  readonly #stopFollowing: () => void;
+
+  /** Takes the tail over: it is released when the writer is closed. */
+  constructor(at: TopicPartition, tail: Tail, claim: BufferClaim, parts: WriterParts) {
+    this.#at = at;
+    this.#tail = tail;
+    this.#claim = claim;
+    this.#parts = parts;
+    this.#upkeep = beginUpkeep(fenceOf(claim));
+    this.#stopFollowing = tail.follow({
+      grown: () => parts.soon(this),
+      lost: () => {
+        this.#upkeep = logLost(this.#upkeep);
+        parts.soon(this);
+      },
+    });
+    this.run();
+  }
+
+  /** A newer claim of the partition by this gateway. */
+  renew(claim: BufferClaim): void {
+    const { fence } = this.#upkeep;
+    const same = claim.generation === this.#claim.generation && claim.counter === this.#claim.counter;
+    this.#claim = claim;
+    if (same && this.#upkeep.state.phase !== 'fenced') return;
+    // Raised above a newer one because the group confirmed us: it stays above.
+    const raised =
+      fence.generation > claim.generation ? { generation: fence.generation, counter: fence.counter + 1 } : claim;
+    this.#upkeep = renew(this.#upkeep, fenceOf(raised));
+    this.run();
+  }
+
+  /** Offsets that the buffer is behind the live tail; all that the ring has, where it is not known how far it reaches. */
+  get lag(): number {
+    const { state } = this.#upkeep;
+    if (state.phase === 'fenced') return 0;
+    const { next, ringFrom } = this.#view();
+    return Math.max(0, next - (state.phase === 'open' ? state.tail + 1 : ringFrom));
+  }
+
+  run(): void {
+    if (this.#running || this.#closing.signal.aborted) return;
+    this.#running = true;
+    void this.#work().finally(() => {
+      this.#running = false;
+      if (!this.#closing.signal.aborted && this.#next() !== undefined) this.#parts.soon(this);
+    });
+  }
+
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#stopFollowing();
+    this.#tail.release();
+    this.#parts.health(this, undefined);
+  }
+
+  #next(): Task | undefined {
+    return nextTask(this.#upkeep, this.#view(), this.#parts.maxFill);
+  }
+
+  #view(): LogView {
+    const next = this.#tail.reached().offset + 1;
+    const { first } = this.#tail.ring;
+    return { reading: this.#tail.isReading(), next, ringFrom: first < 0 ? next : first };
+  }
+
+  /** Never rejects. Works until there is nothing to do, or only a little that can wait for the next interval. */
+  async #work(): Promise<void> {
+    const backOff = openBackOff(this.#closing.signal);
+    while (!this.#closing.signal.aborted) {
+      const task = this.#next();
+      if (task === undefined) return;
+      const { outcome, more } = await this.#carryOut(task);
+      if (this.#closing.signal.aborted) return;
+      this.#upkeep = settle(this.#upkeep, task, outcome);
+      if (isSetback(outcome)) await backOff.wait();
+      else backOff.reset();
+      if (task.task === 'append' && !more) return;
+    }
+  }
+
+  /** `more`: the batch was full, there is more to append at once. */
+  async #carryOut(task: Task): Promise<{ outcome: Outcome; more: boolean }> {
+    let more = false;
+    try {
+      switch (task.task) {
+        case 'verify':
+          return { outcome: { of: 'verify', answer: await this.#claim.verify() }, more };
+        case 'check':
+          return { outcome: { of: 'check', answer: await this.#isSameLog(task.window) }, more };
+        case 'fill':
+          return { outcome: { of: 'fill', answer: await this.#fill(task) }, more };
+        default: {
+          const leave = await this.#parts.places.take(`${this.#at.topic}/${this.#at.partition}`);
+          try {
+            const asked = this.#ask(task);
+            more = asked.more;
+            const outcome = await within(deadlineMs, `${task.task} in Redis`, asked.outcome);
+            this.#parts.health(this, undefined);
+            return { outcome, more };
+          } finally {
+            leave?.();
+          }
+        }
+      }
+    } catch (error) {
+      this.#parts.log.debug({ ...this.#at, task: task.task, error }, 'a replay buffer cannot be kept');
+      this.#parts.health(this, messageOf(error));
+      return { outcome: { of: 'failure' }, more };
+    }
+  }
+
+  #ask(task: Exclude<Task, { task: 'verify' | 'check' | 'fill' }>): { outcome: Promise<Outcome>; more: boolean } {
+    const { store, metrics } = this.#parts;
+    const { fence } = task;
+    const told = <Answer extends { answer: string }>(answer: Answer): Answer => {
+      if (answer.answer === 'STALE') metrics.fenced();
+      if (answer.answer === 'HOLE') metrics.hole();
+      return answer;
+    };
+    const at = this.#at;
+    switch (task.task) {
+      case 'claim':
+        return {
+          outcome: store.claim(at, fence, task.force).then(answer => ({ of: 'claim', answer: told(answer) })),
+          more: false,
+        };
+      case 'close':
+        return {
+          outcome: store.open(at, fence, undefined, 0).then(answer => ({ of: 'close', answer: told(answer) })),
+          more: false,
+        };
+      case 'open': {
+        const { from } = task;
+        const id = randomUUID();
+        const opened = store.open(at, fence, id, from).then((answer): Outcome => {
+          if (told(answer).answer === 'OK') metrics.windowOpened();
+          return { of: 'open', id, from, answer };
+        });
+        return { outcome: opened, more: false };
+      }
+      case 'append': {
+        const { records, newTail, mark } = this.#batch(task.after, task.until);
+        const endTimer = metrics.appending();
+        const append = { fence, id: task.id, expectedTail: task.after, newTail, records, mark };
+        const appended = store.append(at, append).then((answer): Outcome => {
+          endTimer();
+          if (told(answer).answer === 'OK') metrics.appended(records.length);
+          return { of: 'append', newTail, answer };
+        });
+        return { outcome: appended, more: newTail + 1 < task.until };
+      }
+    }
+  }
+
+  #batch(after: number, until: number): { records: LogRecord[]; newTail: number; mark: Point | undefined } {
+    const records: LogRecord[] = [];
+    let sizeBytes = 0;
+    let newTail = until - 1;
+    let mark: Point | undefined;
+    for (const record of this.#tail.ring.after(after, until)) {
+      if (records.length >= batchRecords || (records.length > 0 && sizeBytes + record.sizeBytes > batchBytes)) {
+        newTail = mark?.offset ?? after;
+        break;
+      }
+      records.push(record);
+      sizeBytes += record.sizeBytes;
+      mark = pointOf(record);
+    }
+    return { records, newTail, mark };
+  }
+
+  /** By the window's last record: a topic that was made anew has others at its offsets. What cannot be told is another. */
+  async #isSameLog({ tail, mark }: Window): Promise<'same' | 'other' | 'unknown'> {
+    if (mark === undefined) return 'other';
+    const inRing = this.#tail.ring.timestampAt(mark.offset);
+    if (inRing !== undefined) return inRing === mark.timestampMs ? 'same' : 'other';
+    try {
+      const { records, highWatermark } = await this.#parts.topics.fetch(this.#at, mark.offset, checkBytes);
+      const found = records.find(({ offset }) => offset === mark.offset);
+      return found?.timestampMs === mark.timestampMs && tail < highWatermark ? 'same' : 'other';
+    } catch (error) {
+      return error instanceof OffsetOutOfRangeError ? 'other' : 'unknown';
+    }
+  }
+
+  /** `done`, but not filled, where the log does not have it any more or it is too much. */
+  #fill({ from, until, life }: Task & { task: 'fill' }): Promise<'done' | 'unknown'> {
+    const { scans, maxFillBytes } = this.#parts;
+    const { signal } = this.#closing;
+    return new Promise(resolve => {
+      const filled: LogRecord[] = [];
+      const leave = scans.join(this.#at, {
+        from,
+        until,
+        key: undefined,
+        expected: undefined,
+        scanned: (records, through) => {
+          filled.push(...records.filter(({ record }) => record.offset < until));
+          const tooMuch = filled.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) > maxFillBytes;
+          if (!tooMuch && through.offset + 1 < until) return true;
+          const view = this.#view();
+          const fits = life === this.#upkeep.life && until === view.ringFrom;
+          if (!tooMuch && fits) this.#tail.ring.prepend(from, filled, until);
+          resolve('done');
+          return false;
+        },
+        failed: fault => resolve(fault === 'BUSY' ? 'unknown' : 'done'),
+      });
+      signal.addEventListener('abort', () => {
+        leave();
+        resolve('unknown');
+      });
+    });
+  }
+}
+
+/** Not at once again: what it met may still be so. */
+function isSetback(outcome: Outcome): boolean {
+  if (outcome.of === 'failure' || outcome.answer === 'unknown') return true;
+  return typeof outcome.answer === 'object' && outcome.answer.answer === 'HOLE';
+}
+
+function fenceOf({ generation, counter }: Fence): Fence {
+  return { generation, counter };
+}
