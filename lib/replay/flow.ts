@@ -47,6 +47,8 @@ export class Flow implements TailListener {
   /** The buffer has said what it knows of this stretch. */
   #bufferAsked = false;
   #attaching = false;
+  /** Between an interruption and `goOn`: what is passed must stay as it is while it is judged. */
+  #halted = false;
   #closed = false;
   /** Not yet counted as resumed; the lowest tier that was needed counts. */
   #resuming = false;
@@ -75,7 +77,7 @@ export class Flow implements TailListener {
 
   /** The taker has room again. */
   taken(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#halted) return;
     if (this.#seam.state.phase === 'waiting') this.#attach();
     else if (this.#paused) this.#replay();
   }
@@ -123,6 +125,7 @@ export class Flow implements TailListener {
     this.#seam.detached(reached);
     this.#leave?.();
     this.#leave = undefined;
+    this.#halted = true;
     this.#stream.interrupted(this);
   }
 
@@ -134,6 +137,7 @@ export class Flow implements TailListener {
   /** After an interruption or a fault: anew, behind `passed`. `check`: the record there must still have its timestamp. */
   goOn(check: boolean): void {
     if (this.#closed) return;
+    this.#halted = false;
     this.#stream.keep(-this.#seam.bufferBytes);
     this.#tail.detach(this.#stream.key, this);
     this.#seam.detached(this.#tail.reached());
