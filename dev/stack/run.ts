@@ -7,7 +7,7 @@ import { openRegister } from '../processes/register.ts';
 import { penstockVariables, plainEnvironment } from './environment.ts';
 import { readIfThere } from './files.ts';
 import { type Fleet, openFleet } from './fleet.ts';
-import { filesOf, readDown, saveSettings, takeFolder } from './folder.ts';
+import { filesOf, readDown, readSettings, saveSettings, takeFolder } from './folder.ts';
 import { root, type Scale, type StackOptions, scaleShape, services } from './options.ts';
 import { isFree } from './ports.ts';
 import { prepareServers, type ServerAddresses } from './servers.ts';
@@ -82,8 +82,10 @@ async function startAndRun(
   report(`starting ${plan.servers.map(({ name }) => name).join(', ') || 'no servers'}`);
   await all(plan.servers.map(server => supervisor.startFirst(server, serverReadyWithinMs, signal)));
   const url = parts.withServices ? `http://127.0.0.1:${port}` : '';
+  // `npm run grow-partitions` changes it while the stack runs.
+  const partitions = () => readSettings(folder)?.partitions ?? settings.partitions;
   const publish = (up: readonly StackProcess[]) => {
-    saveSettings(folder, { ...settings, ports: ports.all() });
+    saveSettings(folder, { ...settings, partitions: partitions(), ports: ports.all() });
     writeStackFile(files.stack, {
       url,
       processes: [...up],
@@ -105,7 +107,7 @@ async function startAndRun(
     context: {
       addresses,
       brokers: settings.brokers,
-      partitions: settings.partitions,
+      partitions,
       publicPort: port,
       app,
       cursorSecrets: cursorSecrets(files.secrets),

@@ -12,7 +12,8 @@ import { Trouble } from './trouble.ts';
 export interface ServiceContext {
   addresses: ServerAddresses;
   brokers: number;
-  partitions: number;
+  /** As it is when a process starts. */
+  partitions(): number;
   publicPort: number;
   /** The app's folder. */
   app: string;
@@ -76,7 +77,7 @@ export function serviceVariables(
     PENSTOCK_SCHEMA: join(app, 'schema.graphql'),
     PENSTOCK_KAFKA_BROKERS: addresses.kafka.join(','),
     PENSTOCK_KAFKA_CREATE_TOPICS: 'true',
-    PENSTOCK_KAFKA_PARTITIONS: String(context.partitions),
+    PENSTOCK_KAFKA_PARTITIONS: String(context.partitions()),
     PENSTOCK_KAFKA_REPLICATION_FACTOR: String(context.brokers),
     PENSTOCK_REDIS_URL: addresses.redis,
     PENSTOCK_POSTGRES_URL: addresses.postgres,

@@ -16,6 +16,7 @@ export {
   UnreadableBatchError,
 } from './errors.ts';
 export { describeAssignment, evictMember, type GroupAssignment } from './group-admin.ts';
+export { type Growth, type Growths, readGrowths, recordGrowth } from './growths.ts';
 export { type LaneOptions, openLanes } from './lanes.ts';
 export { murmur2, partitionOf } from './murmur2.ts';
 export { openReader, type ReaderOptions } from './reader.ts';

@@ -89,6 +89,7 @@ export interface Broker {
     }[];
     timeout: number;
   }): Promise<unknown>;
+  createPartitions(args: { topicPartitions: { topic: string; count: number }[]; timeout: number }): Promise<unknown>;
   deleteTopics(args: { topics: string[]; timeout: number }): Promise<unknown>;
 }
 

@@ -121,7 +121,12 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     return { ...at, topicId, records, nextOffset, highWatermark: fetched.highWatermark };
   }
 
-  async function waitForTopic({ name, partitions }: TopicSpec): Promise<void> {
+  /** @param mayCome whether a topic of so many partitions may still become the one that is waited for. */
+  async function waitForTopic(
+    name: string,
+    partitions: number,
+    mayCome: (found: number) => boolean = () => false,
+  ): Promise<void> {
     const deadline = Date.now() + createTimeoutMs;
     for (;;) {
       const topic = await cluster.freshTopic(name).catch(error => {
@@ -129,9 +134,11 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
         throw error;
       });
       const found = topic?.partitions ?? [];
-      if (found.length > 0 && found.length !== partitions)
+      const isAll = found.length === partitions;
+      if (found.length > 0 && !isAll && !mayCome(found.length)) {
         throw new PartitionCountError(name, found.length, partitions);
-      if (found.length > 0 && found.every(({ leader }) => leader >= 0)) return;
+      }
+      if (isAll && found.every(({ leader }) => leader >= 0)) return;
       if (Date.now() > deadline) throw new KafkaUnavailableError(`topic ${name} was created, but has no leaders yet`);
       await delay(retryMs);
     }
@@ -169,7 +176,16 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
         }
         if (actual === undefined) await withPatience(spec.name, () => create(spec));
       }
-      for (const spec of specs) await waitForTopic(spec);
+      for (const { name, partitions } of specs) await waitForTopic(name, partitions);
+    },
+    async grow(topic, partitions) {
+      await withPatience(topic, async () => {
+        const { controllerId } = await cluster.refresh([]);
+        const link = await cluster.link(controllerId);
+        const topicPartitions = [{ topic, count: partitions }];
+        await link.call(broker => broker.createPartitions({ topicPartitions, timeout: patienceMs }));
+      });
+      await waitForTopic(topic, partitions, found => found < partitions);
     },
     startOffset: at => offsetOf(at, earliestTimestamp),
     endOffset: at => offsetOf(at, latestTimestamp),

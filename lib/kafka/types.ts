@@ -101,6 +101,8 @@ export interface Topics {
   partitionCount(topic: string): Promise<number | undefined>;
   /** Creates what is missing; throws where an existing topic has another partition count than `partitions`. */
   ensure(specs: readonly TopicSpec[]): Promise<void>;
+  /** Gives a topic more partitions. Resolves when all of them have leaders. */
+  grow(topic: string, partitions: number): Promise<void>;
   /** First offset still in the log. */
   startOffset(at: TopicPartition): Promise<number>;
   /** Offset of the next record to be written. */

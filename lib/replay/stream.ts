@@ -76,6 +76,8 @@ class Stream implements RecordStream, FlowStream {
   #wake: (() => void) | undefined;
   /** What `next` throws when it has given everything. */
   #failure: (() => PenstockError) | undefined;
+  /** It was to go no further than live, and is there. */
+  #over = false;
   readonly #closing = new AbortController();
 
   constructor(
@@ -114,7 +116,7 @@ class Stream implements RecordStream, FlowStream {
     for (;;) {
       if (this.#ready.length > 0) return this.#take();
       if (this.#failure !== undefined) throw this.#failure();
-      if (this.#closing.signal.aborted) return undefined;
+      if (this.#closing.signal.aborted || this.#over) return undefined;
       if (this.#wake !== undefined) throw new Error('next() is already waiting');
       await new Promise<void>(resolve => {
         this.#wake = resolve;
@@ -173,7 +175,11 @@ class Stream implements RecordStream, FlowStream {
 
   /** All flows live: the next cold replay may read as much again. */
   wentLive(): void {
-    if (this.#flows.every(({ isLive }) => isLive)) this.#replayBytes = 0;
+    if (!this.#flows.every(({ isLive }) => isLive)) return;
+    this.#replayBytes = 0;
+    if (this.#request.untilLive !== true) return;
+    this.#over = true;
+    this.#wakeUp();
   }
 
   /** A tail begins anew at the log's end, if there is a log: whether the position holds is asked here. */

@@ -53,6 +53,8 @@ export interface StreamRequest {
   start: StreamStart;
   /** Bytes of records waiting for a slow taker; beyond it the stream lets go of live and replays from its position. */
   bufferBytes: number;
+  /** The stream is over, and `next` undefined, once it has caught up with live. */
+  untilLive?: boolean;
 }
 
 export interface StreamRecord {

@@ -1,7 +1,7 @@
 import type { WebSocketServer } from 'ws';
 import type { AppPlan } from '../../lib/app/index.ts';
 import type { AccessTokenVerifier, RouteTokenVerifier } from '../../lib/auth/index.ts';
-import { type Lanes, partitionOf } from '../../lib/kafka/index.ts';
+import { type Growths, type Lanes, partitionOf } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { systemClock } from '../../lib/ownership/clock.ts';
 import type { Ownership } from '../../lib/ownership/types.ts';
@@ -42,6 +42,9 @@ export interface GatewayParts {
   views: Views;
   codec: CursorCodec;
   clusterId: string;
+  growths: Growths;
+  /** First offset whose timestamp is this or later. */
+  offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>;
 }
 
 export interface Gateway extends Closable {
@@ -111,7 +114,7 @@ export function openGateway(parts: GatewayParts): Gateway {
 }
 
 function engineOf(
-  { config, plan, ops, format, ownership, records, views, codec, clusterId }: GatewayParts,
+  { config, plan, ops, format, ownership, records, views, codec, clusterId, growths, offsetAt }: GatewayParts,
   metrics: GatewayMetrics,
   commands: Commands,
 ): Engine {
@@ -129,6 +132,8 @@ function engineOf(
       cursors,
       metrics,
       partitionCount: ownership.partitionCount,
+      growths,
+      offsetAt,
       bufferBytes: config.gateway.socketBufferBytes,
     }),
     commands,

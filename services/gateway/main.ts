@@ -55,7 +55,7 @@ start('gateway', async () => {
   const serve = async (): Promise<void> => {
     const isRefusal = (error: unknown) => error instanceof SchemaError || error instanceof PartitionCountError;
     const prepare = () => prepareTopics(plan, topics, config.kafka);
-    const { clusterId, partitionCount } = await untilKafkaAnswers(prepare, isRefusal, ops, stopping.signal);
+    const { clusterId, partitionCount, growths } = await untilKafkaAnswers(prepare, isRefusal, ops, stopping.signal);
     const lanes = opened(
       openLanes(kafka, { bufferBytes: config.kafka.laneBufferBytes, paceMs: config.kafka.producePaceMs }),
     );
@@ -82,7 +82,8 @@ start('gateway', async () => {
     );
     const gateway = openGateway({
       ...{ config, plan, ops, metrics, warmth, format, webSocketServer, accessTokens, routeTokens },
-      ...{ ownership, records, lanes, views, codec, clusterId },
+      ...{ ownership, records, lanes, views, codec, clusterId, growths },
+      offsetAt: (topic, partition, timestampMs) => topics.offsetAt({ topic, partition }, timestampMs),
     });
     opened({
       async close() {

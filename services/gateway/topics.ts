@@ -1,6 +1,6 @@
 import { type GraphQLSchema, getLocation, Kind, type ValueNode, visit } from 'graphql';
 import { type AppPlan, SchemaError, type SchemaProblem } from '../../lib/app/index.ts';
-import type { TopicSpec, Topics } from '../../lib/kafka/index.ts';
+import { type Growths, readGrowths, type TopicSpec, type Topics } from '../../lib/kafka/index.ts';
 import type { PenstockConfig } from '../../lib/ops/index.ts';
 
 /** What the brokers say about the app's topics. */
@@ -8,6 +8,8 @@ export interface TopicFacts {
   clusterId: string;
   /** The same for all of them. */
   partitionCount: number;
+  /** How they came to it. */
+  growths: Growths;
 }
 
 /** The gateway keeps events for ever, and trusts the brokers' clocks only. */
@@ -28,7 +30,7 @@ export async function prepareTopics(plan: AppPlan, topics: Topics, config: Topic
   const problems = problemsOf(plan.schema, counts);
   if (problems.length > 0) throw new SchemaError(problems);
   const [partitionCount = config.partitions] = counts.values();
-  return { clusterId: await topics.clusterId(), partitionCount };
+  return { clusterId: await topics.clusterId(), partitionCount, growths: await readGrowths(topics, names) };
 }
 
 function specOf(name: string, { partitions, replicationFactor }: TopicsConfig): TopicSpec {

@@ -14,7 +14,7 @@ const context: ServiceContext = {
     postgres: 'postgres://postgres@127.0.0.1:4/penstock',
   },
   brokers: 3,
-  partitions: 24,
+  partitions: () => 24,
   publicPort: 8_080,
   app: join(root, 'apps/bank'),
   cursorSecrets: 'k1:c2VjcmV0',

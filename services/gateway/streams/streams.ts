@@ -1,7 +1,14 @@
 import { canonicalArguments, compilePredicate } from '../../../lib/app/index.ts';
 import { PenstockError } from '../../../lib/errors.ts';
-import { partitionOf } from '../../../lib/kafka/index.ts';
-import type { RecordStreams, StreamPosition, StreamStart } from '../../../lib/replay/index.ts';
+import type { Growths } from '../../../lib/kafka/index.ts';
+import {
+  openPathStream,
+  pathOf,
+  type RecordStream,
+  type RecordStreams,
+  type StreamPosition,
+  type StreamStart,
+} from '../../../lib/replay/index.ts';
 import type { Flow } from '../flow.ts';
 import type { Call, GraphqlRequest } from '../graphql/request.ts';
 import type { Selection } from '../graphql/selection.ts';
@@ -29,29 +36,31 @@ export interface StreamsOptions {
   cursors: Cursors;
   metrics: GatewayMetrics;
   partitionCount: number;
+  /** How the topics came to their partitions: a key's records may lie in several. */
+  growths: Growths;
+  /** First offset whose timestamp is this or later. */
+  offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>;
   /** Bytes of records that may wait for a subscription. */
   bufferBytes: number;
 }
 
 export function openStreams(options: StreamsOptions): Streams {
-  const { records, rendered, cursors, metrics, partitionCount, bufferBytes } = options;
+  const { records, rendered, cursors, metrics, partitionCount, growths, offsetAt, bufferBytes } = options;
   const pace = openPace({ sliceMs: 20, rowRecords: 16 });
   const all = Array.from({ length: partitionCount }, (_, partition) => partition);
   return {
     async open({ plan, args, projection }, call, request) {
       const { userKey } = call.caller;
-      const own = plan.scope === 'OWN';
-      const partitions = own ? [partitionOf(userKey, partitionCount)] : all;
+      const { topic } = plan;
+      const path = plan.scope === 'OWN' ? pathOf(userKey, partitionCount, growths.get(topic) ?? []) : undefined;
       const binding = canonicalArguments(plan.field, args);
       const cursorOf = (position: StreamPosition) => cursors.ofStream(userKey, binding, position);
       try {
-        const stream = await records.open({
-          topic: plan.topic,
-          partitions,
-          key: own ? userKey : undefined,
-          start: startOf(call, request, { userKey, binding, topic: plan.topic }),
-          bufferBytes,
-        });
+        const start = startOf(call, request, { userKey, binding, topic });
+        const stream: RecordStream =
+          path === undefined
+            ? await records.open({ topic, partitions: all, key: undefined, start, bufferBytes })
+            : await openPathStream({ ...records, offsetAt }, { topic, path, key: userKey, start, bufferBytes });
         return openRecordFlow({
           stream,
           user: userKey,
@@ -59,13 +68,14 @@ export function openStreams(options: StreamsOptions): Streams {
           projection,
           predicate: compilePredicate(plan.filters, args),
           cursorOf,
-          cursorOwner: own ? { userKey, binding } : undefined,
+          cursorOwner: path === undefined ? undefined : { userKey, binding },
           records: rendered,
           pace,
           metrics,
         });
       } catch (error) {
-        throw expiredFor(await withPosition(error, plan.topic, partitions), cursorOf);
+        const partitions = path === undefined ? all : path.slice(0, 1).map(({ partition }) => partition);
+        throw expiredFor(await withPosition(error, topic, partitions), cursorOf);
       }
     },
   };

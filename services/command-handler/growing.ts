@@ -1,0 +1,137 @@
+import pg from 'pg';
+import { Registry } from 'prom-client';
+import { type AppPlan, loadApp } from '../../lib/app/index.ts';
+import {
+  connectKafka,
+  describeAssignment,
+  type KafkaConnection,
+  openLanes,
+  openTopics,
+  recordGrowth,
+  type Topics,
+} from '../../lib/kafka/index.ts';
+import { catalogue, readConfig } from '../../lib/ops/index.ts';
+import { openLog } from '../../lib/ops/log.ts';
+
+/** Why topics can't be grown now: one line that says what to do. */
+export class GrowthRefusedError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'GrowthRefusedError';
+  }
+}
+
+/**
+ * Gives all topics of an app more partitions. Keys move to other partitions by it, so nothing may be on its way: every
+ * command has its verdict, every event is in the log, and no Penstock process works on the topics. Where their old partitions
+ * end is recorded beside them (lib/kafka/growths.ts) before they grow: by that, gateways find each key's records of before.
+ */
+export interface Growing {
+  /** @throws GrowthRefusedError where topics can't be grown to so many. */
+  check(to: number): Promise<void>;
+  /** What is still on its way; undefined when there is nothing. */
+  backlog(): Promise<string | undefined>;
+  /** @throws GrowthRefusedError; what has been done then is gone on with by the next call. */
+  grow(to: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const sections = ['app', 'kafka', 'postgres', 'ownership', 'handler', 'projector'] as const;
+const bufferBytes = 1_048_576;
+
+/** @throws ConfigError */
+export async function openGrowing(env: Readonly<Record<string, string | undefined>>): Promise<Growing> {
+  const config = readConfig(catalogue, sections, env);
+  const plan = await loadApp(config.app.schema);
+  const ops = { service: 'grow-partitions', log: openLog('grow-partitions', 'error'), metrics: new Registry() };
+  const connection = connectKafka(config.kafka, ops);
+  const topics = openTopics(connection);
+  const lanes = openLanes(connection, { bufferBytes });
+  const pool = new pg.Pool({ connectionString: config.postgres.url, max: 1 });
+  pool.on('error', () => undefined); // the next query says it
+  const names = plan.topics.map(({ name }) => name);
+  const groups = [config.ownership.group, config.handler.group, config.projector.group];
+
+  async function check(to: number): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (const name of names) {
+      const count = await topics.partitionCount(name);
+      if (count === undefined) throw new GrowthRefusedError(`topic ${name} does not exist`);
+      counts.set(name, count);
+    }
+    const smaller = new Set([...counts.values()].filter(count => count !== to));
+    const [from] = smaller;
+    if (from === undefined) throw new GrowthRefusedError(`the topics have ${to} partitions already`);
+    const list = [...counts].map(([name, count]) => `${name} ${count}`).join(', ');
+    if (smaller.size > 1) throw new GrowthRefusedError(`the topics do not have the same partition count: ${list}`);
+    if (from > to) throw new GrowthRefusedError(`a topic never gets fewer partitions: ${list}`);
+    return counts;
+  }
+
+  return {
+    async check(to) {
+      await check(to);
+    },
+    backlog: () => backlogOf(plan, topics, pool),
+    async grow(to) {
+      const counts = await check(to);
+      await refuseMembers(connection, groups);
+      const left = await backlogOf(plan, topics, pool);
+      if (left !== undefined) throw new GrowthRefusedError(`${left}: let a command handler finish first`);
+      const due = [...counts].filter(([, count]) => count !== to);
+      const { replicationFactor } = config.kafka;
+      for (const [name, from] of due) {
+        const { topicId = '' } = (await topics.identity(name)) ?? {};
+        const bounds = await topics.offsets(name, [...Array(from).keys()]);
+        const ends = Array.from({ length: from }, (_, partition) => bounds.get(partition)?.end ?? 0);
+        await recordGrowth({ topics, lanes, replicationFactor }, name, { from, to, topicId, ends });
+      }
+      for (const [name] of due) await topics.grow(name, to);
+    },
+    async close() {
+      await lanes.close();
+      await topics.close();
+      await connection.close();
+      await pool.end();
+    },
+  };
+}
+
+async function refuseMembers(connection: KafkaConnection, groups: readonly string[]): Promise<void> {
+  for (const group of groups) {
+    const { members = [] } = (await describeAssignment(connection, group)) ?? {};
+    if (members.length === 0) continue;
+    const who = members.map(({ address, memberId }) => address || memberId).join(', ');
+    throw new GrowthRefusedError(
+      `${members.length} members of the group ${group} are at work (${who}): stop them first`,
+    );
+  }
+}
+
+async function backlogOf(plan: AppPlan, topics: Topics, pool: pg.Pool): Promise<string | undefined> {
+  const commandTopics = [...new Set([...plan.commands.values()].map(({ topic }) => topic))];
+  if (commandTopics.length === 0) return undefined;
+  const { rows: known } = await pool.query<{ has: boolean }>(
+    `SELECT to_regclass('penstock.command_positions') IS NOT NULL AND to_regclass('penstock.outbox') IS NOT NULL AS has`,
+  );
+  const has = known[0]?.has === true;
+  const positions = new Map<string, number>();
+  if (has) {
+    const { rows } = await pool.query<{ topic: string; partition: number; position: string }>(
+      'SELECT topic, partition, position FROM penstock.command_positions WHERE topic = ANY($1::text[])',
+      [commandTopics],
+    );
+    for (const { topic, partition, position } of rows) positions.set(`${topic}/${partition}`, Number(position));
+  }
+  let waiting = 0;
+  for (const topic of commandTopics) {
+    const count = (await topics.partitionCount(topic)) ?? 0;
+    for (const [partition, { start, end }] of await topics.offsets(topic, [...Array(count).keys()])) {
+      waiting += Math.max(0, end - (positions.get(`${topic}/${partition}`) ?? start));
+    }
+  }
+  if (waiting > 0) return `${waiting} commands are not taken up`;
+  const { rows } = has ? await pool.query<{ count: string }>('SELECT count(*) FROM penstock.outbox') : { rows: [] };
+  const unpublished = Number(rows[0]?.count ?? 0);
+  return unpublished > 0 ? `${unpublished} events are not published` : undefined;
+}
