@@ -7,6 +7,7 @@ import type { LogRecord, Point } from '../log-record.ts';
 import { pointOf } from '../log-record.ts';
 import type { Scans } from '../scan.ts';
 import type { Tail } from '../tail.ts';
+import { isSameTopic } from '../topic-mark.ts';
 import { openBackOff, type Places, within } from '../waiting.ts';
 import type { BufferMetrics } from './metrics.ts';
 import type { BufferStore, Fence, Window } from './types.ts';
@@ -238,7 +239,9 @@ export class BufferWriter {
     const inRing = this.#tail.ring.timestampAt(mark.offset);
     if (inRing !== undefined) return inRing === mark.timestampMs ? 'same' : 'other';
     try {
-      const { records, highWatermark } = await this.#parts.topics.fetch(this.#at, mark.offset, checkBytes);
+      const { records, highWatermark, topicId } = await this.#parts.topics.fetch(this.#at, mark.offset, checkBytes);
+      // The tail reads a topic that is gone, and will notice: until then there is nothing to compare.
+      if (!isSameTopic(this.#tail.topicId(), topicId)) return 'unknown';
       const found = records.find(({ offset }) => offset === mark.offset);
       return found?.timestampMs === mark.timestampMs && tail < highWatermark ? 'same' : 'other';
     } catch (error) {
@@ -256,6 +259,7 @@ export class BufferWriter {
         from,
         until,
         key: undefined,
+        mark: this.#tail.topicId(),
         expected: undefined,
         scanned: (records, through) => {
           filled.push(...records.filter(({ record }) => record.offset < until));

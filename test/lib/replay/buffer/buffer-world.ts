@@ -365,6 +365,8 @@ export class BufferWorld {
         if (mark === undefined) return { of: 'check', answer: 'other' };
         const at = (records: readonly LogRecord[]) => records.find(({ record }) => record.offset === mark.offset);
         const inRing = at(gateway.ring);
+        // Kafka tells which topic it has now.
+        if (inRing === undefined && gateway.life !== this.#now) return { of: 'check', answer: 'unknown' };
         const found = inRing ?? at(this.#now.records);
         const same = found?.record.timestampMs === mark.timestampMs && (inRing !== undefined || tail < this.end);
         return { of: 'check', answer: same ? 'same' : 'other' };
