@@ -62,8 +62,8 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         file: 'services/gateway/streams/streams.ts',
-        find: 'key: own ? userKey : undefined,',
-        replace: 'key: undefined,',
+        find: 'key: userKey, start, bufferBytes });',
+        replace: 'key: undefined, start, bufferBytes });',
       },
     ],
   },
