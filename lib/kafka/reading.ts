@@ -83,7 +83,7 @@ export class Reading implements TopicPartition {
   /** Fresh metadata that gives the topic's name to another one. */
   replaced(now: number): Outcome {
     this.#otherIdSince ??= now;
-    if (now - this.#otherIdSince < otherIdPatienceMs) return { kind: 'again', reason: 'another id', stale: true };
+    if (now - this.#otherIdSince < otherIdPatienceMs) return { kind: 'again', reason: 'another id', stale: false };
     return { kind: 'fault', fault: 'TOPIC_RECREATED', reason: 'its name belongs to another topic' };
   }
 

@@ -210,7 +210,7 @@ export class Flow implements TailListener {
     if (this.#bufferAsked || key === undefined || buffer === undefined) return false;
     const after = this.#seam.passed;
     const check = this.#check && after.offset >= 0 && after.timestampMs >= 0;
-    this.#leave = buffer.read(this.at, { key, after, check }, answer => {
+    this.#leave = buffer.read(this.at, { key, topicId: this.#tail.topicId(), after, check }, answer => {
       this.#leave = undefined;
       if (answer === undefined || answer.done) this.#bufferAsked = true;
       if (answer === undefined) this.#replay();

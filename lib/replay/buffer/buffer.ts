@@ -19,6 +19,8 @@ import { type BufferClaim, BufferWriter, type WriterParts } from './writer.ts';
 
 export interface BufferQuestion {
   key: string;
+  /** Of the topic that the records are wanted of. */
+  topicId: string | undefined;
   /** Records behind this. */
   after: Point;
   /** The record at `after` must be known to have its timestamp: else nothing is. */
@@ -163,8 +165,9 @@ export function openReplayBuffer(parts: ReplayBufferParts): ReplayBuffer {
     const leave = await readPlaces.take(question.key);
     try {
       if (leave === undefined || forgotten() || performance.now() < restingUntilMs) return undefined;
-      const { key, after } = question;
-      const raw = await within(readDeadlineMs, 'a question to Redis', store.read(at, { key, after: after.offset }));
+      const { key, after, topicId } = question;
+      const asked = store.read({ ...at, topicId }, { key, after: after.offset });
+      const raw = await within(readDeadlineMs, 'a question to Redis', asked);
       const answer = answerOf(at, question, raw);
       metrics.read(answer === undefined ? 'unknown' : 'complete');
       return answer;

@@ -1,12 +1,12 @@
 /** The buffer in Redis: what its scripts take and answer. */
 import { z } from 'zod';
-import type { TopicPartition } from '../../kafka/types.ts';
 import { openScript, type RedisClient, type Script, type ScriptArgument } from '../../redis/index.ts';
 import { ByteWriter } from '../bytes.ts';
 import type { LogRecord } from '../log-record.ts';
+import { topicMark } from '../topic-mark.ts';
 import { packRecord } from './entry.ts';
 import { stretches, timesBlock } from './times.ts';
-import type { Append, BufferStore, Fence, RawEntry, Retention, Stale } from './types.ts';
+import type { Append, BufferPlace, BufferStore, Fence, RawEntry, Retention, Stale } from './types.ts';
 
 /** The scripts by themselves, so that a test can break one and see that it is noticed. */
 export interface BufferScripts {
@@ -62,7 +62,8 @@ export function openBufferStore(
   retention: Retention,
   scripts: BufferScripts = bufferScripts,
 ): BufferStore {
-  const keyOf = ({ topic, partition }: TopicPartition) => `penstock:{${topic}/${partition}}:${name}`;
+  const keyOf = ({ topic, partition, topicId }: BufferPlace) =>
+    `penstock:{${topic}/${partition}}:${name}${topicId === undefined ? '' : `:${topicMark(topicId)}`}`;
   const windowLifeMs = Math.max(2 * retention.ageMs, leastWindowLifeMs);
   return {
     async claim(at, fence, force) {

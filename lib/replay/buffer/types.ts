@@ -59,14 +59,20 @@ export interface RawEntry {
   packed: Buffer;
 }
 
+/** A topic that was made anew has windows of its own, from the first moment on: nobody is shown the old one's records. */
+export interface BufferPlace extends TopicPartition {
+  /** Of the topic that is read; undefined where nobody has said it. */
+  topicId?: string | undefined;
+}
+
 /** One partition's calls; each rejects within about a second when Redis does not answer, and may have been done then. */
 export interface BufferStore {
-  claim(at: TopicPartition, fence: Fence, force: boolean): Promise<ClaimAnswer>;
+  claim(at: BufferPlace, fence: Fence, force: boolean): Promise<ClaimAnswer>;
   /** A new window from this offset on; id undefined: none. */
-  open(at: TopicPartition, fence: Fence, id: string | undefined, from: number): Promise<OpenAnswer>;
-  append(at: TopicPartition, append: Append): Promise<AppendAnswer>;
+  open(at: BufferPlace, fence: Fence, id: string | undefined, from: number): Promise<OpenAnswer>;
+  append(at: BufferPlace, append: Append): Promise<AppendAnswer>;
   /** Undefined: there is no window. */
-  read(at: TopicPartition, read: BufferRead): Promise<RawAnswer | undefined>;
+  read(at: BufferPlace, read: BufferRead): Promise<RawAnswer | undefined>;
 }
 
 /** How much the buffer keeps. */

@@ -118,6 +118,8 @@ export class BufferWriter {
   }
 
   #next(): Task | undefined {
+    // Whose windows they are is known when the tail begins, which it says.
+    if (this.#tail.topicId() === undefined) return undefined;
     return nextTask(this.#upkeep, this.#view(), this.#parts.maxFill);
   }
 
@@ -181,7 +183,7 @@ export class BufferWriter {
       if (answer.answer === 'HOLE') metrics.hole();
       return answer;
     };
-    const at = this.#at;
+    const at = { ...this.#at, topicId: this.#tail.topicId() };
     switch (task.task) {
       case 'claim':
         return {

@@ -159,8 +159,11 @@ async function redisTier(given: Case): Promise<Tier> {
       new Promise(resolve => {
         // The cursor's timestamp is known to be right, or has to be: both must hold.
         const check = after >= given.begins && after % 2 === 0;
-        buffer.read(at, { key, after: { offset: after, timestampMs: 1_000 + after }, check }, found =>
-          resolve(found === undefined ? undefined : { offsets: offsetsOf(found.records), through: found.through }),
+        buffer.read(
+          at,
+          { key, topicId: undefined, after: { offset: after, timestampMs: 1_000 + after }, check },
+          found =>
+            resolve(found === undefined ? undefined : { offsets: offsetsOf(found.records), through: found.through }),
         );
       }),
   };

@@ -251,7 +251,11 @@ test('SIGTERM finishes what is under way; the next handler goes on behind it', a
   handler = await stage.start();
   await handler.ready();
   for (const id of [ids[0], ids[100], ids[199]]) await stage.verdict('sid', String(id));
-  const events = (await stage.read(stage.topic('balance_changed'))).filter(({ key }) => key === 'sid');
+  // The verdicts' topic may be ahead of the events'.
+  const events = await until('all events', async () => {
+    const found = (await stage.read(stage.topic('balance_changed'))).filter(({ key }) => key === 'sid');
+    return found.length >= 200 ? found : undefined;
+  });
   assert.deepEqual(
     events.map(({ value }) => value.newBalance),
     Array.from({ length: 200 }, (_, index) => index + 1),
