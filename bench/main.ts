@@ -4,6 +4,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   herd: () => import('./herd.ts'),
   deliveries: () => import('./deliveries.ts'),
   'hot-key': () => import('./hot-key.ts'),
+  'stopped-readers': () => import('./stopped-readers.ts'),
 };
 
 const [first = '', ...others] = process.argv.slice(2);

@@ -25,13 +25,16 @@ export interface SwarmClientOptions {
   retryWait: RetryWait;
   /** To a gateway itself, without asking a router for the way. */
   direct: boolean;
-  /** Records are counted and not looked at: a client that costs next to nothing. */
+  /** Of a record only its number is looked at: a client that costs next to nothing. */
   countOnly: boolean;
+  /** Asked for besides the number and the time. */
+  padding: boolean;
   /** Connection tries and their ends are counted here, for all clients: `closed 1006`, `route 503`, … */
   count(what: string): void;
   /** Its stream is open and its position known: the first ping has come. */
   live(): void;
-  record(record: SwarmRecord): void;
+  /** `record` is undefined where only its number was looked at. */
+  record(record: SwarmRecord | undefined): void;
 }
 
 /** What it has got. */
@@ -39,16 +42,16 @@ export interface Seen {
   /** Number of the last record. */
   last: number;
   records: number;
-  /** Records that did not follow on the one before. */
+  /** Records that were left out before a later one; one that comes after all is counted as twice. */
   lost: number;
   twice: number;
 }
 
-const query = 'subscription { records { n atMs } }';
 const pong = '{"type":"pong"}';
 
 export function openSwarmClient(options: SwarmClientOptions): SwarmClient {
   const { address, accessToken, retryWait, count } = options;
+  const query = `subscription { records { n atMs${options.padding ? ' padding' : ''} } }`;
   const seen: Seen = { last: 0, records: 0, lost: 0, twice: 0 };
   let cursor: string | undefined;
   /** The last record that was only counted: its cursor is looked at when it is needed. */
@@ -98,7 +101,7 @@ export function openSwarmClient(options: SwarmClientOptions): SwarmClient {
 
   function dial(path: string): void {
     let isLive = false;
-    const head = `{"id":"${generation + 1}","type":"next"`;
+    const head = `{"id":"${generation + 1}","type":"next","payload":{"data":{"records":{"n":`;
     wire = openWire(address, path, {
       opened: () => wire?.send(JSON.stringify({ type: 'connection_init', payload: { accessToken } })),
       message: text => message(text),
@@ -115,8 +118,9 @@ export function openSwarmClient(options: SwarmClientOptions): SwarmClient {
 
     function message(text: string): void {
       if (options.countOnly && text.startsWith(head)) {
-        seen.records += 1;
         unread = text;
+        see(numberAt(text, head.length));
+        options.record(undefined);
         return;
       }
       const { type, payload } = JSON.parse(text);
@@ -144,7 +148,11 @@ export function openSwarmClient(options: SwarmClientOptions): SwarmClient {
       return;
     }
     cursor = payload.extensions?.cursor ?? cursor;
-    const { n } = record;
+    see(record.n);
+    options.record(record);
+  }
+
+  function see(n: number): void {
     seen.records += 1;
     if (n <= seen.last) seen.twice += 1;
     else {
@@ -152,12 +160,21 @@ export function openSwarmClient(options: SwarmClientOptions): SwarmClient {
       if (seen.last > 0) seen.lost += n - seen.last - 1;
       seen.last = n;
     }
-    options.record(record);
   }
 
   function again(notBeforeMs = 0): void {
     if (closed) return;
     timer = setTimeout(() => void connect(), Math.max(notBeforeMs, retryWait(attempt++)));
+  }
+}
+
+/** The digits from here on. */
+function numberAt(text: string, start: number): number {
+  let value = 0;
+  for (let at = start; ; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (!(digit >= 0 && digit <= 9)) return value;
+    value = value * 10 + digit;
   }
 }
 

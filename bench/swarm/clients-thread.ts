@@ -11,8 +11,10 @@ export interface ClientsThreadData {
   retry: 'stock' | 'eager';
   /** To a gateway itself, without asking a router for the way. */
   direct: boolean;
-  /** Records are counted and not looked at. */
+  /** Of a record only its number is looked at: no delays are measured. */
   countOnly: boolean;
+  /** Default: no. */
+  padding?: boolean;
   /** Int32: how many records of each user Kafka has acknowledged. */
   acknowledged: SharedArrayBuffer;
 }
@@ -25,8 +27,11 @@ export interface SwarmUser {
   group: string;
 }
 
-/** `mark`: from now on it is measured how long clients take to come back. */
-export type ToClients = { kind: 'mark'; atMs: number } | { kind: 'report' } | { kind: 'close' };
+/**
+ * `mark`: from now on it is measured how long clients take to come back. `pause`: all of them stop reading their sockets;
+ * `resume`: they go on, and it is measured how long each takes until it has what is acknowledged by then.
+ */
+export type ToClients = { kind: 'mark' | 'resume'; atMs: number } | { kind: 'pause' | 'report' | 'close' };
 export type FromClients =
   /** `live`: streams that have been open once; `caughtUp`: since the mark. */
   | { kind: 'status'; atMs: number; live: number; caughtUp: number; complete: number }
@@ -42,6 +47,8 @@ export interface GroupReport {
   /** From the mark until each client's stream was open again, and until it had everything acknowledged by then. */
   reopenedMs: readonly number[];
   caughtUpMs: readonly number[];
+  /** From `resume` until each client had everything acknowledged by then. */
+  resumedMs: readonly number[];
   /** Append → client, of every record before and since the mark; and the longest of each client since. */
   latencyBeforeMs: readonly number[];
   latencySinceMs: readonly number[];
@@ -57,6 +64,9 @@ interface Followed {
   target: number;
   caughtUpAtMs: number | undefined;
   longestMs: number | undefined;
+  /** What it has to have to be done with what it missed while it did not read, and when it was. */
+  resumeTarget: number;
+  resumedAtMs: number | undefined;
 }
 
 const data = workerData as ClientsThreadData;
@@ -65,6 +75,7 @@ const counts: Record<string, number> = {};
 const followed: Followed[] = [];
 const latencies = { before: new Map<string, number[]>(), since: new Map<string, number[]>() };
 let markMs: number | undefined;
+let resumeMs: number | undefined;
 let caughtUp = 0;
 let live = 0;
 
@@ -83,6 +94,8 @@ const telling = setInterval(
 
 parentPort?.on('message', (message: ToClients) => {
   if (message.kind === 'mark') markMs = message.atMs;
+  else if (message.kind === 'pause') for (const { client } of followed) client.pause();
+  else if (message.kind === 'resume') resume(message.atMs);
   else if (message.kind === 'report') tell({ kind: 'report', groups: report(), counts });
   else {
     clearInterval(ramp);
@@ -100,19 +113,22 @@ function follow(user: SwarmUser): void {
       accessToken: user.accessToken,
       direct: data.direct,
       countOnly: data.countOnly,
+      padding: data.padding ?? false,
       retryWait: data.retry === 'stock' ? stockWait : eagerWait,
       count: what => {
         const name = markMs === undefined ? what : `${what} (since the mark)`;
         counts[name] = (counts[name] ?? 0) + 1;
       },
       live: () => opened(one),
-      record: ({ atMs }) => took(one, atMs),
+      record: record => took(one, record?.atMs),
     }),
     wasLive: false,
     reopenedAtMs: undefined,
     target: 0,
     caughtUpAtMs: undefined,
     longestMs: undefined,
+    resumeTarget: 0,
+    resumedAtMs: undefined,
   };
   followed.push(one);
 }
@@ -126,15 +142,33 @@ function opened(one: Followed): void {
   judge(one);
 }
 
-function took(one: Followed, atMs: number): void {
+/** @param atMs undefined where nobody looked. */
+function took(one: Followed, atMs: number | undefined): void {
+  if (resumeMs !== undefined) judgeResumed(one);
+  if (atMs !== undefined) measure(one, atMs);
+  if (markMs !== undefined) judge(one);
+}
+
+function measure(one: Followed, atMs: number): void {
   const latencyMs = Date.now() - atMs;
   const list = markMs === undefined || atMs < markMs ? latencies.before : latencies.since;
   const values = list.get(one.user.group);
   if (values === undefined) list.set(one.user.group, [latencyMs]);
   else values.push(latencyMs);
-  if (markMs === undefined) return;
-  one.longestMs = Math.max(one.longestMs ?? 0, latencyMs);
-  judge(one);
+  if (markMs !== undefined) one.longestMs = Math.max(one.longestMs ?? 0, latencyMs);
+}
+
+function resume(atMs: number): void {
+  resumeMs = atMs;
+  for (const one of followed) {
+    one.resumeTarget = acknowledged[one.user.index] ?? 0;
+    judgeResumed(one);
+    one.client.resume();
+  }
+}
+
+function judgeResumed(one: Followed): void {
+  if (one.resumedAtMs === undefined && one.client.seen.last >= one.resumeTarget) one.resumedAtMs = Date.now();
 }
 
 function judge(one: Followed): void {
@@ -156,10 +190,10 @@ function report(): Record<string, GroupReport> {
   for (const name of new Set(data.users.map(({ group }) => group))) {
     const members = followed.filter(({ user }) => user.group === name);
     const sum = (of: (one: Followed) => number) => members.reduce((total, one) => total + of(one), 0);
-    const since = (of: (one: Followed) => number | undefined) =>
+    const since = (fromMs: number | undefined, of: (one: Followed) => number | undefined) =>
       members.flatMap(one => {
         const atMs = of(one);
-        return atMs === undefined ? [] : [atMs - (markMs ?? 0)];
+        return atMs === undefined ? [] : [atMs - (fromMs ?? 0)];
       });
     groups[name] = {
       clients: members.length,
@@ -167,8 +201,9 @@ function report(): Record<string, GroupReport> {
       lost: sum(({ client }) => client.seen.lost),
       twice: sum(({ client }) => client.seen.twice),
       incomplete: members.filter(one => !isComplete(one)).length,
-      reopenedMs: since(({ reopenedAtMs }) => reopenedAtMs),
-      caughtUpMs: since(({ caughtUpAtMs }) => caughtUpAtMs),
+      reopenedMs: since(markMs, ({ reopenedAtMs }) => reopenedAtMs),
+      caughtUpMs: since(markMs, ({ caughtUpAtMs }) => caughtUpAtMs),
+      resumedMs: since(resumeMs, ({ resumedAtMs }) => resumedAtMs),
       latencyBeforeMs: latencies.before.get(name) ?? [],
       latencySinceMs: latencies.since.get(name) ?? [],
       longestMs: members.flatMap(({ longestMs }) => (longestMs === undefined ? [] : [longestMs])),

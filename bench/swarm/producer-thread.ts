@@ -9,7 +9,7 @@ export interface ProducerThreadData {
   topic: string;
   partitions: number;
   users: readonly string[];
-  /** For each of the users: its turns come this many times as often; default 1. */
+  /** Of all users together. */
   recordsPerSecond: number;
   /** Bytes of padding in each record. */
   paddingBytes: number;
@@ -17,11 +17,11 @@ export interface ProducerThreadData {
   acknowledged: SharedArrayBuffer;
 }
 
-/** `stop` is answered with `stopped` when everything is acknowledged. */
-export type ToProducer = { kind: 'start' } | { kind: 'stop' };
+/** `start`, again: at another rate. `stop` is answered with `stopped` when everything is acknowledged. */
+export type ToProducer = { kind: 'start'; recordsPerSecond: number | undefined } | { kind: 'stop' };
 export type FromProducer = { kind: 'stopped'; records: number };
 
-const { brokers, topic, partitions, users, recordsPerSecond, paddingBytes, ...data } = workerData as ProducerThreadData;
+const { brokers, topic, partitions, users, paddingBytes, ...data } = workerData as ProducerThreadData;
 const acknowledged = new Int32Array(data.acknowledged);
 const handedOver = new Int32Array(users.length);
 const places = users.map(user => ({ topic, partition: partitionOf(user, partitions) }));
@@ -32,12 +32,13 @@ const pending = new Set<Promise<void>>();
 let timer: NodeJS.Timeout | undefined;
 let records = 0;
 
-parentPort?.on('message', ({ kind }: ToProducer) => {
-  if (kind === 'start') start();
+parentPort?.on('message', (message: ToProducer) => {
+  if (message.kind === 'start') start(message.recordsPerSecond ?? data.recordsPerSecond);
   else void stop();
 });
 
-function start(): void {
+function start(recordsPerSecond: number): void {
+  clearInterval(timer);
   const beganMs = performance.now();
   const before = records;
   timer = setInterval(() => {

@@ -9,6 +9,9 @@ export interface Swarm {
   /** What was told last. */
   status(): FromClients & { kind: 'status' };
   mark(): void;
+  /** They stop reading their sockets. */
+  pause(): void;
+  resume(): void;
   report(): Promise<Report>;
   close(): void;
 }
@@ -26,6 +29,8 @@ export function openSwarm(data: ClientsThreadData): Swarm {
   return {
     status: () => status,
     mark: () => say({ kind: 'mark', atMs: Date.now() }),
+    pause: () => say({ kind: 'pause' }),
+    resume: () => say({ kind: 'resume', atMs: Date.now() }),
     report: () =>
       new Promise(resolve => {
         reported = resolve;
@@ -37,7 +42,8 @@ export function openSwarm(data: ClientsThreadData): Swarm {
 
 /** Writes records in a thread of its own. */
 export interface SwarmProducer {
-  start(): void;
+  /** At the rate that it was opened with, or at this one from now on. */
+  start(recordsPerSecond?: number): void;
   /** Resolves with the number of records when all of them are acknowledged. */
   stop(): Promise<number>;
 }
@@ -47,7 +53,7 @@ export function openSwarmProducer(data: ProducerThreadData): SwarmProducer {
   thread.on('error', fail);
   const say = (message: ToProducer) => thread.postMessage(message);
   return {
-    start: () => say({ kind: 'start' }),
+    start: recordsPerSecond => say({ kind: 'start', recordsPerSecond }),
     stop: () =>
       new Promise(resolve => {
         thread.on('message', ({ records }: FromProducer) => resolve(records));

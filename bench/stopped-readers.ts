@@ -1,0 +1,219 @@
+/**
+ * Readers of a hot stream that stop reading: what do they cost the gateway, and do they get everything when they go on?
+ * `npm run bench -- stopped-readers [--readers 500] [--rate 2000] [--seconds 30] [--watchers 50] [--budget 1048576]
+ * [--slow-timeout 10000]`. All readers have one key; two more clients of that key read on, and so do the watchers, of other keys of its
+ * partition. Ends with code 1 when a record is lost or comes twice, or when the gateway holds more than G13 allows.
+ */
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { partitionOf } from '../lib/kafka/index.ts';
+import { startStack } from '../test/support/stack.ts';
+import { until } from '../test/support/until.ts';
+import type { GroupReport } from './swarm/clients-thread.ts';
+import { type Memory, watchMemory } from './swarm/memory.ts';
+import { row, spreadOf } from './swarm/statistics.ts';
+import { openSwarm, openSwarmProducer, type Swarm } from './swarm/swarm.ts';
+import { openIssuer, usersWhere } from './swarm/users.ts';
+
+const { values } = parseArgs({
+  options: {
+    readers: { type: 'string', default: '500' },
+    rate: { type: 'string', default: '2000' },
+    seconds: { type: 'string', default: '30' },
+    watchers: { type: 'string', default: '50' },
+    budget: { type: 'string', default: '1048576' },
+    'slow-timeout': { type: 'string', default: '10000' },
+  },
+});
+const readers = Number(values.readers);
+const watchers = Number(values.watchers);
+const rate = Number(values.rate);
+const budgetBytes = Number(values.budget);
+const stoppedMs = Number(values.seconds) * 1_000;
+/** What all streams of a gateway share: the ring of recent records, and results that are kept for others to take. */
+const sharedBytes = { ring: 67_108_864, results: 16_777_216 };
+/** A record's value is so many bytes more than its number and time. */
+const paddingBytes = 450;
+/** Roughly what such a record is on its way: with its names and its cursor. */
+const recordBytes = 800;
+/** Of the hot key while everybody reads it, and of the other keys together, always. */
+const [warmRate, otherRate] = [20, 100];
+const hotWatchers = 2;
+const steadyMs = 10_000;
+const patienceMs = 900_000;
+const say = (text: string) => void process.stdout.write(text);
+const megabytes = (bytes: number) => (bytes / 1_048_576).toFixed(0);
+
+const issuer = await openIssuer();
+const stack = await startStack({
+  ...{ gateways: 1, handlers: 0, projectors: 0, app: 'bench/swarm/app' },
+  env: {
+    ...issuer.env,
+    PENSTOCK_GATEWAY_SOCKET_BUFFER_BYTES: String(budgetBytes),
+    PENSTOCK_GATEWAY_SLOW_TIMEOUT_MS: values['slow-timeout'],
+    PENSTOCK_GATEWAY_RESULT_BYTES: String(sharedBytes.results),
+    PENSTOCK_REPLAY_RING_BYTES: String(sharedBytes.ring),
+  },
+});
+try {
+  process.exitCode = (await run()) ? 0 : 1;
+} finally {
+  await stack.stop();
+  await issuer.close();
+}
+
+/** @returns whether nothing was lost, nothing came twice and memory kept within the bound. */
+async function run(): Promise<boolean> {
+  const [hot = '', ...others] = usersWhere(1 + watchers, user => partitionOf(user, stack.partitions) === 0);
+  const gateway = stack.process('gateway-0');
+  const hotAcknowledged = new SharedArrayBuffer(4);
+  const otherAcknowledged = new SharedArrayBuffer(4 * others.length);
+  const common = {
+    address: { host: '127.0.0.1', port: Number(new URL(gateway.url).port) },
+    ...({ connectsPerSecond: 500, retry: 'eager', direct: true, padding: true } as const),
+  };
+  const ofHotKey = (count: number, countOnly: boolean) =>
+    openSwarm({
+      ...{ ...common, countOnly, acknowledged: hotAcknowledged },
+      users: Array.from({ length: count }, () => ({ index: 0, accessToken: issuer.accessToken(hot), group: 'all' })),
+    });
+  const stopped = ofHotKey(readers, true);
+  const reading: Record<string, Swarm> = {
+    'the hot key': ofHotKey(hotWatchers, false),
+    'other keys': openSwarm({
+      ...{ ...common, countOnly: false, acknowledged: otherAcknowledged },
+      users: others.map((user, index) => ({ index, accessToken: issuer.accessToken(user), group: 'all' })),
+    }),
+  };
+  const swarms = [stopped, ...Object.values(reading)];
+  const place = { brokers: stack.kafka, topic: 'swarm.records', partitions: stack.partitions, paddingBytes };
+  const hotProducer = openSwarmProducer({
+    ...{ ...place, users: [hot], acknowledged: hotAcknowledged, recordsPerSecond: rate },
+  });
+  const otherProducer = openSwarmProducer({
+    ...{ ...place, users: others, acknowledged: otherAcknowledged, recordsPerSecond: otherRate },
+  });
+  const everybody = readers + hotWatchers + others.length;
+  const count = (of: 'live' | 'complete') => swarms.reduce((sum, swarm) => sum + swarm.status()[of], 0);
+  await until('all clients are connected', () => count('live') === everybody, 120_000);
+  const memory = watchMemory(gateway.admin);
+  otherProducer.start();
+  hotProducer.start(warmRate);
+  await sleep(steadyMs);
+
+  const before = (await memory.phase()).now;
+  for (const swarm of swarms) swarm.mark();
+  stopped.pause();
+  hotProducer.start();
+  await sleep(stoppedMs);
+  const hotRecords = await hotProducer.stop();
+  const whileStopped = await memory.phase();
+  const slowClosed = await slowClosedBy(gateway.admin);
+  const delays = await delaysOf(reading);
+
+  const resumedMs = Date.now();
+  stopped.resume();
+  const areDone = () => stopped.status().atMs > resumedMs && stopped.status().complete === readers;
+  await until('the readers have everything', areDone, patienceMs).catch(tell);
+  const whileResuming = await memory.phase();
+  const otherRecords = await otherProducer.stop();
+  const endedMs = Date.now();
+  const areComplete = () => swarms.every(({ status }) => status().atMs > endedMs) && count('complete') === everybody;
+  await until('all have everything', areComplete, 60_000).catch(tell);
+  await sleep(steadyMs);
+  const afterwards = await memory.phase();
+  await memory.close();
+  const { groups, counts } = await stopped.report();
+  const allDelays = await delaysOf(reading);
+  const checked = [await checkOf('that stopped', stopped, readers * hotRecords)];
+  for (const [keys, swarm] of Object.entries(reading)) {
+    checked.push(await checkOf(`of ${keys}`, swarm, keys === 'the hot key' ? hotWatchers * hotRecords : otherRecords));
+  }
+  for (const swarm of swarms) swarm.close();
+
+  say(
+    `\n${availableParallelism()} cores, Node ${process.version}; one gateway, one broker; ${readers} readers of a key that stop for ` +
+      `${values.seconds} s while it has ${rate} records/s of ${paddingBytes} bytes and more (${hotRecords} written in all); ` +
+      `${hotWatchers} clients of that key and ${others.length} of other keys (${otherRate} records/s) read on; budget ${budgetBytes} bytes, ` +
+      `slow timeout ${values['slow-timeout']} ms\n\n`,
+  );
+  const isWithin = sayMemory(before, whileStopped, whileResuming, afterwards);
+  say(`\n${slowClosed} readers were too slow for the gateway (1013). What they saw: ${JSON.stringify(counts)}\n`);
+  sayTimes(delays, allDelays, groups.all);
+  say(`\n${row('clients', 'records', 'of', 'lost', 'twice or out of order', 'not complete')}`);
+  say(row('---', '---', '---', '---', '---', '---'));
+  for (const { line } of checked) say(line);
+  return isWithin && checked.every(({ isRight }) => isRight);
+}
+
+function tell(error: unknown): void {
+  say(`${error}\n`);
+}
+
+async function slowClosedBy(admin: string): Promise<number> {
+  const metrics = await (await fetch(`${admin}/metrics`)).text();
+  return Number(/^penstock_gateway_slow_closed_total (.*)$/m.exec(metrics)?.[1] ?? 0);
+}
+
+type Delays = Record<string, { before: readonly number[]; since: readonly number[] }>;
+
+async function delaysOf(swarms: Readonly<Record<string, Swarm>>): Promise<Delays> {
+  const delays: Delays = {};
+  for (const [keys, swarm] of Object.entries(swarms)) {
+    const { all } = (await swarm.report()).groups;
+    delays[keys] = { before: all?.latencyBeforeMs ?? [], since: all?.latencySinceMs ?? [] };
+  }
+  return delays;
+}
+
+async function checkOf(clients: string, swarm: Swarm, expected: number): Promise<{ line: string; isRight: boolean }> {
+  const { all } = (await swarm.report()).groups;
+  const { records = 0, lost = 0, twice = 0, incomplete = 0 } = all ?? {};
+  const isRight = records === expected && lost === 0 && twice === 0 && incomplete === 0;
+  return { line: row(clients, records, expected, lost, twice, incomplete), isRight };
+}
+
+type Phase = Record<'highest' | 'now', Memory>;
+
+/** @returns whether what the process holds has grown by no more than the budgets allow. */
+function sayMemory(before: Memory, whileStopped: Phase, whileResuming: Phase, afterwards: Phase): boolean {
+  say(row('gateway, MB', 'resident', 'V8 heap', 'buffers'));
+  say(row('---', '---', '---', '---'));
+  for (const [when, memory] of [
+    ['before', before],
+    ['highest while they did not read', whileStopped.highest],
+    ['when they went on', whileStopped.now],
+    ['highest until they had everything', whileResuming.highest],
+    [`${steadyMs / 1_000} s later`, afterwards.now],
+  ] as const) {
+    say(row(when, ...[memory.rssBytes, memory.heapBytes, memory.externalBytes].map(megabytes)));
+  }
+  const boundBytes = readers * 2 * (budgetBytes + recordBytes) + sharedBytes.ring + sharedBytes.results;
+  const grown = (of: 'rssBytes' | 'heapBytes' | 'externalBytes') =>
+    Math.max(whileStopped.highest[of], whileResuming.highest[of]) - before[of];
+  const isWithin = grown('rssBytes') <= boundBytes;
+  say(
+    `\nBound (G13): ${readers} × 2 × (${budgetBytes} + ${recordBytes}) bytes, ${megabytes(sharedBytes.ring)} MB of recent records and ` +
+      `${megabytes(sharedBytes.results)} MB of results = ${megabytes(boundBytes)} MB; resident memory grew by ${megabytes(grown('rssBytes'))} MB ` +
+      `(heap ${megabytes(grown('heapBytes'))}, buffers ${megabytes(grown('externalBytes'))}): ${isWithin ? 'within it' : 'BEYOND IT'}\n`,
+  );
+  return isWithin;
+}
+
+/** @param atResume what `atEnd` already had when the readers went on. */
+function sayTimes(atResume: Delays, atEnd: Delays, stopped: GroupReport | undefined): void {
+  say(`\n${row('what', 'count', 'p50 ms', 'p99 ms', 'max ms')}`);
+  say(row('---', '---', '---', '---', '---'));
+  const line = (what: string, measured: readonly number[]) => {
+    if (measured.length === 0) return;
+    const { count, p50, p99, max } = spreadOf(measured);
+    say(row(what, count, ...[p50, p99, max].map(ms => ms.toFixed(0))));
+  };
+  for (const [keys, { before, since }] of Object.entries(atResume)) {
+    line(`clients of ${keys}, append → client, before`, before);
+    line(`the same while the readers did not read`, since);
+    line(`the same while they caught up`, atEnd[keys]?.since.slice(since.length) ?? []);
+  }
+  line('readers: from going on until everything was there', stopped?.resumedMs ?? []);
+}
