@@ -1,7 +1,7 @@
 /** One partition of one stream: does what the seam decides. */
 import type { ReadFault, TopicPartition } from '../kafka/types.ts';
 import type { BufferAnswer, ReplayBuffer } from './buffer/buffer.ts';
-import type { LogRecord, Point } from './log-record.ts';
+import { type LogRecord, leaveBatch, type Point } from './log-record.ts';
 import type { ReplayMetrics, ReplayTier } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import type { Seam } from './seam.ts';
@@ -109,6 +109,7 @@ export class Flow implements TailListener {
         this.#stream.queue(record);
         return;
       case 'buffered':
+        leaveBatch(record);
         this.#stream.keep(sizeBytes);
         return;
       case 'let-go':

@@ -1,7 +1,7 @@
-import { type KafkaRecord, sequenceOf } from '../kafka/index.ts';
+import { type Headers, type KafkaRecord, sequenceOf } from '../kafka/index.ts';
 import type { StreamRecord } from './types.ts';
 
-/** A record with what every stream would otherwise work out for itself. Shared by all of them: never changed. */
+/** A record with what every stream would otherwise work out for itself. Shared by all of them: what it says never changes. */
 export interface LogRecord extends StreamRecord {
   /** UTF-8 of the record's key; undefined where there is none, or it is not UTF-8: then it is nobody's. */
   key: string | undefined;
@@ -16,6 +16,8 @@ export interface Point {
 }
 
 const overheadBytes = 160;
+/** A batch of no more than this many times the record is not worth a copy. */
+const batchShare = 2;
 
 export function logRecord(record: KafkaRecord): LogRecord {
   let sizeBytes = overheadBytes + (record.key?.length ?? 0) + (record.value?.length ?? 0);
@@ -24,6 +26,31 @@ export function logRecord(record: KafkaRecord): LogRecord {
     sizeBytes += name.length + (typeof header === 'string' || Buffer.isBuffer(header) ? header.length : 64);
   }
   return { record, sequence: sequenceOf(record), key: keyOf(record.key), sizeBytes };
+}
+
+/**
+ * A record's bytes are views of its whole batch: one that waits while others of the batch have gone would keep them
+ * all, many times what it counts for. So it takes its own along. Once is enough, for all streams that it waits in.
+ */
+export function leaveBatch({ record, sizeBytes }: LogRecord): void {
+  const { key, value, headers } = record;
+  const heldBytes = (value ?? key)?.buffer.byteLength ?? 0;
+  if (heldBytes <= batchShare * sizeBytes) return;
+  const own = (bytes: Buffer): Buffer => {
+    // Not from Node's pool: that would keep others' bytes as well.
+    const copy = Buffer.allocUnsafeSlow(bytes.length);
+    bytes.copy(copy);
+    return copy;
+  };
+  record.key = key && own(key);
+  record.value = value && own(value);
+  const copied: Record<string, Headers[string]> = {};
+  for (const name in headers) {
+    const header = headers[name];
+    const ownOf = (part: Buffer | string) => (typeof part === 'string' ? part : own(part));
+    copied[name] = Array.isArray(header) ? header.map(ownOf) : header && ownOf(header);
+  }
+  record.headers = copied;
 }
 
 export function pointOf({ record }: StreamRecord): Point {

@@ -1,14 +1,14 @@
 /**
- * One stream: a flow for each of its partitions, and the queue from which the taker is served. The queue and what
- * waits for replays share one byte budget; over it, a flow lets go of live and goes on by replay when the taker has
- * taken what was there.
+ * One stream: a flow for each of its partitions, and the queue from which the taker is served. What the taker has in
+ * hand, the queue and what waits for replays share one byte budget; over it, a flow lets go of live and goes on by
+ * replay when the taker comes back for more.
  */
 import { PenstockError } from '../errors.ts';
 import type { TopicPartition } from '../kafka/types.ts';
 import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
 import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
-import { type LogRecord, type Point, pointOf } from './log-record.ts';
+import { type LogRecord, leaveBatch, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import { Seam, type SeamRules, seamRules } from './seam.ts';
@@ -69,6 +69,8 @@ class Stream implements RecordStream, FlowStream {
   #sequences: Readonly<Record<string, number>>;
   #ready: LogRecord[] = [];
   #readyBytes = 0;
+  /** Of what the taker was given last: it has it in hand until it comes back. */
+  #takenBytes = 0;
   /** Of live records that wait for the end of a replay. */
   #keptBytes = 0;
   #replayBytes = 0;
@@ -113,6 +115,7 @@ class Stream implements RecordStream, FlowStream {
   }
 
   async next(): Promise<readonly StreamRecord[] | undefined> {
+    this.#comeBack();
     for (;;) {
       if (this.#ready.length > 0) return this.#take();
       if (this.#failure !== undefined) throw this.#failure();
@@ -149,11 +152,14 @@ class Stream implements RecordStream, FlowStream {
   }
 
   hasRoom(bytes: number): boolean {
-    return this.#readyBytes === 0 || this.#readyBytes + bytes <= this.#request.bufferBytes;
+    return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#request.bufferBytes;
   }
 
+  /** No more than half: a replay that has no room goes on record by record. */
   mayKeep(bytes: number): boolean {
-    return this.#keptBytes + bytes <= this.#request.bufferBytes;
+    const { bufferBytes } = this.#request;
+    const keptBytes = this.#keptBytes + bytes;
+    return keptBytes <= bufferBytes / 2 && this.#queuedBytes + keptBytes <= bufferBytes;
   }
 
   keep(bytes: number): void {
@@ -161,6 +167,8 @@ class Stream implements RecordStream, FlowStream {
   }
 
   queue(record: LogRecord): void {
+    // Who keeps up holds one record, and that not for long.
+    if (this.#queuedBytes > 0) leaveBatch(record);
     this.#ready.push(record);
     this.#readyBytes += record.sizeBytes;
     this.#wakeUp();
@@ -213,15 +221,38 @@ class Stream implements RecordStream, FlowStream {
     } else this.#expire(reason, earliestOf(lost, bounds), true);
   }
 
+  get #queuedBytes(): number {
+    return this.#takenBytes + this.#readyBytes;
+  }
+
+  /** What there is, up to half of the budget: while the taker has it in hand, replays fill the other half. */
   #take(): readonly StreamRecord[] {
-    const taken = this.#ready;
-    this.#ready = [];
-    this.#readyBytes = 0;
+    const mostBytes = this.#request.bufferBytes / 2;
+    if (this.#readyBytes <= mostBytes) {
+      const taken = this.#ready;
+      this.#ready = [];
+      this.#takenBytes = this.#readyBytes;
+      this.#readyBytes = 0;
+      return taken;
+    }
+    let count = 0;
+    for (const { sizeBytes } of this.#ready) {
+      if (count > 0 && this.#takenBytes + sizeBytes > mostBytes) break;
+      this.#takenBytes += sizeBytes;
+      count += 1;
+    }
+    this.#readyBytes -= this.#takenBytes;
+    return this.#ready.splice(0, count);
+  }
+
+  /** The taker is done with what it had. */
+  #comeBack(): void {
+    if (this.#takenBytes === 0) return;
+    this.#takenBytes = 0;
     // Not always the same flow first: one with a long way to go would keep all the room to itself.
     this.#firstServed += 1;
     const flows = this.#flows.length;
     for (let index = 0; index < flows; index += 1) this.#flows[(index + this.#firstServed) % flows]?.taken();
-    return taken;
   }
 
   #expire(reason: string, earliest: ReadonlyMap<number, Point>, anew = false): void {

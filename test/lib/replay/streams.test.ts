@@ -152,6 +152,52 @@ test('a slow taker gets everything, while what waits for it stays within its bud
   assert.deepEqual(valuesOf(await take(slow, 1)), ['live again']);
 });
 
+test('what a slow taker has in hand counts in its budget, as what waits for it', async () => {
+  const topic = await world.kafka.topic(1);
+  const { streams } = world.replica();
+  const bufferBytes = 20_000;
+  const slow = await streams.open(request(topic, { bufferBytes }));
+  const quick = await streams.open(request(topic));
+  const write = async (count: number) => {
+    const value = 'x'.repeat(1_000);
+    await world.write(
+      topic,
+      0,
+      Array.from({ length: count }, () => ({ key: 'k', value })),
+    );
+    await take(quick, count);
+  };
+  await write(10);
+  const inHand = (await slow.next()) ?? [];
+  await write(100);
+  // Without I/O in between: no replay can bring more meanwhile.
+  const waited = [...((await slow.next()) ?? []), ...((await slow.next()) ?? [])];
+  const bytes = [...inHand, ...waited].reduce((sum, { record }) => sum + (record.value?.length ?? 0), 0);
+  assert.ok(bytes > bufferBytes / 2 && bytes <= bufferBytes, `${bytes} bytes`);
+  for (const record of [...inHand, ...waited]) slow.advance(record);
+  await take(slow, 110 - inHand.length - waited.length);
+});
+
+test('records that wait keep their own bytes, not those of the batches that they came with', async () => {
+  const topic = await world.kafka.topic(1);
+  const { streams, metric } = world.replica();
+  const sparse = Array.from({ length: 200 }, (_, index) => [
+    { key: 'sparse', value: `sparse-${index}`, sequence: index },
+    { key: 'dense', value: 'x'.repeat(10_000) },
+  ]);
+  await world.write(topic, 0, sparse.flat());
+  const stream = await streams.open(request(topic, { key: 'sparse', start: { kind: 'earliest' } }));
+  await until('the log is read', async () => (await metric('penstock_replay_scanned_bytes_total')) > 200 * 10_000);
+  const records = await take(stream, 200);
+  assert.deepEqual(
+    records.map(({ record }) => [`${record.key}`, `${record.value}`, `${record.headers.ce_keysequence}`]),
+    sparse.map((_, index) => ['sparse', `sparse-${index}`, `${index}`]),
+  );
+  const buffers = new Set(records.flatMap(({ record }) => [record.key?.buffer, record.value?.buffer]));
+  const keptBytes = [...buffers].reduce((sum, buffer) => sum + (buffer?.byteLength ?? 0), 0);
+  assert.ok(keptBytes < 1_000_000, `200 short records keep ${keptBytes} bytes`);
+});
+
 test('a thousand clients that resume at different cursors of a partition cost about one read of the log', async () => {
   const topic = await world.kafka.topic(1);
   const value = 'x'.repeat(500);
