@@ -143,6 +143,50 @@ const watches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G13',
+    name: 'nobody looks at what waits on the way to a socket',
+    file: 'services/gateway/outlet.ts',
+    find: 'if (writable.destroyed || writable.writableLength <= bufferBytes) return undefined;',
+    replace: 'if (writable.destroyed || writable.writableLength >= 0) return undefined;',
+    caughtBy: {
+      file: 'test/services/gateway/outlet.test.ts',
+      test: 'there is no room while the client does not take what waits, and room again when it has',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'records wait for a stream without a limit',
+    file: 'lib/replay/stream.ts',
+    find: 'return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#request.bufferBytes;',
+    replace: 'return true;',
+    caughtBy: {
+      file: 'test/lib/replay/streams.test.ts',
+      test: 'what a slow taker has in hand counts in its budget, as what waits for it',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'what a taker has in hand is not counted',
+    file: 'lib/replay/stream.ts',
+    find: 'return this.#takenBytes + this.#readyBytes;',
+    replace: 'return this.#readyBytes;',
+    caughtBy: {
+      file: 'test/lib/replay/streams.test.ts',
+      test: 'what a slow taker has in hand counts in its budget, as what waits for it',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'a record that waits keeps its whole batch',
+    file: 'lib/replay/stream.ts',
+    find: 'if (this.#queuedBytes > 0) leaveBatch(record);',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/replay/streams.test.ts',
+      test: 'records that wait keep their own bytes, not those of the batches that they came with',
+    },
+  },
+  {
     guarantee: 'G14',
     name: 'a line of newcomers without an end',
     file: 'lib/auth/work-queue.ts',
