@@ -2,7 +2,8 @@
  * Readers of a hot stream that stop reading: what do they cost the gateway, and do they get everything when they go on?
  * `npm run bench -- stopped-readers [--readers 500] [--rate 2000] [--seconds 30] [--watchers 50] [--budget 1048576]
  * [--slow-timeout 10000]`. All readers have one key; two more clients of that key read on, and so do the watchers, of other keys of its
- * partition. Ends with code 1 when a record is lost or comes twice, or when the gateway holds more than G13 allows.
+ * partition. Ends with code 1 when a record is lost or comes twice, or when the gateway holds more than G13 allows. What it holds is
+ * looked at when the slow timeout has passed once: by then the budgets are full, and nobody is closed yet.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +12,7 @@ import { partitionOf } from '../lib/kafka/index.ts';
 import { startStack } from '../test/support/stack.ts';
 import { until } from '../test/support/until.ts';
 import type { GroupReport } from './swarm/clients-thread.ts';
-import { type Memory, watchMemory } from './swarm/memory.ts';
+import { heldBytes, type Memory, watchMemory } from './swarm/memory.ts';
 import { row, spreadOf } from './swarm/statistics.ts';
 import { openSwarm, openSwarmProducer, type Swarm } from './swarm/swarm.ts';
 import { openIssuer, usersWhere } from './swarm/users.ts';
@@ -31,6 +32,7 @@ const watchers = Number(values.watchers);
 const rate = Number(values.rate);
 const budgetBytes = Number(values.budget);
 const stoppedMs = Number(values.seconds) * 1_000;
+const slowTimeoutMs = Number(values['slow-timeout']);
 /** What all streams of a gateway share: the ring of recent records, and results that are kept for others to take. */
 const sharedBytes = { ring: 67_108_864, results: 16_777_216 };
 /** A record's value is so many bytes more than its number and time. */
@@ -42,6 +44,8 @@ const [warmRate, otherRate] = [20, 100];
 const hotWatchers = 2;
 const steadyMs = 10_000;
 const patienceMs = 900_000;
+/** After the gateway stood still to be looked at. */
+const settleMs = 2_000;
 const say = (text: string) => void process.stdout.write(text);
 const megabytes = (bytes: number) => (bytes / 1_048_576).toFixed(0);
 
@@ -102,14 +106,21 @@ async function run(): Promise<boolean> {
   hotProducer.start(warmRate);
   await sleep(steadyMs);
 
+  const heldBefore = await heldBytes(gateway.pid);
   const before = (await memory.phase()).now;
   for (const swarm of swarms) swarm.mark();
   stopped.pause();
   hotProducer.start();
-  await sleep(stoppedMs);
+  await sleep(Math.min(slowTimeoutMs, stoppedMs));
+  const delaysUntil = await delaysOf(reading);
+  const connected = await metricOf(gateway.admin, 'penstock_gateway_connections');
+  const held = await heldBytes(gateway.pid);
+  await sleep(settleMs);
+  const delaysFrom = await delaysOf(reading);
+  await sleep(Math.max(0, stoppedMs - slowTimeoutMs));
   const hotRecords = await hotProducer.stop();
   const whileStopped = await memory.phase();
-  const slowClosed = await slowClosedBy(gateway.admin);
+  const slowClosed = await metricOf(gateway.admin, 'penstock_gateway_slow_closed_total');
   const delays = await delaysOf(reading);
 
   const resumedMs = Date.now();
@@ -124,6 +135,7 @@ async function run(): Promise<boolean> {
   await sleep(steadyMs);
   const afterwards = await memory.phase();
   await memory.close();
+  const heldAfter = await heldBytes(gateway.pid);
   const { groups, counts } = await stopped.report();
   const allDelays = await delaysOf(reading);
   const checked = [await checkOf('that stopped', stopped, readers * hotRecords)];
@@ -136,11 +148,12 @@ async function run(): Promise<boolean> {
     `\n${availableParallelism()} cores, Node ${process.version}; one gateway, one broker; ${readers} readers of a key that stop for ` +
       `${values.seconds} s while it has ${rate} records/s of ${paddingBytes} bytes and more (${hotRecords} written in all); ` +
       `${hotWatchers} clients of that key and ${others.length} of other keys (${otherRate} records/s) read on; budget ${budgetBytes} bytes, ` +
-      `slow timeout ${values['slow-timeout']} ms\n\n`,
+      `slow timeout ${slowTimeoutMs} ms\n\n`,
   );
-  const isWithin = sayMemory(before, whileStopped, whileResuming, afterwards);
+  sayMemory(before, whileStopped, whileResuming, afterwards);
+  const isWithin = sayBound(heldBefore, held, heldAfter, connected);
   say(`\n${slowClosed} readers were too slow for the gateway (1013). What they saw: ${JSON.stringify(counts)}\n`);
-  sayTimes(delays, allDelays, groups.all);
+  sayTimes([delaysUntil, delaysFrom, delays, allDelays], groups.all);
   say(`\n${row('clients', 'records', 'of', 'lost', 'twice or out of order', 'not complete')}`);
   say(row('---', '---', '---', '---', '---', '---'));
   for (const { line } of checked) say(line);
@@ -151,9 +164,9 @@ function tell(error: unknown): void {
   say(`${error}\n`);
 }
 
-async function slowClosedBy(admin: string): Promise<number> {
+async function metricOf(admin: string, name: string): Promise<number> {
   const metrics = await (await fetch(`${admin}/metrics`)).text();
-  return Number(/^penstock_gateway_slow_closed_total (.*)$/m.exec(metrics)?.[1] ?? 0);
+  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(metrics)?.[1] ?? 0);
 }
 
 type Delays = Record<string, { before: readonly number[]; since: readonly number[] }>;
@@ -176,9 +189,8 @@ async function checkOf(clients: string, swarm: Swarm, expected: number): Promise
 
 type Phase = Record<'highest' | 'now', Memory>;
 
-/** @returns whether what the process holds has grown by no more than the budgets allow. */
-function sayMemory(before: Memory, whileStopped: Phase, whileResuming: Phase, afterwards: Phase): boolean {
-  say(row('gateway, MB', 'resident', 'V8 heap', 'buffers'));
+function sayMemory(before: Memory, whileStopped: Phase, whileResuming: Phase, afterwards: Phase): void {
+  say(row('gateway, MB (what nobody holds any more too)', 'resident', 'V8 heap', 'buffers'));
   say(row('---', '---', '---', '---'));
   for (const [when, memory] of [
     ['before', before],
@@ -189,20 +201,23 @@ function sayMemory(before: Memory, whileStopped: Phase, whileResuming: Phase, af
   ] as const) {
     say(row(when, ...[memory.rssBytes, memory.heapBytes, memory.externalBytes].map(megabytes)));
   }
+}
+
+/** @returns whether what the process holds has grown by no more than the budgets allow. */
+function sayBound(before: number, full: number, afterwards: number, connected: number): boolean {
   const boundBytes = readers * 2 * (budgetBytes + recordBytes) + sharedBytes.ring + sharedBytes.results;
-  const grown = (of: 'rssBytes' | 'heapBytes' | 'externalBytes') =>
-    Math.max(whileStopped.highest[of], whileResuming.highest[of]) - before[of];
-  const isWithin = grown('rssBytes') <= boundBytes;
+  const isWithin = full - before <= boundBytes;
   say(
     `\nBound (G13): ${readers} × 2 × (${budgetBytes} + ${recordBytes}) bytes, ${megabytes(sharedBytes.ring)} MB of recent records and ` +
-      `${megabytes(sharedBytes.results)} MB of results = ${megabytes(boundBytes)} MB; resident memory grew by ${megabytes(grown('rssBytes'))} MB ` +
-      `(heap ${megabytes(grown('heapBytes'))}, buffers ${megabytes(grown('externalBytes'))}): ${isWithin ? 'within it' : 'BEYOND IT'}\n`,
+      `${megabytes(sharedBytes.results)} MB of results = ${megabytes(boundBytes)} MB. Held after a collection, with ${connected} connections ` +
+      `and the budgets full: ${megabytes(full)} MB, ${megabytes(full - before)} MB more than before: ${isWithin ? 'within it' : 'BEYOND IT'}. ` +
+      `At the end ${megabytes(afterwards)} MB.\n`,
   );
   return isWithin;
 }
 
-/** @param atResume what `atEnd` already had when the readers went on. */
-function sayTimes(atResume: Delays, atEnd: Delays, stopped: GroupReport | undefined): void {
+/** @param told what had been measured before the gateway stood still, after that, when the readers went on, and at the end. */
+function sayTimes(told: readonly [Delays, Delays, Delays, Delays], stopped: GroupReport | undefined): void {
   say(`\n${row('what', 'count', 'p50 ms', 'p99 ms', 'max ms')}`);
   say(row('---', '---', '---', '---', '---'));
   const line = (what: string, measured: readonly number[]) => {
@@ -210,10 +225,11 @@ function sayTimes(atResume: Delays, atEnd: Delays, stopped: GroupReport | undefi
     const { count, p50, p99, max } = spreadOf(measured);
     say(row(what, count, ...[p50, p99, max].map(ms => ms.toFixed(0))));
   };
-  for (const [keys, { before, since }] of Object.entries(atResume)) {
-    line(`clients of ${keys}, append → client, before`, before);
-    line(`the same while the readers did not read`, since);
-    line(`the same while they caught up`, atEnd[keys]?.since.slice(since.length) ?? []);
+  for (const keys of Object.keys(told[0])) {
+    const [until = [], from = [], resumed = [], all = []] = told.map(delays => delays[keys]?.since);
+    line(`clients of ${keys}, append → client, before`, told[0][keys]?.before ?? []);
+    line('the same while the readers did not read', [...until, ...resumed.slice(from.length)]);
+    line('the same while they caught up', all.slice(resumed.length));
   }
   line('readers: from going on until everything was there', stopped?.resumedMs ?? []);
 }

@@ -1,37 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import { WebSocket } from 'ws';
-import { until } from '../../test/support/until.ts';
-
-/** Node's inspector, as SIGUSR1 opens it: one process at a time can have it. */
-const inspector = 'http://127.0.0.1:9229/json/list';
+import { openInspector } from './inspector.ts';
 
 /** Profiles a process that runs. The returned function ends it, writes a `.cpuprofile` and says where time went. */
 export async function profile(pid: number, file: string): Promise<() => Promise<string>> {
-  process.kill(pid, 'SIGUSR1');
-  const [target] = await until('the inspector', async () => {
-    const answer = await fetch(inspector).catch(() => undefined);
-    return answer && ((await answer.json()) as { webSocketDebuggerUrl: string }[]);
-  });
-  const socket = new WebSocket(target?.webSocketDebuggerUrl ?? '');
-  const waiting = new Map<number, (result: unknown) => void>();
-  let id = 0;
-  socket.on('message', data => {
-    const { id, result } = JSON.parse(String(data));
-    waiting.get(id)?.(result);
-  });
-  await new Promise(resolve => socket.once('open', resolve));
-  const call = (method: string, params = {}) =>
-    new Promise<unknown>(resolve => {
-      waiting.set(++id, resolve);
-      socket.send(JSON.stringify({ id, method, params }));
-    });
+  const { call, close } = await openInspector(pid);
   await call('Profiler.enable');
   await call('Profiler.setSamplingInterval', { interval: 500 });
   await call('Profiler.start');
   return async () => {
     const { profile: found } = (await call('Profiler.stop')) as { profile: CpuProfile };
     writeFileSync(file, JSON.stringify(found));
-    socket.close();
+    close();
     return heaviest(found);
   };
 }
