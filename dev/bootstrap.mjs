@@ -32,6 +32,8 @@ const problem = nodeProblem();
 if (problem) fail(problem);
 await installPackages();
 if (!existsSync(pinnedNode)) fail(`no Node 24 is packaged for ${process.platform}-${process.arch}`);
+// Types are stripped and sources compiled once, not by each of the processes that are about to be started.
+process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules/.cache/compiled');
 process.exit(await run(pinnedNode, [resolve(here, script), ...args], ['inherit', 'inherit', 'inherit', 'ipc']));
 
 /** Asks the child to stop, once: a terminal's Ctrl-C has reached it too, and npm forwards a second one to us. */

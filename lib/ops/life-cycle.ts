@@ -26,14 +26,32 @@ export async function drain(parts: readonly Closable[], timeoutMs: number, log: 
   return closed;
 }
 
+/** A process that is asked to end before it has come so far as to drain is given this long, ms. */
+const startPatienceMs = 1_000;
+let asked: Promise<string> | undefined;
+let drains = false;
+
+/**
+ * To be called before anything is opened: a signal that comes while a process starts ends it with 0, in order where that is
+ * possible within a second, and outright where it still waits for something.
+ */
+export function heedSignals(): void {
+  asked ??= new Promise(resolve => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
+  });
+  void asked.then(() => {
+    setTimeout(() => drains || process.exit(0), startPatienceMs).unref();
+  });
+}
+
 /** Waits for SIGTERM or SIGINT, drains, and ends the process: 0 when everything closed in time, else 1. */
 export async function runUntilSignal(
   ops: { log: Logger; drainTimeoutMs: number; onDraining?: () => void },
   parts: readonly Closable[],
 ): Promise<never> {
-  const signal = await new Promise<string>(resolve => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
-  });
+  heedSignals();
+  const signal = await asked;
+  drains = true;
   ops.log.info({ signal }, 'draining');
   ops.onDraining?.();
   const closed = await drain(parts, ops.drainTimeoutMs, ops.log);

@@ -3,7 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { openReadiness, type Readiness, serveAdmin } from './admin.ts';
 import type { PenstockConfig } from './catalogue.ts';
 import { ConfigError } from './config.ts';
-import type { Closable } from './life-cycle.ts';
+import { type Closable, heedSignals } from './life-cycle.ts';
 import { type Logger, openLog } from './log.ts';
 
 /** What every part of a service is given: where to log, count and say that it is not ready. */
@@ -46,6 +46,7 @@ export async function openOps(service: string, config: PenstockConfig<'log' | 'd
 
 /** Runs a composition root: a refused configuration or a failed start is one line on stderr and exit code 1. */
 export function start(service: string, main: () => Promise<void>): void {
+  heedSignals();
   main().catch((error: unknown) => {
     const log = openLog(service, 'info');
     if (error instanceof ConfigError) log.fatal({ problems: error.problems }, 'configuration refused');

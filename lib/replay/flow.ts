@@ -135,8 +135,11 @@ export class Flow implements TailListener {
     return this.#seam.passed;
   }
 
-  /** After an interruption or a fault: anew, behind `passed`. `check`: the record there must still have its timestamp. */
-  goOn(check: boolean): void {
+  /**
+   * After an interruption or a fault: anew, behind `passed`. `check`: the record there must still have its timestamp;
+   * undefined: as it was.
+   */
+  goOn(check = this.#check): void {
     if (this.#closed) return;
     this.#halted = false;
     this.#stream.keep(-this.#seam.bufferBytes);
@@ -165,6 +168,7 @@ export class Flow implements TailListener {
     }
     if (!isSameTopic(this.#stream.mark, this.#tail.topicId())) {
       this.#tail.detach(this.#stream.key, this);
+      this.#halted = true;
       this.#fail('TOPIC_RECREATED');
       return;
     }

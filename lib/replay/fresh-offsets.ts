@@ -15,7 +15,11 @@ export interface FreshOffsets {
    * not exist is missing in the answer. Rejects when Kafka does not answer.
    */
   bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>>;
+  /** What was answered within the last second, if anything was: enough to let somebody begin, not to refuse him. */
+  recent(topic: string, partition: number): Bounds | undefined;
 }
+
+const recentMs = 1_000;
 
 interface Round {
   partitions: Set<number>;
@@ -29,7 +33,12 @@ interface Round {
 export function openFreshOffsets(topics: Topics): FreshOffsets {
   const underWay = new Map<string, Promise<unknown>>();
   const next = new Map<string, Round>();
+  const last = new Map<string, { atMs: number; answer: ReadonlyMap<number, Bounds> }>();
   return {
+    recent(topic, partition) {
+      const known = last.get(topic);
+      return known !== undefined && known.atMs + recentMs > performance.now() ? known.answer.get(partition) : undefined;
+    },
     async bounds(topic, partitions) {
       let round = next.get(topic);
       if (round === undefined) {
@@ -54,11 +63,14 @@ export function openFreshOffsets(topics: Topics): FreshOffsets {
   };
 
   async function ask(topic: string, wanted: number[]): Promise<ReadonlyMap<number, Bounds>> {
+    const atMs = performance.now();
     const identity = await topics.identity(topic);
     const existing = wanted.filter(partition => partition < (identity?.partitions ?? 0));
     if (identity === undefined || existing.length === 0) return new Map();
     const { topicId } = identity;
     const found = await topics.offsets(topic, existing);
-    return new Map([...found].map(([partition, bounds]) => [partition, { ...bounds, topicId }]));
+    const answer = new Map([...found].map(([partition, bounds]) => [partition, { ...bounds, topicId }]));
+    last.set(topic, { atMs, answer });
+    return answer;
   }
 }

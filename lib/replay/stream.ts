@@ -3,10 +3,12 @@
  * hand, the queue and what waits for replays share one byte budget; over it, a flow lets go of live and goes on by
  * replay when the taker comes back for more.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PenstockError } from '../errors.ts';
 import type { TopicPartition } from '../kafka/types.ts';
 import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
+import { type FlowStart, firstSequence, markOf } from './flow-start.ts';
 import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
 import { type LogRecord, leaveBatch, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
@@ -14,8 +16,7 @@ import type { ScanFault, Scans } from './scan.ts';
 import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
 import { earliestPoint, judgeStart } from './start.ts';
-import type { Tail } from './tail.ts';
-import { isSameTopic, ofTopic, topicMark } from './topic-mark.ts';
+import { isSameTopic, marksOf, ofTopic } from './topic-mark.ts';
 import type { PartitionPosition, RecordStream, StreamPosition, StreamRecord, StreamRequest } from './types.ts';
 import { openBackOff } from './waiting.ts';
 
@@ -23,22 +24,20 @@ export interface StreamParts {
   scans: Scans;
   /** The Redis tier, where there is one. */
   buffer?: Pick<ReplayBuffer, 'read'> | undefined;
-  offsets: FreshOffsets;
+  offsets: Pick<FreshOffsets, 'bounds'>;
   metrics: ReplayMetrics;
   scanMaxBytes: number;
   /** Default: `seamRules`. */
   rules?: SeamRules;
 }
 
-/** Where a flow begins. */
-export interface FlowStart {
-  tail: Tail;
-  /** Undefined: now, wherever the tail is. */
-  point: Point | undefined;
-  /** The record at `point` still has to be read, and have its timestamp. */
-  check: boolean;
+/** The position is for a topic that is gone: which one the next position is for, as far as it is known. */
+interface Anew {
+  topicMarks: Readonly<Record<string, string>>;
 }
 
+/** Until a reader that reads a topic that is gone is asked again, ms. */
+const rereadMs = 50;
 /** Keys whose last sequence an ALL stream remembers, per partition. */
 const rememberedKeys = 1_000;
 
@@ -144,7 +143,7 @@ class Stream implements RecordStream, FlowStream {
 
   close(): void {
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
+    this.#closing.abort('closed');
     for (const flow of this.#flows) flow.close();
     this.#ready = [];
     this.#wakeUp();
@@ -200,13 +199,24 @@ class Stream implements RecordStream, FlowStream {
     else if (fault === 'UNREADABLE') {
       const { topic, partition } = flow.at;
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be read`));
-    } else if (fault === 'TIMESTAMP_DIFFERS' || fault === 'TOPIC_RECREATED') this.#madeAnew();
+    } else if (fault === 'TOPIC_RECREATED') void this.#tellApart(flow);
+    else if (fault === 'TIMESTAMP_DIFFERS') this.#madeAnew();
     else void this.#judge(flow, [flow], 'the log does not have it any more');
   }
 
   /** That invalidates the positions in all of the topic's partitions, whichever shows it. */
   #madeAnew(): void {
     void this.#judge(undefined, this.#flows, 'the topic was made anew');
+  }
+
+  /** What the flow reads and what its position is of are two topics: one of them is gone. */
+  async #tellApart(flow: Flow): Promise<void> {
+    const { partition } = flow.at;
+    const found = (await this.#bounds([partition])).get(partition);
+    if (found === undefined || !isSameTopic(this.mark, found.topicId)) return this.#madeAnew();
+    // What is read is the old one: the reader will notice, and begin anew.
+    await sleep(rereadMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    flow.goOn();
   }
 
   /** Lets the flow go on if its position is in the log after all; else ends the stream, with where it can go on. */
@@ -217,8 +227,9 @@ class Stream implements RecordStream, FlowStream {
       if (!isSameTopic(this.mark, found?.topicId)) return this.#madeAnew();
       const verdict = judgeStart(flow.passed, found, this.mark);
       if (verdict.verdict !== 'expired') return flow.goOn(verdict.verdict === 'check');
-      this.#expire(`${reason}: ${verdict.reason}`, earliestOf(lost, bounds), verdict.anew);
-    } else this.#expire(reason, earliestOf(lost, bounds), true);
+      const anew = verdict.anew ? { topicMarks: this.#marksOf(bounds) } : undefined;
+      this.#expire(`${reason}: ${verdict.reason}`, earliestOf(lost, bounds), anew);
+    } else this.#expire(reason, earliestOf(lost, bounds), { topicMarks: this.#marksOf(bounds) });
   }
 
   get #queuedBytes(): number {
@@ -255,7 +266,13 @@ class Stream implements RecordStream, FlowStream {
     for (let index = 0; index < flows; index += 1) this.#flows[(index + this.#firstServed) % flows]?.taken();
   }
 
-  #expire(reason: string, earliest: ReadonlyMap<number, Point>, anew = false): void {
+  /** Of the topic that came in this one's place; nothing where the brokers still tell of this one. */
+  #marksOf(bounds: ReadonlyMap<number, Bounds>): Readonly<Record<string, string>> {
+    const marks = marksOf(this.topic, bounds);
+    return ofTopic(marks, this.topic) === this.mark ? {} : marks;
+  }
+
+  #expire(reason: string, earliest: ReadonlyMap<number, Point>, anew?: Anew): void {
     if (this.#failure !== undefined || this.#closing.signal.aborted) return;
     this.#parts.metrics.expired();
     // The position to go on from is read when it is thrown: until then the taker may advance.
@@ -275,11 +292,11 @@ class Stream implements RecordStream, FlowStream {
     if (last === undefined || sequence > last) this.#sequences = { [this.topic]: sequence };
   }
 
-  #expiredError(reason: string, earliest: ReadonlyMap<number, Point>, anew: boolean): PenstockError {
+  #expiredError(reason: string, earliest: ReadonlyMap<number, Point>, anew?: Anew): PenstockError {
     const { partitions, sequences, topicMarks } = this.watermark();
     const position: StreamPosition = {
       // A log made anew may count anew.
-      ...(anew ? { sequences: {} } : { sequences, ...(topicMarks && { topicMarks }) }),
+      ...(anew ? { sequences: {}, ...anew } : { sequences, ...(topicMarks && { topicMarks }) }),
       partitions: partitions.map(item => ({ ...item, ...earliest.get(item.partition) })),
     };
     return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reason}`, { position });
@@ -311,24 +328,4 @@ class Stream implements RecordStream, FlowStream {
 
 function earliestOf(flows: readonly Flow[], bounds: ReadonlyMap<number, Bounds>): ReadonlyMap<number, Point> {
   return new Map(flows.map(({ at: { partition } }) => [partition, earliestPoint(bounds.get(partition))]));
-}
-
-/** Of the topic that the cursor is for; else of the one that the tails read. */
-function markOf({ start, topic }: StreamRequest, starts: ReadonlyMap<number, FlowStart>): string | undefined {
-  const known = start.kind === 'position' ? ofTopic(start.position.topicMarks, topic) : undefined;
-  if (known !== undefined) return known;
-  for (const { tail } of starts.values()) {
-    const topicId = tail.topicId();
-    if (topicId !== undefined) return topicMark(topicId);
-  }
-  return undefined;
-}
-
-/** The caller's last sequence: from the cursor; for `now`, what the tail has seen of the key. */
-function firstSequence(request: StreamRequest, starts: ReadonlyMap<number, FlowStart>): number | undefined {
-  if (request.key === undefined) return undefined;
-  if (request.start.kind === 'position') return ofTopic(request.start.position.sequences, request.topic);
-  if (request.start.kind !== 'now') return undefined;
-  for (const { tail } of starts.values()) return tail.lastSequence(request.key);
-  return undefined;
 }

@@ -5,16 +5,17 @@ import type { RedisClient } from '../redis/index.ts';
 import { openReplayBuffer } from './buffer/buffer.ts';
 import { openBufferStore } from './buffer/store.ts';
 import type { BufferClaim } from './buffer/writer.ts';
+import type { FlowStart } from './flow-start.ts';
 import { type Bounds, openFreshOffsets } from './fresh-offsets.ts';
 import type { Point } from './log-record.ts';
 import { replayMetrics } from './metrics.ts';
 import { openRings } from './ring.ts';
 import { openScans } from './scan.ts';
 import { earliestPoint, judgeStart, type StartVerdict } from './start.ts';
-import { beginStream, type FlowStart } from './stream.ts';
+import { beginStream } from './stream.ts';
 import { openTails, type Tail } from './tail.ts';
 import { beginTap } from './tap.ts';
-import { isSameTopic, ofTopic, topicMark } from './topic-mark.ts';
+import { isSameTopic, marksOf, ofTopic } from './topic-mark.ts';
 import type { PartitionPosition, RecordStream, RecordStreams, StreamPosition, StreamRequest } from './types.ts';
 import { within } from './waiting.ts';
 
@@ -113,7 +114,9 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     const unproved: number[] = [];
     for (const [partition, tail] of acquired) {
       const point = points.get(partition);
-      if (point !== undefined && provedBy(tail, point, mark)) starts.set(partition, { tail, point, check: false });
+      const recent = () => offsets.recent(topic, partition);
+      if (point !== undefined && (provedBy(tail, point, mark) || isWithin(point, tail, recent, mark)))
+        starts.set(partition, { tail, point, check: false });
       else unproved.push(partition);
     }
     if (unproved.length === 0) return starts;
@@ -211,12 +214,6 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
   }
 }
 
-/** Of the log that the bounds are of. */
-function marksOf(topic: string, bounds: ReadonlyMap<number, Bounds>): Readonly<Record<string, string>> {
-  for (const { topicId } of bounds.values()) return { [topic]: topicMark(topicId) };
-  return {};
-}
-
 /**
  * Whether a tail has the record at this point, with this timestamp: then the point is in the log, and no broker need
  * be asked. Only ever says yes for sure; a tail that is behind says nothing.
@@ -226,4 +223,16 @@ function provedBy(tail: Tail, { offset, timestampMs }: Point, mark: string | und
   if (!isSameTopic(mark, tail.topicId())) return false;
   if (!tail.isReading() || timestampMs < 0 || offset > reached.offset) return false;
   return (reached.offset === offset ? reached.timestampMs : tail.ring.timestampAt(offset)) === timestampMs;
+}
+
+/**
+ * Whether the point lies in the log that the tail reads, which is the one that it was made for: by the topic's id, and not
+ * by a timestamp. A beginning of the log that is a second old may have moved on: then the stream says so when it reads there.
+ */
+function isWithin({ offset }: Point, tail: Tail, recent: () => Bounds | undefined, mark: string | undefined): boolean {
+  const topicId = tail.topicId();
+  if (mark === undefined || topicId === undefined || !isSameTopic(mark, topicId)) return false;
+  if (!tail.isReading() || offset > tail.reached().offset) return false;
+  const bounds = recent();
+  return bounds !== undefined && bounds.topicId === topicId && bounds.start <= offset + 1;
 }

@@ -1,3 +1,5 @@
+import type { Bounds } from './fresh-offsets.ts';
+
 /** Bytes of a topic's id that are carried along: 48 of its 122 random bits tell two topics of one name apart. */
 export const topicMarkBytes = 6;
 
@@ -14,4 +16,10 @@ export function ofTopic<T>(byTopic: Readonly<Record<string, T>> | undefined, top
 /** Whether they may be the same topic: true where one of them is not known. */
 export function isSameTopic(mark: string | undefined, topicId: string | undefined): boolean {
   return mark === undefined || topicId === undefined || topicId.startsWith(mark);
+}
+
+/** Of the topic that the bounds are of, by its name; nothing where it does not exist. */
+export function marksOf(topic: string, bounds: ReadonlyMap<number, Bounds>): Readonly<Record<string, string>> {
+  for (const { topicId } of bounds.values()) return { [topic]: topicMark(topicId) };
+  return {};
 }

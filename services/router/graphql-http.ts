@@ -36,7 +36,7 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
 
   const route: HttpHandler = async (request, response, { path, query }) => {
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    response.once('close', () => gone.abort('closed'));
     const caller = await access.verify(bearerToken(request.headers.authorization));
     const partition = partitionFor(caller.userKey);
     const body = request.method === 'POST' ? await readBody(request, parts.maxRequestBytes) : Buffer.alloc(0);

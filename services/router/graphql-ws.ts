@@ -111,7 +111,8 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     // Before anything else: a reset while the upgrade is pending is an error event that would end the process.
     socket.on('error', () => undefined);
     const gone = new AbortController();
-    socket.once('close', () => gone.abort());
+    // Without a reason each would make an exception, with a stack, for nobody.
+    socket.once('close', () => gone.abort('closed'));
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       return endWithError(socket, 400, 'the only protocol to upgrade to is websocket');
     }

@@ -158,6 +158,31 @@ test('a live stream whose topic is made anew and refilled past its position ends
   await world.kafka.remove(topic);
 });
 
+test('where to go on names the topic that was made anew, and a replica that still reads the old one waits until it does not', async () => {
+  const topic = await world.kafka.topic(1);
+  const replicas = [world.replica({ ringBytes: 1_000_000 }), world.replica({ ringBytes: 1_000_000 })];
+  const live = await Promise.all(
+    replicas.map(async ({ streams }) => {
+      await streams.hold(topic, 0);
+      return streams.open(request(topic, { key: 'k' }));
+    }),
+  );
+  await world.write(topic, 0, ten);
+  await Promise.all(live.map(stream => take(stream, 10)));
+  await makeAnew(topic, 1, 30);
+  const ended = live.map(async (stream, index) => {
+    const earliest = await expired(drained(stream));
+    const { topicId = '' } = (await world.kafka.topics.identity(topic)) ?? {};
+    assert.deepEqual(earliest.topicMarks, { [topic]: topicMark(topicId) });
+    // The other one: whichever noticed first finds one that has not.
+    const { streams } = replicas[1 - index] ?? world.replica();
+    const again = await streams.open(request(topic, { key: 'k', start: { kind: 'position', position: earliest } }));
+    assert.ok(valuesOf(await take(again, 30)).every(value => value?.startsWith('new')));
+  });
+  await Promise.all(ended);
+  await world.kafka.remove(topic);
+});
+
 test('a position of a topic that was made anew is expired, though the new one has its offset and nobody knows its time', async () => {
   const topic = await world.kafka.topic(1);
   const { streams } = world.replica();

@@ -114,6 +114,13 @@ describe('the router process', () => {
     await once(other.child, 'exit');
   });
 
+  test('ends in order when it is told to while it starts', async () => {
+    const router = start(variables());
+    await router.line('admin port open');
+    router.child.kill('SIGTERM');
+    assert.deepEqual(await once(router.child, 'exit'), [0, null]);
+  });
+
   test('refuses a bad configuration in one line, everything in it', async () => {
     const router = start({ PENSTOCK_HTTP_LISTEN: 'x', PENSTOCK_ROUTE_OWNER_WAIT_MS: 'soon', PENSTOCK_TYPO: '1' });
     assert.deepEqual(await once(router.child, 'exit'), [1, null]);
