@@ -33,11 +33,12 @@ interface Round {
 export function openFreshOffsets(topics: Topics): FreshOffsets {
   const underWay = new Map<string, Promise<unknown>>();
   const next = new Map<string, Round>();
-  const last = new Map<string, { atMs: number; answer: ReadonlyMap<number, Bounds> }>();
+  /** By topic and partition. */
+  const last = new Map<string, { atMs: number; bounds: Bounds }>();
   return {
     recent(topic, partition) {
-      const known = last.get(topic);
-      return known !== undefined && known.atMs + recentMs > performance.now() ? known.answer.get(partition) : undefined;
+      const known = last.get(`${topic}/${partition}`);
+      return known !== undefined && known.atMs + recentMs > performance.now() ? known.bounds : undefined;
     },
     async bounds(topic, partitions) {
       let round = next.get(topic);
@@ -70,7 +71,7 @@ export function openFreshOffsets(topics: Topics): FreshOffsets {
     const { topicId } = identity;
     const found = await topics.offsets(topic, existing);
     const answer = new Map([...found].map(([partition, bounds]) => [partition, { ...bounds, topicId }]));
-    last.set(topic, { atMs, answer });
+    for (const [partition, bounds] of answer) last.set(`${topic}/${partition}`, { atMs, bounds });
     return answer;
   }
 }

@@ -65,6 +65,19 @@ test('retention that has passed a position: it can go on at the beginning, other
   await streams.open(request(topic, { partitions: [0, 1], start: { kind: 'position', position: kept } }));
 });
 
+test('retention that has passed a position since the brokers were asked last is told by the stream, or before it opens', async () => {
+  const topic = await world.kafka.topic(1);
+  const { streams } = world.replica();
+  const live = await streams.open(request(topic));
+  await world.write(topic, 0, ten);
+  await take(live, 10);
+  const at = { ...live.watermark(), ...position(topic, [0, 2]) };
+  const open = () => streams.open(request(topic, { start: { kind: 'position', position: at } }));
+  (await open()).close();
+  await forget(world.kafka, topic, 0, 5);
+  assert.deepEqual(offsetsIn(await expired(open().then(stream => drained(stream)))), [4]);
+});
+
 test('a position past the end, in a partition or a topic that does not exist, is expired', async () => {
   const topic = await world.kafka.topic(1);
   await world.write(topic, 0, ten);
