@@ -5,6 +5,8 @@ import { seeded } from '../proof/random.ts';
 import { runUser } from '../proof/workload.ts';
 import type { User } from '../support/client.ts';
 import type { Stack } from '../support/stack.ts';
+import { openLog } from './buffer/log.ts';
+import { type BufferVerdict, watchBuffer } from './buffer/watch.ts';
 import { checkStreams, type StreamVerdict, wantedOf } from './check.ts';
 import { type Clients, openClients, usersOf } from './clients.ts';
 import { type Diary, openDiary } from './diary.ts';
@@ -40,7 +42,10 @@ export interface ChaosResult {
     unhealed: number;
     /** Users whose view of their transactions is not what the log has. */
     viewFaults: number;
+    /** What the replay buffer in Redis was made to take against its rules, or says that the log does not bear out. */
+    bufferFaults: number;
   };
+  buffer: BufferVerdict;
   streams: StreamVerdict;
   /** Faults with what went wrong with them. */
   spans: readonly (Span & { failure?: string })[];
@@ -71,6 +76,7 @@ export async function chaos(
   const ids = new Ids();
   const note = (line: string) => diary.note('run', line);
   const owners = watchOwners(stack.redis, stack.partitions, diary.now);
+  const watch = await watchBuffer(stack.redis);
   const { users } = usersOf(options.clients);
   note(`${options.clients} clients of ${users} users are coming`);
   const clients = await openClients({ url: stack.url, name: options.name, clients: options.clients, diary, ids });
@@ -89,15 +95,18 @@ export async function chaos(
   await ticks.stop();
 
   const reading = { kafka: stack.kafka, partitions: stack.partitions, startMs, ids };
-  const topics = ['ticks', 'balance_changed'];
+  const logs = new Map(['ticks', 'balance_changed'].map(topic => [topic, openLog()]));
   const truths = new Map(
     await Promise.all(
-      topics.map(async (topic): Promise<[string, TopicTruth]> => [topic, await readTruth(topic, reading)]),
+      [...logs].map(
+        async ([topic, log]): Promise<[string, TopicTruth]> => [topic, await readTruth(topic, reading, log.add)],
+      ),
     ),
   );
   note('the truth is read');
   await complete(clients.recordings, truths);
   owners.stop();
+  const buffer = await watch.end(logs);
   const streams = checkStreams(clients.recordings, truths);
   note(`streams: ${JSON.stringify({ ...streams, named: streams.named.length })}`);
   await viewsFollow(stack, clients.users);
@@ -113,8 +122,9 @@ export async function chaos(
       ended: recordings.reduce((sum, { endings }) => sum + endings.length, 0),
       unhealed: spans.filter(({ failure }) => failure !== undefined).length,
       viewFaults: wrongViews,
+      bufferFaults: buffer.faults,
     },
-    ...{ streams, spans, truths, recordings, owners: owners.changes, diary },
+    ...{ buffer, streams, spans, truths, recordings, owners: owners.changes, diary },
     gaps: gapTable(withQuiet(spans), recordings, truths, user => partitionOf(user, stack.partitions)),
     counts: {
       deliveries: streams.deliveries,

@@ -22,6 +22,9 @@ const once = '(globalThis.chaosCount = (globalThis.chaosCount ?? 0) + 1) === 500
 /** No ring: who resumes reads the log, so that live records wait meanwhile. */
 const withoutRing = { PENSTOCK_REPLAY_RING_BYTES: '0' };
 
+const buffer = 'lib/replay/buffer';
+const fenceCheck = 'if theirs > generation or (theirs == generation and theirCounter > counter) then';
+
 export const mutants: Readonly<Record<string, ChaosMutant>> = {
   'drop-one-record': {
     caughtBy: 'lost',
@@ -144,5 +147,60 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
   const topics = new Set(chunks.map(({ topic }) => topic));`,
       },
     ],
+  },
+  'append-before-the-epoch-check': {
+    // Both write while a partition changes hands; who writes first then is a matter of milliseconds.
+    caughtBy: 'bufferFaults',
+    faults: ['rolling-restart', 'gateway-term'],
+    changes: [
+      {
+        file: `${buffer}/append.lua`,
+        find: `${fenceCheck}\n  return {'STALE', stored[1], stored[2]}\nend`,
+        replace: 'local stale = theirs > generation or (theirs == generation and theirCounter > counter)',
+      },
+      {
+        file: `${buffer}/append.lua`,
+        find: "redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'counter', ARGV[2], 'tail',",
+        replace: `if not stale then redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'counter', ARGV[2]) end
+          redis.call('HSET', KEYS[1], 'tail',`,
+      },
+      {
+        file: `${buffer}/append.lua`,
+        find: "return {'OK', from}\n",
+        replace: "if stale then return {'STALE', stored[1], stored[2]} end return {'OK', from}\n",
+      },
+    ],
+  },
+  'skip-the-fence': {
+    caughtBy: 'bufferFaults',
+    faults: ['gateway-pause', 'gateway-term'],
+    changes: ['claim', 'open', 'append'].map(script => ({
+      file: `${buffer}/${script}.lua`,
+      find: fenceCheck,
+      replace: 'if false then',
+    })),
+  },
+  'ignore-hole': {
+    caughtBy: 'bufferFaults',
+    faults: ['redis-rollback'],
+    changes: [{ file: `${buffer}/append.lua`, find: ' or stored[4] ~= ARGV[4]', replace: '' }],
+  },
+  'serve-a-hole-as-complete': {
+    caughtBy: 'lost',
+    faults: ['redis-flush-while-away'],
+    changes: [
+      {
+        file: `${buffer}/proof.ts`,
+        find: 'windowReaches: (from, after) => from <= after + 1,',
+        replace: 'windowReaches: () => true,',
+      },
+      {
+        file: `${buffer}/proof.ts`,
+        find: 'follows: (previous, after) => previous <= after,',
+        replace: 'follows: () => true,',
+      },
+    ],
+    // Else the new window begins with all that the owner has in memory, and there is no hole.
+    env: { PENSTOCK_REPLAY_RING_BYTES: '8192' },
   },
 };

@@ -10,12 +10,14 @@ export function violationsOf({ findings }: ChaosResult): number {
 
 /** For people: counts, gaps, and each of the first violations with what was going on around it. */
 export function tableOf(result: ChaosResult): string {
-  const { counts, findings, gaps } = result;
+  const { counts, findings, gaps, buffer } = result;
+  const { claim, open, append, refused, windows, entries } = buffer.counts;
   const lines = [
     `${counts.deliveries} deliveries of ${counts.records} records to ${counts.streams} streams, ${counts.commands} commands, ${counts.seconds} s`,
     Object.entries(findings)
       .map(([name, count]) => `${name} ${count}`)
       .join(', '),
+    `replay buffer: ${claim} claims, ${open} windows begun, ${append} appends watched, ${refused} of them refused; ${windows} windows with ${entries} entries compared`,
     '',
     'longest delivery gap of a stream, append to arrival, ms   key moved: n p50 p99 max   stayed: n p50 p99 max',
   ];
@@ -25,6 +27,7 @@ export function tableOf(result: ChaosResult): string {
     );
     lines.push(`${`${fault} x${spans}`.padEnd(36)} ${cells.join('   |')}`);
   }
+  if (buffer.named.length > 0) lines.push('', ...buffer.named.slice(0, 20).map(fault => `BUFFER: ${fault}`));
   const named = result.streams.named.slice(0, 20);
   for (const violation of named) lines.push('', ...explain(violation, result));
   for (const { client, field, endings } of result.recordings) {
@@ -35,12 +38,12 @@ export function tableOf(result: ChaosResult): string {
 
 /** One line of JSON, for machines. */
 export function jsonOf(result: ChaosResult, settings: object): string {
-  const { counts, findings, gaps, spans } = result;
+  const { counts, findings, gaps, spans, buffer } = result;
   const faults = spans.map(({ fault, fromMs, toMs, moved, failure }) => ({
     ...{ fault, fromMs, toMs, failure },
     moved: moved.size,
   }));
-  return JSON.stringify({ ...settings, ...counts, findings, gaps, faults });
+  return JSON.stringify({ ...settings, ...counts, findings, buffer: buffer.counts, gaps, faults });
 }
 
 const aroundMs = 5_000;

@@ -12,6 +12,10 @@ const places = {
     file: 'services/gateway/streams/record-flow.ts',
     before: '        count(item.record);',
   },
+  'before-append': {
+    file: 'lib/replay/buffer/writer.ts',
+    before: '        const append = { fence, id: task.id,',
+  },
   'in-handover': {
     file: 'services/gateway/clients.ts',
     before: '          if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();',

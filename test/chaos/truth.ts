@@ -46,10 +46,18 @@ const fits: Readonly<Record<string, (value: Record<string, unknown>) => boolean>
     (direction === 'DEBIT' || direction === 'CREDIT'),
 };
 
-/** Reads a whole topic, independently of the product's own reader. */
-export async function readTruth(topic: string, options: TruthOptions): Promise<TopicTruth> {
+/** Reads a whole topic, independently of the product's own reader. @param also is shown every record, even what fits no stream. */
+export async function readTruth(
+  topic: string,
+  options: TruthOptions,
+  also: (record: DumpedRecord) => void,
+): Promise<TopicTruth> {
   const builder = truthBuilder(topic, options);
-  await visitTopic(testKafka(options.kafka), topic, builder.add, 180_000);
+  const visit = (record: DumpedRecord) => {
+    builder.add(record);
+    also(record);
+  };
+  await visitTopic(testKafka(options.kafka), topic, visit, 180_000);
   return builder.done();
 }
 

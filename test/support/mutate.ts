@@ -22,6 +22,9 @@ export const root = join(import.meta.dirname, '..', '..');
 
 const shape = z.strictObject({ file: z.string(), find: z.string().min(1), replace: z.string() });
 
+/** Else it is text that a module reads. */
+export const isModule = (file: string): boolean => file.endsWith('.ts');
+
 /** @param json the value of TEST_MUTANT. @throws Error where it is none. */
 export function readMutants(json: string | undefined): Mutant[] {
   if (json === undefined) throw new Error('TEST_MUTANT (mutants as JSON) is not set');
@@ -42,11 +45,12 @@ export function applyMutants(mutants: readonly Mutant[], file: string, source: s
 
 /**
  * The variables under which node, and every node that it starts, runs the mutants; a stack hands them on to its services.
- * @throws Error when the mutant does not fit the source, or what it makes of it cannot be parsed: neither is a mutant caught.
+ * @throws Error when the mutant does not fit the source, or what it makes of a module cannot be parsed: neither is a mutant caught.
  */
 export function mutantVariables(...mutants: readonly Mutant[]): Record<'NODE_OPTIONS' | 'TEST_MUTANT', string> {
   for (const file of new Set(mutants.map(mutant => mutant.file))) {
-    stripTypeScriptTypes(applyMutants(mutants, file, readFileSync(join(root, file), 'utf8')));
+    const source = applyMutants(mutants, file, readFileSync(join(root, file), 'utf8'));
+    if (isModule(file)) stripTypeScriptTypes(source);
   }
   const hook = pathToFileURL(join(import.meta.dirname, 'mutation.ts')).href;
   return { NODE_OPTIONS: `--import=${hook}`, TEST_MUTANT: JSON.stringify(mutants) };

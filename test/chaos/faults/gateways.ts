@@ -26,6 +26,11 @@ export const gatewayFaults: readonly Fault[] = [
     inject: world => killAt(world, 'after-delivery'),
   },
   {
+    /** Its clients have the records, the replay buffer has not: the next owner finds the gap. */
+    name: 'gateway-kill-before-append',
+    inject: world => killAt(world, 'before-append'),
+  },
+  {
     /** The one that leaves dies when it asks a client to move on. */
     name: 'gateway-kill-in-handover',
     inject: world =>

@@ -22,6 +22,7 @@ export const redisFaults: readonly Fault[] = [
   },
   { name: 'redis-read-only', inject: readOnly },
   { name: 'redis-lagging-failover', inject: failOver },
+  { name: 'redis-rollback', inject: rollBack },
 ];
 
 async function withRedis<T>(target: string | { path: string }, work: (redis: Redis) => Promise<T>): Promise<T> {
@@ -112,6 +113,37 @@ async function failOver({ stack, random, log, signal }: World): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
     await stack.up('redis');
   }
+}
+
+/** Answers [[key, time to live in ms, content], …]: all of one moment. */
+const copyScript = `
+local copy = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  copy[#copy + 1] = {key, redis.call('PTTL', key), redis.call('DUMP', key)}
+end
+return copy`;
+
+/**
+ * What a proxy in front of Redis makes of a failover: no connection breaks and nothing is refused, but the last seconds of
+ * every key are missing. Nobody has a reason to look before he writes on; and clients were away meanwhile.
+ */
+async function rollBack({ stack, clients, random, log, signal }: World): Promise<void> {
+  const lagMs = random.integer(1_000, 6_000);
+  await withRedis(stack.redis, async redis => {
+    const copy = (await redis.callBuffer('EVAL', copyScript, 0)) as [Buffer, number, Buffer][];
+    const comeBack = await clients.leave(random, clients.idle / 4);
+    try {
+      await pause(lagMs, signal);
+      const back = redis.multi().flushall();
+      for (const [key, lifeMs, content] of copy) back.restore(key, Math.max(0, lifeMs), content);
+      const failed = (await back.exec())?.find(([error]) => error !== null);
+      if (failed !== undefined) throw failed[0];
+      log(`${copy.length} keys are as they were ${lagMs} ms ago`);
+      await pause(random.integer(1_000, 3_000), signal);
+    } finally {
+      comeBack();
+    }
+  });
 }
 
 function replicaArguments(master: string, folder: string, path: string): string[] {

@@ -1,0 +1,57 @@
+import { Redis } from 'ioredis';
+
+export interface Span {
+  fromMs: number;
+  toMs: number;
+}
+
+const everyMs = 500;
+
+/**
+ * When Redis may have evicted keys, by its own clock, from when it resolves: looked at now and then, for nothing says so
+ * when it happens.
+ */
+export async function watchEvictions(url: string): Promise<{ stop(): Promise<readonly Span[]> }> {
+  const options = { lazyConnect: true, enableOfflineQueue: false, commandTimeout: 1_000, maxRetriesPerRequest: 0 };
+  const redis = new Redis(url, options);
+  redis.on('error', () => undefined); // it is killed on purpose
+  await redis.connect();
+  const spans: Span[] = [];
+  let last = await look(redis);
+  let looking: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    if (redis.status !== 'ready') return;
+    looking ??= compare()
+      .catch(() => undefined)
+      .finally(() => (looking = undefined));
+  }, everyMs);
+
+  async function compare(): Promise<void> {
+    const now = await look(redis);
+    if (now.state !== last.state) spans.push({ fromMs: last.fromMs, toMs: now.toMs });
+    last = now;
+  }
+
+  return {
+    async stop() {
+      clearInterval(timer);
+      await looking;
+      await compare().catch(() => spans.push({ fromMs: last.fromMs, toMs: Number.POSITIVE_INFINITY }));
+      redis.disconnect();
+      return spans;
+    },
+  };
+}
+
+async function look(redis: Redis): Promise<Span & { state: string }> {
+  const fromMs = await clockOf(redis);
+  const info = await redis.info();
+  // one that was started again counts anew
+  const state = ['run_id', 'evicted_keys'].map(name => new RegExp(`^${name}:.*$`, 'm').exec(info)?.[0]).join();
+  return { fromMs, toMs: await clockOf(redis), state };
+}
+
+async function clockOf(redis: Redis): Promise<number> {
+  const [seconds, microseconds] = await redis.time();
+  return Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+}
