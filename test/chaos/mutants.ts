@@ -187,20 +187,17 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
   },
   'serve-a-hole-as-complete': {
     caughtBy: 'lost',
-    faults: ['redis-flush-while-away'],
+    faults: ['absent-clients'],
     changes: [
-      {
-        file: `${buffer}/proof.ts`,
-        find: 'windowReaches: (from, after) => from <= after + 1,',
-        replace: 'windowReaches: () => true,',
-      },
       {
         file: `${buffer}/proof.ts`,
         find: 'follows: (previous, after) => previous <= after,',
         replace: 'follows: () => true,',
       },
     ],
-    // Else the new window begins with all that the owner has in memory, and there is no hole.
-    env: { PENSTOCK_REPLAY_RING_BYTES: '8192' },
+    ticksPerSecond: 400,
+    // Streams are trimmed to a node of Redis (100 entries) or two; a larger ring would have what they miss. (After a
+    // FLUSHALL there is another proof: nobody knows the time of the cursor's record.)
+    env: { PENSTOCK_REPLAY_RING_BYTES: '8192', PENSTOCK_REPLAY_KEY_RECORDS: '1' },
   },
 };

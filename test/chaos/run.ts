@@ -91,6 +91,7 @@ async function runMutants(names: readonly string[]): Promise<boolean> {
       found.map(([kind, count]) => `${kind} ${count}`).join(', '),
     ].join(' ');
     print(line);
+    for (const fault of result.buffer.named.slice(0, 1)) print(`       ${fault}`);
     if (!noticed) print(tableOf(result));
     table.push(line);
   }

@@ -7,7 +7,7 @@ import { newFolder } from '../support/stack.ts';
 
 const some = ['gateway-kill', 'absent-clients', 'redis-flush', 'poison-records', 'gateway-kill-in-replay'];
 
-test('G1 G2 G3 G4: a short chaos run loses nothing, and shows nothing twice, out of order or to others', async () => {
+test('G1 G2 G3 G4 G15: a short chaos run loses nothing, and shows nothing twice, out of order or to others', async () => {
   const lines: string[] = [];
   const result = await runChaos(
     {
@@ -19,5 +19,7 @@ test('G1 G2 G3 G4: a short chaos run loses nothing, and shows nothing twice, out
   );
   assert.equal(violationsOf(result), 0, `${tableOf(result)}\n${lines.join('\n')}`);
   assert.ok(result.spans.length > 0, 'no fault was injected');
+  const { append, entries } = result.buffer.counts;
+  assert.ok(append > 0 && entries > 0, `${append} appends to the replay buffer were seen, ${entries} entries compared`);
   assert.ok(result.counts.deliveries > 1_000, `only ${result.counts.deliveries} deliveries`);
 });

@@ -28,7 +28,9 @@ export async function watchEvictions(url: string): Promise<{ stop(): Promise<rea
 
   async function compare(): Promise<void> {
     const now = await look(redis);
-    if (now.state !== last.state) spans.push({ fromMs: last.fromMs, toMs: now.toMs });
+    // One that was started again counts anew.
+    const before = now.run === last.run ? last.evicted : '0';
+    if (now.evicted !== before) spans.push({ fromMs: last.fromMs, toMs: now.toMs });
     last = now;
   }
 
@@ -43,12 +45,11 @@ export async function watchEvictions(url: string): Promise<{ stop(): Promise<rea
   };
 }
 
-async function look(redis: Redis): Promise<Span & { state: string }> {
+async function look(redis: Redis): Promise<Span & { run: string | undefined; evicted: string | undefined }> {
   const fromMs = await clockOf(redis);
   const info = await redis.info();
-  // one that was started again counts anew
-  const state = ['run_id', 'evicted_keys'].map(name => new RegExp(`^${name}:.*$`, 'm').exec(info)?.[0]).join();
-  return { fromMs, toMs: await clockOf(redis), state };
+  const [run, evicted] = ['run_id', 'evicted_keys'].map(name => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1]);
+  return { fromMs, toMs: await clockOf(redis), run, evicted };
 }
 
 async function clockOf(redis: Redis): Promise<number> {

@@ -49,7 +49,9 @@ export function monitor(url: string, listener: MonitorListener): () => void {
       listener.missed();
       timer = setTimeout(begin, againAfterMs);
     });
-    createInterface({ input: mine }).on('line', line => {
+    const lines = createInterface({ input: mine });
+    lines.on('error', () => undefined); // the socket's
+    lines.on('line', line => {
       if (stopped) return;
       if (line === '+OK') return listener.begun();
       const command = commandOf(line);

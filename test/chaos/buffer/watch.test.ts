@@ -9,6 +9,7 @@ import type { Fence } from '../../../lib/replay/buffer/types.ts';
 import { logRecord, pointOf } from '../../../lib/replay/log-record.ts';
 import { applyMutants, root } from '../../support/mutate.ts';
 import { type ScratchRedis, startScratchRedis } from '../../support/scratch-redis.ts';
+import { until } from '../../support/until.ts';
 import { mutants } from '../mutants.ts';
 import { type LogBuilder, openLog } from './log.ts';
 import { type BufferVerdict, watchBuffer } from './watch.ts';
@@ -130,6 +131,21 @@ test('an older fence after Redis has evicted the newer one is no fault', async (
     assert.equal((await side.store.claim(at, zombie, false)).answer, 'OK');
   });
   assert.deepEqual(verdict.named, []);
+});
+
+test('Redis may die and come back empty: what it had is held against nobody, and the watch goes on', async () => {
+  const verdict = await watched(brokenBy('ignore-hole'), async side => {
+    await opened(side);
+    await server.kill();
+    await server.start();
+    await until('all are back', async () => `${await redis.client('LIST')}`.includes('cmd=monitor'));
+    assert.equal((await side.store.claim(at, zombie, false)).answer, 'OK');
+    await side.store.open(at, zombie, 'w', 5);
+    side.written(3, 'b', 'b', 'c', 'a');
+    assert.equal(await side.append(6, ['a'], zombie), 'OK');
+  });
+  assert.equal(verdict.faults, 2, `${verdict.named}`);
+  assert.match(verdict.named[0] ?? '', /append to w behind 5, where w is, its tail 4/);
 });
 
 test('a claim that skips the fence is a fault, and so are an append and a new window', async () => {

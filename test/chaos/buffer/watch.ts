@@ -46,10 +46,12 @@ export async function watchBuffer(url: string): Promise<BufferWatch> {
   return {
     async end(logs) {
       const windows = await withRedis(url, async redis => {
-        await redis.echo(marker);
+        await until('MONITOR to show everything', async () => {
+          await redis.echo(marker);
+          return caughtUp;
+        });
         return readWindows(redis, logs.keys());
       });
-      await until('MONITOR has shown everything', () => caughtUp);
       stop();
       const evicted = await evictions.stop();
       // What Redis has evicted shuts nobody out.
