@@ -33,6 +33,7 @@ test('the long ones start first', () => {
 test('a file, a folder or a part of a path selects', () => {
   assert.deepEqual(paths(select(['test/house.test.ts'], root).together), ['test/house.test.ts']);
   assert.deepEqual(paths(select(['murmur2'], root).together), ['test/lib/kafka/murmur2.test.ts']);
+  assert.deepEqual(select(['lib/kafka'], root), select(['test/lib/kafka'], root));
   const { together, everything } = select(['test/lib/ops', 'house'], root);
   assert.equal(everything, false);
   assert.ok(paths(together).includes('test/house.test.ts'));
