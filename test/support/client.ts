@@ -79,6 +79,8 @@ export async function openUser(
   { resume = 'always', accessToken: given, watch }: UserOptions = {},
 ): Promise<User> {
   let accessToken = given ?? (await logIn(url, name));
+  /** The route token is bound to the access token with which it was asked for: a fresh one that came since is for the next time. */
+  let routedToken = accessToken;
   let connections = 0;
   let closed = false;
   let socket: WebSocket | undefined;
@@ -104,7 +106,7 @@ export async function openUser(
       }
       return `${url.replace(/^http/, 'ws')}/graphql`;
     },
-    connectionParams: () => ({ accessToken }),
+    connectionParams: () => ({ accessToken: routedToken }),
     webSocketImpl: KnownSocket,
     lazy: true,
     lazyCloseTimeout: 1_000,
@@ -131,12 +133,11 @@ export async function openUser(
 
   /** Undefined while no router can say. */
   async function askForRoute(): Promise<string | undefined> {
-    const response = await fetch(`${url}/route`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${accessToken}` },
-    });
+    const token = accessToken;
+    const response = await fetch(`${url}/route`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
     const body = (await response.json()) as { url?: string };
     if (response.status === 401) accessToken = await logIn(url, name);
+    routedToken = token;
     return response.status === 200 ? body.url : undefined;
   }
 

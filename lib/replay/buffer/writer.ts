@@ -156,11 +156,13 @@ export class BufferWriter {
         case 'fill':
           return { outcome: { of: 'fill', answer: await this.#fill(task) }, more };
         default: {
+          // Put together now: while it waits for its turn, the ring may let go of that by which it was decided.
+          const call = this.#prepare(task);
           const leave = await this.#parts.places.take(`${this.#at.topic}/${this.#at.partition}`);
           try {
-            const asked = this.#ask(task);
-            more = asked.more;
-            const outcome = await within(deadlineMs, `${task.task} in Redis`, asked.outcome);
+            if (this.#closing.signal.aborted) return { outcome: { of: 'failure' }, more };
+            more = call.more;
+            const outcome = await within(deadlineMs, `${task.task} in Redis`, call.send());
             this.#parts.health(this, undefined);
             return { outcome, more };
           } finally {
@@ -175,7 +177,8 @@ export class BufferWriter {
     }
   }
 
-  #ask(task: Exclude<Task, { task: 'verify' | 'check' | 'fill' }>): { outcome: Promise<Outcome>; more: boolean } {
+  /** All that a call says is fixed here, in the turn in which its task was chosen. */
+  #prepare(task: Exclude<Task, { task: 'verify' | 'check' | 'fill' }>): { send(): Promise<Outcome>; more: boolean } {
     const { store, metrics } = this.#parts;
     const { fence } = task;
     const told = <Answer extends { answer: string }>(answer: Answer): Answer => {
@@ -187,33 +190,35 @@ export class BufferWriter {
     switch (task.task) {
       case 'claim':
         return {
-          outcome: store.claim(at, fence, task.force).then(answer => ({ of: 'claim', answer: told(answer) })),
+          send: async () => ({ of: 'claim', answer: told(await store.claim(at, fence, task.force)) }),
           more: false,
         };
       case 'close':
         return {
-          outcome: store.open(at, fence, undefined, 0).then(answer => ({ of: 'close', answer: told(answer) })),
+          send: async () => ({ of: 'close', answer: told(await store.open(at, fence, undefined, 0)) }),
           more: false,
         };
       case 'open': {
         const { from } = task;
         const id = randomUUID();
-        const opened = store.open(at, fence, id, from).then((answer): Outcome => {
-          if (told(answer).answer === 'OK') metrics.windowOpened();
+        const send = async (): Promise<Outcome> => {
+          const answer = told(await store.open(at, fence, id, from));
+          if (answer.answer === 'OK') metrics.windowOpened();
           return { of: 'open', id, from, answer };
-        });
-        return { outcome: opened, more: false };
+        };
+        return { send, more: false };
       }
       case 'append': {
         const { records, newTail, mark } = this.#batch(task.after, task.until);
-        const endTimer = metrics.appending();
         const append = { fence, id: task.id, expectedTail: task.after, newTail, records, mark };
-        const appended = store.append(at, append).then((answer): Outcome => {
+        const send = async (): Promise<Outcome> => {
+          const endTimer = metrics.appending();
+          const answer = told(await store.append(at, append));
           endTimer();
-          if (told(answer).answer === 'OK') metrics.appended(records.length);
+          if (answer.answer === 'OK') metrics.appended(records.length);
           return { of: 'append', newTail, answer };
-        });
-        return { outcome: appended, more: newTail + 1 < task.until };
+        };
+        return { send, more: newTail + 1 < task.until };
       }
     }
   }

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { openReader } from '../../../../lib/kafka/index.ts';
 import { closeRedis, connectRedis, type RedisClient } from '../../../../lib/redis/index.ts';
+import { bufferMetrics } from '../../../../lib/replay/buffer/metrics.ts';
+import { prove } from '../../../../lib/replay/buffer/proof.ts';
+import { openBufferStore } from '../../../../lib/replay/buffer/store.ts';
+import { BufferWriter, type WriterParts } from '../../../../lib/replay/buffer/writer.ts';
+import { openFreshOffsets } from '../../../../lib/replay/fresh-offsets.ts';
 import type { BufferClaim } from '../../../../lib/replay/index.ts';
+import { openRings } from '../../../../lib/replay/ring.ts';
+import { openTails } from '../../../../lib/replay/tail.ts';
+import { openPlaces } from '../../../../lib/replay/waiting.ts';
 import { quietOps } from '../../../support/quiet-ops.ts';
 import { until } from '../../../support/until.ts';
 import {
@@ -77,4 +86,50 @@ test('a cursor is served from Redis by a gateway that has never seen its records
     { ...first?.record, value: `${first?.record.value}` },
     { ...original?.record, value: `${original?.record.value}` },
   );
+});
+
+test('what waits for its turn to be appended is what was in memory when it was chosen', async () => {
+  const topic = await world.kafka.topic(1);
+  const at = { topic, partition: 0 };
+  const { log, metrics } = quietOps();
+  const reader = openReader(world.kafka.connection, { maxWaitMs: 100, partitionBytes: 262_144 });
+  const offsets = openFreshOffsets(world.kafka.topics);
+  const tails = openTails({ reader, offsets, rings: openRings(10_000_000), log });
+  const retention = { keyRecords: 1_000, ageMs: 600_000, partitionBytes: 10_000_000 };
+  const store = openBufferStore(client, deployment().name, retention);
+  const places = openPlaces(1, 10);
+  let asked = 0;
+  const parts: WriterParts = {
+    ...{ store, topics: world.kafka.topics, log, maxFill: 0, maxFillBytes: 0, health: () => undefined },
+    scans: { join: () => () => undefined, close: () => undefined },
+    metrics: bufferMetrics(metrics, { degraded: () => 0, lag: () => 0 }),
+    places: {
+      take(owner) {
+        asked += 1;
+        return places.take(owner);
+      },
+    },
+    soon: writer => void setTimeout(() => writer.run(), 1),
+  };
+  const writer = new BufferWriter(at, tails.acquire(at, true), claim(1), parts);
+  const identity = await world.kafka.topics.identity(topic);
+  const read = async () => store.read({ ...at, topicId: identity?.topicId }, { key: 'alice', after: 9 });
+  await world.write(topic, 0, numbered('alice', 0, 10));
+  await until('the first ten are appended', async () => (await read())?.tail === 9);
+
+  const leave = await places.take('somebody else');
+  const before = asked;
+  await world.write(topic, 0, numbered('alice', 10, 20));
+  await until('the next ones wait for their turn', () => asked > before);
+  writer.close();
+  leave?.();
+  await places.take('somebody else'); // when the writer is done with its own
+  const proof = prove({ after: 9 }, await read(), false);
+  const through = proof?.through ?? 9;
+  assert.deepEqual(
+    proof?.entries.map(({ offset }) => offset),
+    Array.from({ length: through - 9 }, (_, index) => 10 + index),
+  );
+  tails.close();
+  await reader.close();
 });
