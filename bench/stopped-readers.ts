@@ -1,9 +1,11 @@
 /**
  * Readers of a hot stream that stop reading: what do they cost the gateway, and do they get everything when they go on?
  * `npm run bench -- stopped-readers [--readers 500] [--rate 2000] [--seconds 30] [--watchers 50] [--budget 1048576]
- * [--slow-timeout 10000]`. All readers have one key; two more clients of that key read on, and so do the watchers, of other keys of its
- * partition. Ends with code 1 when a record is lost or comes twice, or when the gateway holds more than G13 allows. What it holds is
- * looked at when the slow timeout has passed once: by then the budgets are full, and nobody is closed yet.
+ * [--slow-timeout 20000] [--padding 450] [--profile]`. All readers have one key; two more clients of that key read on (and have their turns
+ * together with them: it is one user), and so do the watchers, of other keys of its partition. The gateway writes until the readers'
+ * budgets are full, which takes longer than the records where they are many, since the kernel takes some MB for each; then what it holds is
+ * looked at. The readers go on when they have been closed; with a slow timeout of more than a minute at once, over the same connections.
+ * Ends with code 1 when a record is lost or comes twice, or when the gateway holds more than G13 allows.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +15,7 @@ import { startStack } from '../test/support/stack.ts';
 import { until } from '../test/support/until.ts';
 import type { GroupReport } from './swarm/clients-thread.ts';
 import { heldBytes, type Memory, watchMemory } from './swarm/memory.ts';
+import { profile } from './swarm/profile.ts';
 import { row, spreadOf } from './swarm/statistics.ts';
 import { openSwarm, openSwarmProducer, type Swarm } from './swarm/swarm.ts';
 import { openIssuer, usersWhere } from './swarm/users.ts';
@@ -24,28 +27,32 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '30' },
     watchers: { type: 'string', default: '50' },
     budget: { type: 'string', default: '1048576' },
-    'slow-timeout': { type: 'string', default: '10000' },
+    'slow-timeout': { type: 'string', default: '20000' },
+    profile: { type: 'boolean', default: false },
+    padding: { type: 'string', default: '450' },
   },
 });
 const readers = Number(values.readers);
 const watchers = Number(values.watchers);
 const rate = Number(values.rate);
 const budgetBytes = Number(values.budget);
-const stoppedMs = Number(values.seconds) * 1_000;
+const hotMs = Number(values.seconds) * 1_000;
 const slowTimeoutMs = Number(values['slow-timeout']);
 /** What all streams of a gateway share: the ring of recent records, and results that are kept for others to take. */
 const sharedBytes = { ring: 67_108_864, results: 16_777_216 };
 /** A record's value is so many bytes more than its number and time. */
-const paddingBytes = 450;
+const paddingBytes = Number(values.padding);
 /** Roughly what such a record is on its way: with its names and its cursor. */
-const recordBytes = 800;
+const recordBytes = paddingBytes + 350;
 /** Of the hot key while everybody reads it, and of the other keys together, always. */
 const [warmRate, otherRate] = [20, 100];
 const hotWatchers = 2;
 const steadyMs = 10_000;
-const patienceMs = 900_000;
+const patienceMs = 1_800_000;
 /** After the gateway stood still to be looked at. */
 const settleMs = 2_000;
+/** Deliveries a second that are next to nothing: what the watchers take, and a little more. */
+const quietRate = 5 * otherRate;
 const say = (text: string) => void process.stdout.write(text);
 const megabytes = (bytes: number) => (bytes / 1_048_576).toFixed(0);
 
@@ -65,6 +72,18 @@ try {
 } finally {
   await stack.stop();
   await issuer.close();
+}
+
+/** Until the gateway writes next to nothing any more: whoever does not read has all that is held for him. */
+async function untilQuiet(admin: string): Promise<void> {
+  let last = Number.NEGATIVE_INFINITY;
+  const isQuiet = async () => {
+    await sleep(1_000);
+    const before = last;
+    last = await metricOf(admin, 'penstock_gateway_delivered_total\\{.*\\}');
+    return last - before < quietRate;
+  };
+  await until('nothing more is written for the readers', isQuiet, patienceMs);
 }
 
 /** @returns whether nothing was lost, nothing came twice and memory kept within the bound. */
@@ -111,22 +130,29 @@ async function run(): Promise<boolean> {
   for (const swarm of swarms) swarm.mark();
   stopped.pause();
   hotProducer.start();
-  await sleep(Math.min(slowTimeoutMs, stoppedMs));
+  const stoppedAtMs = Date.now();
+  await sleep(hotMs);
+  const hotRecords = await hotProducer.stop();
+  await untilQuiet(gateway.admin).catch(tell);
+  const fullMs = Date.now() - stoppedAtMs;
   const delaysUntil = await delaysOf(reading);
   const connected = await metricOf(gateway.admin, 'penstock_gateway_connections');
   const held = await heldBytes(gateway.pid);
   await sleep(settleMs);
   const delaysFrom = await delaysOf(reading);
-  await sleep(Math.max(0, stoppedMs - slowTimeoutMs));
-  const hotRecords = await hotProducer.stop();
+  const areClosed = async () => (await metricOf(gateway.admin, 'penstock_gateway_slow_closed_total')) >= readers;
+  if (slowTimeoutMs <= 60_000) await until('the readers are closed', areClosed, 2 * slowTimeoutMs).catch(tell);
   const whileStopped = await memory.phase();
   const slowClosed = await metricOf(gateway.admin, 'penstock_gateway_slow_closed_total');
   const delays = await delaysOf(reading);
 
+  const file = `/tmp/stopped-readers-${process.pid}.cpuprofile`;
+  const endProfile = values.profile ? await profile(gateway.pid, file) : undefined;
   const resumedMs = Date.now();
   stopped.resume();
   const areDone = () => stopped.status().atMs > resumedMs && stopped.status().complete === readers;
   await until('the readers have everything', areDone, patienceMs).catch(tell);
+  if (endProfile) say(`\n${await endProfile()}\n`);
   const whileResuming = await memory.phase();
   const otherRecords = await otherProducer.stop();
   const endedMs = Date.now();
@@ -145,13 +171,13 @@ async function run(): Promise<boolean> {
   for (const swarm of swarms) swarm.close();
 
   say(
-    `\n${availableParallelism()} cores, Node ${process.version}; one gateway, one broker; ${readers} readers of a key that stop for ` +
-      `${values.seconds} s while it has ${rate} records/s of ${paddingBytes} bytes and more (${hotRecords} written in all); ` +
+    `\n${availableParallelism()} cores, Node ${process.version}; one gateway, one broker; ${readers} readers of a key that stop ` +
+      `while it has, for ${values.seconds} s, ${rate} records/s of ${paddingBytes} bytes and more (${hotRecords} written in all); ` +
       `${hotWatchers} clients of that key and ${others.length} of other keys (${otherRate} records/s) read on; budget ${budgetBytes} bytes, ` +
       `slow timeout ${slowTimeoutMs} ms\n\n`,
   );
   sayMemory(before, whileStopped, whileResuming, afterwards);
-  const isWithin = sayBound(heldBefore, held, heldAfter, connected);
+  const isWithin = sayBound([heldBefore, held, heldAfter], connected, fullMs);
   say(`\n${slowClosed} readers were too slow for the gateway (1013). What they saw: ${JSON.stringify(counts)}\n`);
   sayTimes([delaysUntil, delaysFrom, delays, allDelays], groups.all);
   say(`\n${row('clients', 'records', 'of', 'lost', 'twice or out of order', 'not complete')}`);
@@ -204,13 +230,14 @@ function sayMemory(before: Memory, whileStopped: Phase, whileResuming: Phase, af
 }
 
 /** @returns whether what the process holds has grown by no more than the budgets allow. */
-function sayBound(before: number, full: number, afterwards: number, connected: number): boolean {
+function sayBound(held: readonly [number, number, number], connected: number, fullMs: number): boolean {
+  const [before, full, afterwards] = held;
   const boundBytes = readers * 2 * (budgetBytes + recordBytes) + sharedBytes.ring + sharedBytes.results;
   const isWithin = full - before <= boundBytes;
   say(
     `\nBound (G13): ${readers} × 2 × (${budgetBytes} + ${recordBytes}) bytes, ${megabytes(sharedBytes.ring)} MB of recent records and ` +
-      `${megabytes(sharedBytes.results)} MB of results = ${megabytes(boundBytes)} MB. Held after a collection, with ${connected} connections ` +
-      `and the budgets full: ${megabytes(full)} MB, ${megabytes(full - before)} MB more than before: ${isWithin ? 'within it' : 'BEYOND IT'}. ` +
+      `${megabytes(sharedBytes.results)} MB of results = ${megabytes(boundBytes)} MB. Held after a collection, with ${connected} connections, ` +
+      `${(fullMs / 1_000).toFixed(0)} s after the stop, when nothing more was written: ${megabytes(full)} MB, ${megabytes(full - before)} MB more than before: ${isWithin ? 'within it' : 'BEYOND IT'}. ` +
       `At the end ${megabytes(afterwards)} MB.\n`,
   );
   return isWithin;
