@@ -146,11 +146,22 @@ const watches: readonly Watch[] = [
     guarantee: 'G13',
     name: 'nobody looks at what waits on the way to a socket',
     file: 'services/gateway/outlet.ts',
-    find: 'if (writable.destroyed || writable.writableLength <= bufferBytes) return undefined;',
-    replace: 'if (writable.destroyed || writable.writableLength >= 0) return undefined;',
+    find: 'if (writable.destroyed || waitingBytes() <= bufferBytes) return undefined;',
+    replace: 'if (writable.destroyed || waitingBytes() >= 0) return undefined;',
     caughtBy: {
       file: 'test/services/gateway/outlet.test.ts',
       test: 'there is no room while the client does not take what waits, and room again when it has',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'short writes count by their bytes alone',
+    file: 'services/gateway/outlet.ts',
+    find: 'bytes + (bytes / averageBytes) * writeOverheadBytes',
+    replace: 'bytes',
+    caughtBy: {
+      file: 'test/services/gateway/outlet.test.ts',
+      test: 'what short writes cost besides their bytes counts in the budget',
     },
   },
   {

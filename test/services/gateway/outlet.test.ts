@@ -56,6 +56,22 @@ test('there is no room while the client does not take what waits, and room again
   close();
 });
 
+test('what short writes cost besides their bytes counts in the budget', async () => {
+  const { near, far, close } = await connection();
+  far.pause();
+  const fill = (outlet: ReturnType<typeof openOutlet>, text: string) => {
+    let writes = 0;
+    for (; outlet.room() === undefined; writes++) {
+      outlet.gather(text.length);
+      near.write(text);
+    }
+    return writes;
+  };
+  const outlet = openOutlet(near, { bufferBytes: 350_000, slowTimeoutMs: 60_000, onSlow: slow });
+  assert.equal(fill(outlet, 'x'.repeat(100)), 1_001, 'a write of 100 bytes counts as 350');
+  close();
+});
+
 test('a client that leaves a full buffer is too slow after the time, once', async () => {
   const { near, far, close } = await connection();
   far.pause();
