@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { openScript } from '../../../lib/redis/index.ts';
 import { type BufferScripts, bufferScripts, openBufferStore } from '../../../lib/replay/buffer/store.ts';
 import type { Fence } from '../../../lib/replay/buffer/types.ts';
-import { logRecord, pointOf } from '../../../lib/replay/log-record.ts';
+import { type LogRecord, logRecord, pointOf } from '../../../lib/replay/log-record.ts';
 import { applyMutants, root } from '../../support/mutate.ts';
 import { type ScratchRedis, startScratchRedis } from '../../support/scratch-redis.ts';
 import { until } from '../../support/until.ts';
@@ -41,8 +41,13 @@ interface Side {
   log: LogBuilder;
   /** Appends consecutive records of these keys to the log. */
   written(from: number, ...keys: readonly string[]): void;
-  /** Appends them to the window `w`. */
-  append(from: number, keys: readonly string[], fence?: Fence): Promise<string>;
+  /** Appends them to the window `w`; undefined is left out. */
+  append(from: number, keys: readonly (string | undefined)[], fence?: Fence): Promise<string>;
+}
+
+function recordOf(key: string, offset: number): LogRecord {
+  const value = Buffer.from('a value of " "quotes" "');
+  return logRecord({ ...at, offset, timestampMs: 1_000 + offset, key: Buffer.from(key), value, headers: {} });
 }
 
 /** Watches what is done to an empty Redis by scripts of which some may be broken. */
@@ -60,12 +65,7 @@ async function watched(
       for (const [index, key] of keys.entries()) log.add({ partition: at.partition, offset: from + index, key });
     },
     async append(from, keys, fence = owner) {
-      const records = keys.map((key, index) =>
-        logRecord({
-          ...{ ...at, offset: from + index, timestampMs: 1_000 + from + index },
-          ...{ key: Buffer.from(key), value: Buffer.from('a value of " "quotes" "'), headers: {} },
-        }),
-      );
+      const records = keys.flatMap((key, index) => (key === undefined ? [] : [recordOf(key, from + index)]));
       const last = records[records.length - 1];
       const mark = last === undefined ? undefined : pointOf(last);
       const newTail = from + keys.length - 1;
@@ -185,6 +185,17 @@ test('an append over a hole is a fault where the tail is known, and what the win
   assert.match(written ?? '', /append to w behind 4, where w is, its tail 2/);
   assert.match(ofB ?? '', /of b, 1 is the last up to 5; the log has 3/);
   assert.match(ofC ?? '', /of c, nothing from 0 on; the log has 4/);
+});
+
+test('an append that leaves out a record of its stretch is a fault, also where its window is gone by the end', async () => {
+  const verdict = await watched({}, async side => {
+    await opened(side);
+    side.written(3, 'b', 'c', 'a');
+    assert.equal(await side.append(3, ['b', undefined, 'a']), 'OK');
+    await redis.flushall();
+  });
+  assert.equal(verdict.faults, 1, `${verdict.named}`);
+  assert.match(verdict.named[0] ?? '', /2 records are all of 3–5; the log has 3 with a key/);
 });
 
 test('a script that dies half-way is a fault', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { until } from '../../support/until.ts';
+import { openAppends } from './appends.ts';
 import { untruths } from './audit.ts';
 import { watchEvictions } from './evictions.ts';
 import type { LogBuilder } from './log.ts';
@@ -10,7 +11,7 @@ import { openWriteJudge, type WriteCounts, type WriteFault } from './writes.ts';
 
 /** What the run saw of the replay buffer in Redis. */
 export interface BufferVerdict {
-  /** Scripts that did what they must not, and what windows say that is not so. */
+  /** Scripts that did what they must not, appends that were not all of their stretch, and what windows say that is not so. */
   faults: number;
   /** The first of them, for people. */
   named: readonly string[];
@@ -28,7 +29,8 @@ const mostNamed = 50;
 export async function watchBuffer(url: string): Promise<BufferWatch> {
   const startMs = Date.now();
   const suspected: WriteFault[] = [];
-  const judge = openWriteJudge(fault => suspected.push(fault));
+  const appends = openAppends();
+  const judge = openWriteJudge(fault => suspected.push(fault), appends.add);
   const marker = randomUUID();
   let caughtUp = false;
   let stop = () => {};
@@ -62,13 +64,14 @@ export async function watchBuffer(url: string): Promise<BufferWatch> {
         const log = logs.get(window.topic);
         return log === undefined ? [] : untruths(window, log.partition(window.partition));
       });
+      const untrue = appends.untruths(logs);
       const told = faults.map(
         ({ window, what, atMs }) => `${((atMs - startMs) / 1_000).toFixed(3)} s ${window}: ${what}`,
       );
       const entries = windows.flatMap(({ keys }) => keys).reduce((sum, key) => sum + key.entries.length, 0);
       return {
-        faults: faults.length + lies.length,
-        named: [...told.slice(0, mostNamed), ...lies.slice(0, mostNamed)],
+        faults: faults.length + untrue.length + lies.length,
+        named: [told, untrue, lies].flatMap(some => some.slice(0, mostNamed)),
         counts: { ...judge.counts, windows: windows.length, entries },
       };
     },

@@ -43,13 +43,19 @@ const content = z.union([
   ]),
 ]);
 
+/** Of which partition a window is, as its hash tag says. */
+export function placeOf(window: string): { topic: string; partition: number } {
+  const [, topic = '', partition] = /^penstock:\{(.+)\/(\d+)\}:/.exec(window) ?? [];
+  return { topic, partition: Number(partition) };
+}
+
 /** Every window of these topics. */
 export async function readWindows(redis: Redis, topics: Iterable<string>): Promise<WindowContent[]> {
   const found: WindowContent[] = [];
   for (const topic of topics) {
     const names = (await redis.keys(`penstock:{${topic}/*`)).filter(name => !/\}:.*:(last|key|times):/.test(name));
     for (const name of names) {
-      const partition = Number(/\/(\d+)\}:/.exec(name)?.[1]);
+      const { partition } = placeOf(name);
       const answer = content.parse(await redis.eval(contentScript, 1, name));
       if (answer.length === 0) continue;
       const [tail, from, keys] = answer;

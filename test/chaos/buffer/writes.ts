@@ -1,3 +1,4 @@
+import type { Append } from './appends.ts';
 import type { Command } from './monitor.ts';
 
 /** A script of the replay buffer that did what it must not do. */
@@ -50,6 +51,8 @@ interface Call {
   wrote: boolean;
   /** It has taken the window's tail away, and not yet given it a new one. */
   halfDone: boolean;
+  /** What an append says it is, as far as it has got. */
+  append: Append;
   told: boolean;
   atMs: number;
   sinceMs: number;
@@ -75,8 +78,9 @@ const destroys = new Set(['del', 'unlink', 'restore', 'rename']);
  * Watches the scripts of lib/replay/buffer from outside, by the commands that they call: who was fenced out must change
  * nothing, nor must an append to another window or behind another tail than the stored ones; a fence never goes back; and
  * none ends half-way. What is stored is known from what was written, so that nobody need be believed.
+ * @param appended is told of each append that was allowed and done.
  */
-export function openWriteJudge(found: (fault: WriteFault) => void): WriteJudge {
+export function openWriteJudge(found: (fault: WriteFault) => void, appended: (append: Append) => void): WriteJudge {
   const windows = new Map<string, WindowState>();
   const counts = { claim: 0, open: 0, append: 0, refused: 0 };
   let call: Call | undefined;
@@ -100,7 +104,7 @@ export function openWriteJudge(found: (fault: WriteFault) => void): WriteJudge {
   };
 
   function begin(args: readonly string[], atMs: number): Call | undefined {
-    const [, , keyCount, window = '', generation, counter, third = '', fourth = ''] = args;
+    const [, , keyCount, window = '', generation, counter, third = '', fourth = '', fifth] = args;
     const task = taskOf(args.length);
     if (task === undefined || keyCount !== '1' || !isWindow(window)) return undefined;
     counts[task]++;
@@ -115,12 +119,18 @@ export function openWriteJudge(found: (fault: WriteFault) => void): WriteJudge {
       }
     }
     const nothing = { wrote: false, halfDone: false, told: false };
-    return { task, window, id: third, forbidden, ...nothing, atMs, sinceMs: state?.atMs ?? atMs };
+    const append = { window, after: Number(fourth), tail: Number(fifth), records: 0, sum: 0 };
+    return { task, window, id: third, forbidden, append, ...nothing, atMs, sinceMs: state?.atMs ?? atMs };
   }
 
   function write(current: Call, args: readonly string[], atMs: number): void {
     current.wrote = true;
     if (current.forbidden !== undefined) tell(current, current.forbidden);
+    if (args[0]?.toLowerCase() === 'xadd') {
+      // XADD stream MAXLEN ~ n id …: the id is the offset plus one
+      current.append.records++;
+      current.append.sum += Number.parseInt(args[5] ?? '', 10) - 1;
+    }
     if (args[0]?.toLowerCase() !== 'hset' || args[1] !== current.window) return;
     const fields = new Map<string, string>();
     for (let at = 2; at + 1 < args.length; at += 2) fields.set(args[at] ?? '', args[at + 1] ?? '');
@@ -148,6 +158,7 @@ export function openWriteJudge(found: (fault: WriteFault) => void): WriteJudge {
   function end(current: Call): void {
     if (!current.wrote) counts.refused++;
     if (current.halfDone) tell(current, 'has ended half-way');
+    else if (current.task === 'append' && current.wrote && !current.told) appended(current.append);
   }
 
   /** Once a call. */
