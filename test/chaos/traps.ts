@@ -14,7 +14,7 @@ const places = {
   },
   'before-append': {
     file: 'lib/replay/buffer/writer.ts',
-    before: '        const append = { fence, id: task.id,',
+    before: '          const endTimer = metrics.appending();',
   },
   'in-handover': {
     file: 'services/gateway/clients.ts',
