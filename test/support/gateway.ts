@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Client, type ClientOptions, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { type Lanes, openLanes, openReader, partitionOf } from '../../lib/kafka/index.ts';
+import { dieWithUs } from './die-with-us.ts';
 import { jwksServer } from './jwks-server.ts';
 import { kafkaAddress, openScratchKafka, type ScratchKafka } from './scratch-kafka.ts';
 import { type TokenMaker, tokenMaker } from './token-maker.ts';
@@ -162,6 +163,7 @@ async function startGateway(env: Readonly<Record<string, string>>): Promise<Test
     env: { ...Object.fromEntries(clean), ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  dieWithUs(child);
   let log = '';
   child.stderr.setEncoding('utf8').on('data', chunk => {
     log += chunk;

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { plainEnvironment } from '../../../dev/stack/environment.ts';
 import { type AppPlan, loadApp } from '../../../lib/app/index.ts';
 import { headerText, type KafkaRecord, type Lanes, openLanes, partitionOf } from '../../../lib/kafka/index.ts';
+import { dieWithUs } from '../../support/die-with-us.ts';
 import { kafkaAddress, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -164,6 +165,7 @@ export default {
           ...env,
         },
       });
+      dieWithUs(child);
       const started = watchProcess(child);
       processes.push({ child, exited: started.exited });
       return started;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { plainEnvironment } from '../../../dev/stack/environment.ts';
+import { dieWithUs } from '../../support/die-with-us.ts';
 import { until } from '../../support/until.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -22,6 +23,7 @@ export async function spawnProjector(env: Readonly<Record<string, string>>): Pro
     env: { ...plainEnvironment(process.env), ...env },
     stdio: ['ignore', 'inherit', 'pipe'],
   });
+  dieWithUs(child);
   const exited = once(child, 'exit').then(([code]) => code as number | null);
   let admin: string | undefined;
   const lines: string[] = [];

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { dieWithUs } from '../../support/die-with-us.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
 import { until } from '../../support/until.ts';
 import { deadAddress } from '../../support/upstream.ts';
@@ -48,6 +49,7 @@ function start(variables: Readonly<Record<string, string>>): RouterProcess {
     env: { PATH: process.env.PATH, ...variables },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  dieWithUs(child);
   started.push(child);
   let text = '';
   const lines: Line[] = [];
