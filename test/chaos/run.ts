@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../../dev/stack/options.ts';
@@ -42,6 +42,7 @@ async function main(): Promise<boolean> {
   print(
     `npm run chaos -- --seed ${seed} --faults ${names} --minutes ${minutes} --clients ${clients} --ticks ${ticks} --commands ${commands}`,
   );
+  const folder = join(root, '.penstock-chaos', String(seed));
   const result = await runChaos(
     {
       ...{ seed, faults: chosen, name: `u${seed}` },
@@ -51,11 +52,12 @@ async function main(): Promise<boolean> {
       commandsPerSecond: Number(commands),
     },
     { brokers: 3, gateways: 3, routers: 2, handlers: 2 },
-    { folder: join(root, '.penstock-chaos', String(seed)), print },
+    { folder, print },
   );
   print(tableOf(result));
   print(jsonOf(result, { seed, minutes: Number(minutes), clients: Number(clients) }));
-  const page = join(root, '.penstock-chaos', `report-${seed}.html`);
+  const page = join(folder, 'report.html');
+  mkdirSync(folder, { recursive: true });
   writeFileSync(page, htmlOf(result, `chaos, seed ${seed}`));
   print(`plots: ${page}`);
   return violationsOf(result) === 0;

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { until } from '../../support/until.ts';
 
 export interface Span {
   fromMs: number;
@@ -38,6 +39,8 @@ export async function watchEvictions(url: string): Promise<{ stop(): Promise<rea
     async stop() {
       clearInterval(timer);
       await looking;
+      // Where Redis came back just now this connection may not have yet: nothing would be known since its last look.
+      await until('Redis to be back', () => redis.status === 'ready', 10_000).catch(() => undefined);
       await compare().catch(() => spans.push({ fromMs: last.fromMs, toMs: Number.POSITIVE_INFINITY }));
       redis.disconnect();
       return spans;

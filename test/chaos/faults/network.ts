@@ -22,6 +22,9 @@ const links: Readonly<Record<string, Link>> = {
   'handler-postgres': (stack, random) => [random.pick(namesOf(stack, 'command-handler')), 'postgres'],
   'handler-broker': (stack, random) => [random.pick(namesOf(stack, 'command-handler')), random.pick(brokers(stack))],
   'broker-broker': (stack, random) => two(brokers(stack), random),
+  'router-redis': (stack, random) => [random.pick(namesOf(stack, 'router')), 'redis'],
+  'projector-broker': (stack, random) => [random.pick(namesOf(stack, 'projector')), random.pick(brokers(stack))],
+  'projector-postgres': (stack, random) => [random.pick(namesOf(stack, 'projector')), 'postgres'],
 };
 
 /** A gateway that owns nothing just then says nothing to a broker. */
