@@ -65,7 +65,8 @@ export const gatewayFaults: readonly Fault[] = [
     async inject({ stack, random, log, signal }) {
       const deadlineMs = performance.now() + 60_000;
       for (let count = 0; count < 20 && performance.now() < deadlineMs && !signal.aborted; count++) {
-        const up = namesOf(stack, 'gateway');
+        // One that has just ended is still in the list of the stack for a moment.
+        const up = namesOf(stack, 'gateway').filter(name => stack.pid(name) !== undefined);
         if (up.length > 0) {
           const name = random.pick(up);
           log(`${count + 1}: SIGTERM ${name}`);
