@@ -167,8 +167,8 @@ const watches: readonly Watch[] = [
   {
     guarantee: 'G13',
     name: 'records wait for a stream without a limit',
-    file: 'lib/replay/stream.ts',
-    find: 'return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#request.bufferBytes;',
+    file: 'lib/replay/stream-queue.ts',
+    find: 'return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#budgetBytes;',
     replace: 'return true;',
     caughtBy: {
       file: 'test/lib/replay/streams.test.ts',
@@ -178,7 +178,7 @@ const watches: readonly Watch[] = [
   {
     guarantee: 'G13',
     name: 'what a taker has in hand is not counted',
-    file: 'lib/replay/stream.ts',
+    file: 'lib/replay/stream-queue.ts',
     find: 'return this.#takenBytes + this.#readyBytes;',
     replace: 'return this.#readyBytes;',
     caughtBy: {
@@ -189,7 +189,7 @@ const watches: readonly Watch[] = [
   {
     guarantee: 'G13',
     name: 'a record that waits keeps its whole batch',
-    file: 'lib/replay/stream.ts',
+    file: 'lib/replay/stream-queue.ts',
     find: 'if (this.#queuedBytes > 0) leaveBatch(record);',
     replace: '',
     caughtBy: {
@@ -228,6 +228,22 @@ const watches: readonly Watch[] = [
     caughtBy: {
       file: 'test/lib/kafka/lanes.test.ts',
       test: 'a record that is given up for its age takes along the younger ones of its key, and no others',
+    },
+  },
+  {
+    guarantee: 'G15',
+    name: 'an append says what is in memory when its turn has come',
+    file: 'lib/replay/buffer/writer.ts',
+    find: `const call = this.#prepare(task);
+          const leave = await this.#parts.places.take(\`\${this.#at.topic}/\${this.#at.partition}\`);
+          try {
+            if (this.#closing.signal.aborted) return { outcome: { of: 'failure' }, more };`,
+    replace: `const leave = await this.#parts.places.take(\`\${this.#at.topic}/\${this.#at.partition}\`);
+          const call = this.#prepare(task);
+          try {`,
+    caughtBy: {
+      file: 'test/lib/replay/buffer/tier.test.ts',
+      test: 'what waits for its turn to be appended is what was in memory when it was chosen',
     },
   },
 ];

@@ -33,15 +33,17 @@ let drains = false;
 
 /**
  * To be called before anything is opened: a signal that comes while a process starts ends it with 0, in order where that is
- * possible within a second, and outright where it still waits for something.
+ * possible within a second, and outright where it still waits for something. @returns the first signal, when it comes.
  */
-export function heedSignals(): void {
-  asked ??= new Promise(resolve => {
+export function heedSignals(): Promise<string> {
+  if (asked !== undefined) return asked;
+  asked = new Promise(resolve => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
   });
   void asked.then(() => {
     setTimeout(() => drains || process.exit(0), startPatienceMs).unref();
   });
+  return asked;
 }
 
 /** Waits for SIGTERM or SIGINT, drains, and ends the process: 0 when everything closed in time, else 1. */
@@ -49,8 +51,7 @@ export async function runUntilSignal(
   ops: { log: Logger; drainTimeoutMs: number; onDraining?: () => void },
   parts: readonly Closable[],
 ): Promise<never> {
-  heedSignals();
-  const signal = await asked;
+  const signal = await heedSignals();
   drains = true;
   ops.log.info({ signal }, 'draining');
   ops.onDraining?.();

@@ -46,7 +46,7 @@ export async function openOps(service: string, config: PenstockConfig<'log' | 'd
 
 /** Runs a composition root: a refused configuration or a failed start is one line on stderr and exit code 1. */
 export function start(service: string, main: () => Promise<void>): void {
-  heedSignals();
+  void heedSignals();
   main().catch((error: unknown) => {
     const log = openLog(service, 'info');
     if (error instanceof ConfigError) log.fatal({ problems: error.problems }, 'configuration refused');

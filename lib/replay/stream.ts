@@ -1,7 +1,6 @@
 /**
- * One stream: a flow for each of its partitions, and the queue from which the taker is served. What the taker has in
- * hand, the queue and what waits for replays share one byte budget; over it, a flow lets go of live and goes on by
- * replay when the taker comes back for more.
+ * One stream: a flow for each of its partitions, and the queue from which the taker is served. Over the queue's budget, a
+ * flow lets go of live and goes on by replay when the taker comes back for more.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenstockError } from '../errors.ts';
@@ -10,12 +9,13 @@ import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
 import { type FlowStart, firstSequence, markOf } from './flow-start.ts';
 import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
-import { type LogRecord, leaveBatch, type Point, pointOf } from './log-record.ts';
+import { type LogRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
 import { earliestPoint, judgeStart } from './start.ts';
+import { StreamQueue } from './stream-queue.ts';
 import { isSameTopic, marksOf, ofTopic } from './topic-mark.ts';
 import type { PartitionPosition, RecordStream, StreamPosition, StreamRecord, StreamRequest } from './types.ts';
 import { openBackOff } from './waiting.ts';
@@ -66,12 +66,7 @@ class Stream implements RecordStream, FlowStream {
   readonly #flowOf = new Map<number, { flow: Flow; index: number }>();
   #positions: PartitionPosition[] = [];
   #sequences: Readonly<Record<string, number>>;
-  #ready: LogRecord[] = [];
-  #readyBytes = 0;
-  /** Of what the taker was given last: it has it in hand until it comes back. */
-  #takenBytes = 0;
-  /** Of live records that wait for the end of a replay. */
-  #keptBytes = 0;
+  readonly #queue: StreamQueue;
   #replayBytes = 0;
   #firstServed = 0;
   #wake: (() => void) | undefined;
@@ -90,6 +85,7 @@ class Stream implements RecordStream, FlowStream {
     this.#request = request;
     this.#parts = parts;
     this.#gone = gone;
+    this.#queue = new StreamQueue(request.bufferBytes);
     this.topic = request.topic;
     this.key = request.key;
     this.scans = parts.scans;
@@ -116,7 +112,7 @@ class Stream implements RecordStream, FlowStream {
   async next(): Promise<readonly StreamRecord[] | undefined> {
     this.#comeBack();
     for (;;) {
-      if (this.#ready.length > 0) return this.#take();
+      if (!this.#queue.isEmpty) return this.#queue.take();
       if (this.#failure !== undefined) throw this.#failure();
       if (this.#closing.signal.aborted || this.#over) return undefined;
       if (this.#wake !== undefined) throw new Error('next() is already waiting');
@@ -145,31 +141,25 @@ class Stream implements RecordStream, FlowStream {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort('closed');
     for (const flow of this.#flows) flow.close();
-    this.#ready = [];
+    this.#queue.clear();
     this.#wakeUp();
     this.#gone(this);
   }
 
   hasRoom(bytes: number): boolean {
-    return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#request.bufferBytes;
+    return this.#queue.hasRoom(bytes);
   }
 
-  /** No more than half: a replay that has no room goes on record by record. */
   mayKeep(bytes: number): boolean {
-    const { bufferBytes } = this.#request;
-    const keptBytes = this.#keptBytes + bytes;
-    return keptBytes <= bufferBytes / 2 && this.#queuedBytes + keptBytes <= bufferBytes;
+    return this.#queue.mayKeep(bytes);
   }
 
   keep(bytes: number): void {
-    this.#keptBytes += bytes;
+    this.#queue.keep(bytes);
   }
 
   queue(record: LogRecord): void {
-    // Who keeps up holds one record, and that not for long.
-    if (this.#queuedBytes > 0) leaveBatch(record);
-    this.#ready.push(record);
-    this.#readyBytes += record.sizeBytes;
+    this.#queue.push(record);
     this.#wakeUp();
   }
 
@@ -232,34 +222,9 @@ class Stream implements RecordStream, FlowStream {
     } else this.#expire(reason, earliestOf(lost, bounds), { topicMarks: this.#marksOf(bounds) });
   }
 
-  get #queuedBytes(): number {
-    return this.#takenBytes + this.#readyBytes;
-  }
-
-  /** What there is, up to half of the budget: while the taker has it in hand, replays fill the other half. */
-  #take(): readonly StreamRecord[] {
-    const mostBytes = this.#request.bufferBytes / 2;
-    if (this.#readyBytes <= mostBytes) {
-      const taken = this.#ready;
-      this.#ready = [];
-      this.#takenBytes = this.#readyBytes;
-      this.#readyBytes = 0;
-      return taken;
-    }
-    let count = 0;
-    for (const { sizeBytes } of this.#ready) {
-      if (count > 0 && this.#takenBytes + sizeBytes > mostBytes) break;
-      this.#takenBytes += sizeBytes;
-      count += 1;
-    }
-    this.#readyBytes -= this.#takenBytes;
-    return this.#ready.splice(0, count);
-  }
-
   /** The taker is done with what it had. */
   #comeBack(): void {
-    if (this.#takenBytes === 0) return;
-    this.#takenBytes = 0;
+    if (!this.#queue.comeBack()) return;
     // Not always the same flow first: one with a long way to go would keep all the room to itself.
     this.#firstServed += 1;
     const flows = this.#flows.length;

@@ -115,8 +115,8 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     for (const [partition, tail] of acquired) {
       const point = points.get(partition);
       const recent = () => offsets.recent(topic, partition);
-      if (point !== undefined && (provedBy(tail, point, mark) || isWithin(point, tail, recent, mark)))
-        starts.set(partition, { tail, point, check: false });
+      const verdict = point && (provedBy(tail, point, mark) ? 'good' : judgeByRecent(point, tail, recent, mark));
+      if (verdict !== undefined) starts.set(partition, { tail, point, check: verdict === 'check' });
       else unproved.push(partition);
     }
     if (unproved.length === 0) return starts;
@@ -226,13 +226,19 @@ function provedBy(tail: Tail, { offset, timestampMs }: Point, mark: string | und
 }
 
 /**
- * Whether the point lies in the log that the tail reads, which is the one that it was made for: by the topic's id, and not
- * by a timestamp. A beginning of the log that is a second old may have moved on: then the stream says so when it reads there.
+ * By bounds that are up to a second old: enough to let a stream begin that was made for the topic that the tail reads, and
+ * never to refuse it. Where retention has passed the point since, the stream says so when it reads there.
  */
-function isWithin({ offset }: Point, tail: Tail, recent: () => Bounds | undefined, mark: string | undefined): boolean {
+function judgeByRecent(
+  point: Point,
+  tail: Tail,
+  recent: () => Bounds | undefined,
+  mark: string | undefined,
+): 'good' | 'check' | undefined {
   const topicId = tail.topicId();
-  if (mark === undefined || topicId === undefined || !isSameTopic(mark, topicId)) return false;
-  if (!tail.isReading() || offset > tail.reached().offset) return false;
+  if (mark === undefined || topicId === undefined || !tail.isReading()) return undefined;
   const bounds = recent();
-  return bounds !== undefined && bounds.topicId === topicId && bounds.start <= offset + 1;
+  if (bounds?.topicId !== topicId) return undefined;
+  const { verdict } = judgeStart(point, { ...bounds, end: tail.reached().offset + 1 }, mark);
+  return verdict === 'expired' ? undefined : verdict;
 }

@@ -78,6 +78,22 @@ test('retention that has passed a position since the brokers were asked last is 
   assert.deepEqual(offsetsIn(await expired(open().then(stream => drained(stream)))), [4]);
 });
 
+test('a timestamp that the log has not at the position is told though the topic is the same and its bounds are known', async () => {
+  const topic = await world.kafka.topic(1);
+  const { streams } = world.replica();
+  const live = await streams.open(request(topic));
+  await world.write(topic, 0, ten);
+  await take(live, 10);
+  const { topicMarks = {} } = live.watermark();
+  const open = (at: StreamPosition) =>
+    streams.open(request(topic, { start: { kind: 'position', position: { ...at, topicMarks } } }));
+  // Both: the first asks the brokers, the second goes by what they said.
+  for (const _ of ['asked', 'recent']) {
+    const lost = open(position(topic, [0, 2, 1_234]));
+    assert.deepEqual(offsetsIn(await expired(lost.then(stream => drained(stream)))), [-1]);
+  }
+});
+
 test('a position past the end, in a partition or a topic that does not exist, is expired', async () => {
   const topic = await world.kafka.topic(1);
   await world.write(topic, 0, ten);
