@@ -1,6 +1,7 @@
 import { type ControlGroup, joinControlGroup, type KafkaConnection } from '../kafka/index.ts';
 import type { ControlGroupOptions } from '../kafka/types.ts';
-import type { Logger } from '../ops/index.ts';
+import type { Ops } from '../ops/index.ts';
+import { membershipMetrics } from './metrics.ts';
 import { openPeerPort } from './peer-port.ts';
 import { watchPeers } from './peer-watch.ts';
 
@@ -9,15 +10,13 @@ export interface MembershipOptions extends Omit<ControlGroupOptions, 'peer'> {
   peerListen: string;
   /** See PeerWatchParts.silenceMs. */
   peerSilenceMs: number;
-  log: Logger;
+  ops: Pick<Ops, 'log' | 'metrics'>;
 }
 
 /** A member of a group whose members watch each other. */
 export interface Membership extends ControlGroup {
   /** host:port of its peer port. */
   peer: string;
-  /** Members whose death would be noticed at once. */
-  watched(): number;
 }
 
 /**
@@ -26,15 +25,16 @@ export interface Membership extends ControlGroup {
  * @throws Error where the peer port cannot be listened on.
  */
 export async function joinMembership(connection: KafkaConnection, options: MembershipOptions): Promise<Membership> {
-  const { peerListen, peerSilenceMs, log } = options;
+  const { peerListen, peerSilenceMs, ops } = options;
   const port = await openPeerPort({ listen: peerListen, probeIntervalMs: peerSilenceMs / 4 });
   const late: { group?: ControlGroup } = {};
   const watch = watchPeers({
     silenceMs: peerSilenceMs,
-    log,
+    log: ops.log,
     evict: async memberId => late.group?.evict(memberId),
     onGone: () => late.group?.hurry(),
   });
+  membershipMetrics(ops.metrics, { peers: watch.watched });
   const group = await joinControlGroup(connection, {
     ...options,
     peer: port.address,
@@ -48,7 +48,6 @@ export async function joinMembership(connection: KafkaConnection, options: Membe
   return {
     ...group,
     peer: port.address,
-    watched: watch.watched,
     async close() {
       watch.close();
       await group.close();

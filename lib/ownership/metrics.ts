@@ -9,9 +9,21 @@ export interface OwnershipMetrics {
   handedOff(seconds: number): void;
 }
 
+/** What every member of a control group tells of its peers. */
+export function membershipMetrics(registry: Registry, current: { peers(): number }): void {
+  new Gauge({
+    name: 'penstock_ownership_peers',
+    help: 'Other members of its group whose death this process would notice at once',
+    registers: [registry],
+    collect() {
+      this.set(current.peers());
+    },
+  });
+}
+
 export function ownershipMetrics(
   registry: Registry,
-  current: { owned(): number; unclaimed(): number; peers(): number },
+  current: { owned(): number; unclaimed(): number },
 ): OwnershipMetrics {
   const registers = [registry];
   new Gauge({
@@ -28,14 +40,6 @@ export function ownershipMetrics(
     registers,
     collect() {
       this.set(current.unclaimed());
-    },
-  });
-  new Gauge({
-    name: 'penstock_ownership_peers',
-    help: 'Other gateways whose death this one would notice at once',
-    registers,
-    collect() {
-      this.set(current.peers());
     },
   });
   const rebalances = new Counter({

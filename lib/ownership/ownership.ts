@@ -54,7 +54,6 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   const metrics = ownershipMetrics(parts.ops.metrics, {
     owned: () => holdings.in('owned').length,
     unclaimed: () => holdings.unclaimed(),
-    peers: () => late.membership?.watched() ?? 0,
   });
   const holdings: Holdings = openHoldings({
     ...{ partitionCount, address, handoverWindowMs, registry, confirm, prepare, metrics, log },
@@ -76,7 +75,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     heartbeatIntervalMs: config.kafka.heartbeatIntervalMs,
     peerListen: config.ownership.peerListen,
     peerSilenceMs: config.ownership.peerSilenceMs,
-    log,
+    ops: parts.ops,
     onAssigned(assignment) {
       if (leaving !== undefined) return;
       metrics.rebalanced();

@@ -26,7 +26,7 @@ start('command-handler', async () => {
   const { peerListen, peerSilenceMs } = config.ownership;
   const handler = startHandler({
     ...{ config, plan, app, ops, reader, lanes, topics },
-    joinGroup: options => joinMembership(connection, { ...options, peerListen, peerSilenceMs, log: ops.log }),
+    joinGroup: options => joinMembership(connection, { ...options, peerListen, peerSilenceMs, ops }),
   });
   await Promise.all([
     handler.running,

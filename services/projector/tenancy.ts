@@ -33,7 +33,7 @@ export interface TenancyOptions {
   identify(topic: string): Promise<string | undefined>;
   feeds: Feeds;
   store: Pick<Store, 'transaction'>;
-  ops: Pick<Ops, 'log' | 'readiness'>;
+  ops: Pick<Ops, 'log' | 'metrics' | 'readiness'>;
 }
 
 const retryMs = 300;
@@ -159,7 +159,7 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
     heartbeatIntervalMs: config.kafka.heartbeatIntervalMs,
     peerListen: config.ownership.peerListen,
     peerSilenceMs: config.ownership.peerSilenceMs,
-    log: ops.log,
+    ops,
     onAssigned,
     onLost,
   });
