@@ -125,7 +125,7 @@ export const catalogue = {
     ),
     peerSilenceMs: v(
       integer(400, 60_000, 2_000),
-      'a member that was last heard of so long ago, and does not answer a new connection, is put out of its group, ms',
+      'a member that was last heard of so long ago, and does not answer a new connection, is put out of its group; routers send its clients to others, ms',
     ),
   },
   gateway: {

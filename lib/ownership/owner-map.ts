@@ -21,7 +21,11 @@ export class OwnerMap {
   /** Who owns it, unless that one has just died: then nobody does until the next one is known. */
   owner(partition: number, nowMs: number): Owner | undefined {
     const owner = this.#owners.get(partition);
-    return owner !== undefined && nowMs < (this.#buried.get(owner.memberId) ?? 0) ? undefined : owner;
+    return owner !== undefined && this.isBuried(owner.memberId, nowMs) ? undefined : owner;
+  }
+
+  isBuried(memberId: string, nowMs: number): boolean {
+    return nowMs < (this.#buried.get(memberId) ?? 0);
   }
 
   /** What is believed of a dead member counts no more; for a while, since it may have been a mistake. */

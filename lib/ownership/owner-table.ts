@@ -2,7 +2,7 @@ import { describeAssignment, evictMember, type KafkaConnection } from '../kafka/
 import type { Ops } from '../ops/index.ts';
 import type { RedisClient } from '../redis/index.ts';
 import { OwnerMap } from './owner-map.ts';
-import { isOther, ownersOf, peersOf } from './owners.ts';
+import { isOther, ownersOf, peersOf, standIn } from './owners.ts';
 import { watchPeers } from './peer-watch.ts';
 import { openOwnerRegistry } from './registry.ts';
 import type { Owner, OwnerTable } from './types.ts';
@@ -14,8 +14,13 @@ export interface OwnerTableParts {
   /** Consumer group of the gateways. */
   group: string;
   partitionCount: number;
-  /** A gateway that was last heard of so long ago, and does not answer a new connection, is dead, ms. */
+  /** A gateway that was last heard of so long ago, and does not answer a new connection, cannot be reached, ms. */
   peerSilenceMs: number;
+  /**
+   * Who is silent to us may be so to the others, too, and be put out by them: so long its successor is waited for, before
+   * another gateway stands in, ms; default 1,000.
+   */
+  successionMs?: number;
   /** Requests that wait for an owner at once; more are told at once that there is none. Default 10,000. */
   maxWaiting?: number;
   ops: Pick<Ops, 'log'>;
@@ -29,7 +34,7 @@ const slowMs = 100;
 
 /** Resolves when it has looked once, found something or not. */
 export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable> {
-  const { redis, connection, group, partitionCount, peerSilenceMs, maxWaiting = 10_000 } = parts;
+  const { redis, connection, group, partitionCount, peerSilenceMs, successionMs = 1_000, maxWaiting = 10_000 } = parts;
   const { log } = parts.ops;
   const registry = openOwnerRegistry(redis, group, () => partitionCount, log);
   const map = new OwnerMap();
@@ -37,6 +42,8 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
   const deathListeners: ((address: string) => void)[] = [];
   /** Addresses by peer port, of all that are followed. */
   const addressOf = new Map<string, string>();
+  /** Peers that have fallen silent, whose clients have nowhere else to go yet. */
+  const silent = new Set<string>();
   let waitingCount = 0;
   let lookedAt = 0;
   let redisAskedAt = 0;
@@ -52,6 +59,11 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
       map.bury(memberId, Date.now());
       const address = addressOf.get(peer);
       if (address !== undefined) for (const listener of deathListeners) listener(address);
+    },
+    onSilent(peer) {
+      silent.add(peer);
+      giveUpSilent();
+      setTimeout(() => tell(waiting.keys()), successionMs + 10).unref();
     },
   });
   const stopWatching = registry.watch(
@@ -85,7 +97,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
 
   return {
     partitionCount: () => partitionCount,
-    owner: partition => map.owner(partition, Date.now()),
+    owner: whomToAsk,
     waitForOwner,
     onDead: listener => void deathListeners.push(listener),
     close,
@@ -111,7 +123,42 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
     if (addressOf.size > 10_000) addressOf.clear();
     for (const { peer = '', address } of map.owners.values()) addressOf.set(peer, address);
     peers.follow(peersOf(map.owners.values()));
+    giveUpSilent();
     tell(waiting.keys());
+  }
+
+  /** The owner; nobody while a dead or silent one may yet have a successor; then who stands in for a silent one. */
+  function whomToAsk(partition: number): Owner | undefined {
+    const owner = map.owner(partition, Date.now());
+    const silentForMs = peers.silentForMs(owner?.peer ?? '');
+    if (owner === undefined || silentForMs === undefined) return owner;
+    const other = anybodyBut(owner.address, partition);
+    // Where nobody can be reached it may be us who are slow.
+    if (other === undefined) return owner;
+    return silentForMs < successionMs ? undefined : other;
+  }
+
+  function anybodyBut(address: string, partition: number): Owner | undefined {
+    const nowMs = Date.now();
+    return standIn(
+      partition,
+      map.owners.values(),
+      other =>
+        other.address !== address &&
+        !map.isBuried(other.memberId, nowMs) &&
+        peers.silentForMs(other.peer ?? '') === undefined,
+    );
+  }
+
+  /** What is joined to a silent gateway may go elsewhere, if there is anybody. */
+  function giveUpSilent(): void {
+    for (const peer of silent) {
+      const address = addressOf.get(peer);
+      const isSilent = peers.silentForMs(peer) !== undefined;
+      if (isSilent && address !== undefined && anybodyBut(address, 0) === undefined) continue;
+      silent.delete(peer);
+      if (isSilent && address !== undefined) for (const listener of deathListeners) listener(address);
+    }
   }
 
   function tell(partitions: Iterable<number>): void {
@@ -120,7 +167,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
 
   async function waitForOwner(partition: number, timeoutMs: number, not?: Owner): Promise<Owner | undefined> {
     const acceptable = () => {
-      const owner = map.owner(partition, Date.now());
+      const owner = whomToAsk(partition);
       return owner !== undefined && isOther(owner, not) ? owner : undefined;
     };
     const known = acceptable();

@@ -1,4 +1,4 @@
-import type { GroupAssignment } from '../kafka/index.ts';
+import { type GroupAssignment, partitionOf } from '../kafka/index.ts';
 import type { Owner } from './types.ts';
 
 /**
@@ -43,6 +43,31 @@ export function ownersOf(assignment: GroupAssignment | undefined): Map<number, O
   }
   return owners;
 }
+
+/**
+ * Who serves a partition's clients while its owner cannot be reached: any gateway can, since it is the cursor that counts.
+ * The same one for all clients of a partition, at every router, so that it is read once more and not by everybody;
+ * another for another partition, so that the load spreads (rendezvous hashing: highest random weight, Thaler and
+ * Ravishankar 1998).
+ * @param canServe whether this one may be asked.
+ */
+export function standIn(
+  partition: number,
+  owners: Iterable<Owner>,
+  canServe: (owner: Owner) => boolean,
+): Owner | undefined {
+  const weightOf = new Map<string, number>();
+  let best: Owner | undefined;
+  for (const owner of owners) {
+    if (weightOf.has(owner.address) || !canServe(owner)) continue;
+    const weight = partitionOf(`${partition} ${owner.address}`, mostWeight);
+    weightOf.set(owner.address, weight);
+    if (best === undefined || weight > (weightOf.get(best.address) ?? 0)) best = owner;
+  }
+  return best === undefined ? undefined : { ...best, epoch: 0, generation: 0, standsIn: true };
+}
+
+const mostWeight = 0x7fff_ffff;
 
 /** Peer ports of owners that are there. */
 export function peersOf(owners: Iterable<Owner>): Set<string> {

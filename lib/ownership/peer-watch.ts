@@ -8,6 +8,8 @@ export interface PeerWatch {
   follow(peers: Iterable<string>): void;
   /** How many are connected and have said who they are: whose death would be noticed. */
   watched(): number;
+  /** How long this peer has been known to be silent, ms; undefined: it is not, or is not followed. */
+  silentForMs(peer: string): number | undefined;
   close(): void;
 }
 
@@ -22,18 +24,24 @@ export interface PeerWatchParts {
   onGone?(): void;
   /** A peer is taken for dead: what is under way with it will not come to an end. */
   onDead?(peer: string, memberId: string): void;
+  /**
+   * A peer is silent. Where this is given, silence is no reason to put a peer out: it may be the way from here to there
+   * that is gone, and whoever is not of the group can do without the peer.
+   */
+  onSilent?(peer: string): void;
   log: Logger;
 }
 
 const mostEvictPauseMs = 3_200;
 
 /** Keeps a connection to each peer, and has a peer put out of the group as soon as it is proved to be dead. */
-export function watchPeers({ silenceMs, lingerMs = 0, evict, onGone, onDead, log }: PeerWatchParts): PeerWatch {
+export function watchPeers(parts: PeerWatchParts): PeerWatch {
+  const { silenceMs, lingerMs = 0, evict, onGone, onDead, onSilent, log } = parts;
   const peers = new Map<string, Peer>();
   const wantedAt = new Map<string, number>();
   const closing = new AbortController();
   const evictions = new Map<string, Eviction>();
-  const events = { ended, left: () => onGone?.() };
+  const events = { ended, silent, heard, left: () => onGone?.() };
   return {
     follow(addresses) {
       if (closing.signal.aborted) return;
@@ -51,6 +59,7 @@ export function watchPeers({ silenceMs, lingerMs = 0, evict, onGone, onDead, log
       }
     },
     watched: () => [...peers.values()].filter(({ said }) => said !== undefined).length,
+    silentForMs: peer => peers.get(peer)?.silentForMs,
     close() {
       closing.abort();
       for (const peer of peers.values()) peer.close();
@@ -58,7 +67,18 @@ export function watchPeers({ silenceMs, lingerMs = 0, evict, onGone, onDead, log
     },
   };
 
+  function silent(address: string): void {
+    if (onSilent === undefined) return;
+    log.warn({ peer: address }, 'a peer does not answer: it cannot be reached from here');
+    onSilent(address);
+  }
+
+  function heard(address: string): void {
+    if (onSilent !== undefined) log.info({ peer: address }, 'a peer answers again');
+  }
+
   function ended(address: string, end: PeerEnd): void {
+    if (end.again.kind === 'silent' && onSilent !== undefined) return;
     const memberId = deadMember(end, silenceMs);
     if (memberId === undefined) return;
     const eviction = nextEviction(evictions.get(address), Date.now());

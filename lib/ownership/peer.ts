@@ -7,6 +7,10 @@ export interface PeerEvents {
   ended(address: string, end: PeerEnd): void;
   /** It says that it leaves. */
   left(): void;
+  /** Nothing was heard of it for long, and a new connection is not answered: its process, its host or the way to it is gone. */
+  silent(address: string): void;
+  /** It was silent, and is heard again. */
+  heard(address: string): void;
 }
 
 const retryMs = 1_000;
@@ -27,6 +31,8 @@ export class Peer {
   #closed = false;
   /** When it was heard last, ms of this process. */
   #heardMs = performance.now();
+  /** When it was found to be silent, ms of this process; undefined: it is not. */
+  #silentSinceMs: number | undefined;
   /** What the present connection has said. */
   said: string | undefined;
 
@@ -35,6 +41,11 @@ export class Peer {
     this.#silenceMs = silenceMs;
     this.#events = events;
     this.#connect();
+  }
+
+  /** How long it has been known to be silent, ms; undefined: it is not. */
+  get silentForMs(): number | undefined {
+    return this.#silentSinceMs === undefined ? undefined : performance.now() - this.#silentSinceMs;
   }
 
   close(): void {
@@ -57,6 +68,10 @@ export class Peer {
     socket.setKeepAlive(true, 1_000);
     socket.on('data', (chunk: string) => {
       this.#heardMs = performance.now();
+      if (this.#silentSinceMs !== undefined) {
+        this.#silentSinceMs = undefined;
+        this.#events.heard(this.#address);
+      }
       const lines = (text + chunk).split('\n');
       text = (lines.pop() ?? '').slice(0, longestLine);
       for (const line of lines) {
@@ -86,12 +101,21 @@ export class Peer {
       this.#pauseMs = firstRetryMs;
       pauseMs = 0;
     } else if (refused) this.#judge({ kind: 'refused' });
-    else if (this.#before !== undefined) {
+    else {
       // A dying process may take one more connection before its port goes; a short silence proves nothing. Look again.
-      const forMs = performance.now() - this.#heardMs;
-      if (forMs >= this.#silenceMs) this.#judge({ kind: 'silent', forMs });
-      pauseMs = this.#pauseMs;
-      this.#pauseMs = Math.min(retryMs, this.#pauseMs * 2);
+      const nowMs = performance.now();
+      const forMs = nowMs - this.#heardMs;
+      if (this.#before !== undefined) {
+        pauseMs = this.#pauseMs;
+        this.#pauseMs = Math.min(retryMs, this.#pauseMs * 2);
+      }
+      if (forMs >= this.#silenceMs) {
+        if (this.#silentSinceMs === undefined) {
+          this.#silentSinceMs = nowMs;
+          this.#events.silent(this.#address);
+        }
+        this.#judge({ kind: 'silent', forMs });
+      }
     }
     this.#timer = setTimeout(() => this.#connect(), pauseMs);
   }

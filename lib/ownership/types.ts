@@ -7,6 +7,11 @@ export interface Owner {
   memberId: string;
   /** host:port that tells whether its process lives; empty where it is not known. */
   peer?: string;
+  /**
+   * It is not the owner, but another gateway that serves the partition's clients while the owner cannot be reached. It has
+   * to be asked without a route token; its epoch is 0.
+   */
+  standsIn?: true;
 }
 
 /** What this gateway is to a partition. Only the transition function leads from one to another. */
@@ -45,13 +50,14 @@ export interface Ownership {
 /** A router's side: a cached table of owners, kept by Redis pub/sub and polling, by Kafka's group while Redis is away. */
 export interface OwnerTable {
   partitionCount(): number;
+  /** Who is to be asked: the owner, or who stands in for it ({@link Owner.standsIn}). */
   owner(partition: number): Owner | undefined;
   /**
-   * The owner, or the next one to appear within `timeoutMs`. `not`: an owner that has just been found wrong or dead;
+   * The same, or the next one to appear within `timeoutMs`. `not`: an owner that has just been found wrong or dead;
    * only another address or a newer epoch than it will do. Undefined when the time is over.
    */
   waitForOwner(partition: number, timeoutMs: number, not?: Owner): Promise<Owner | undefined>;
-  /** The gateway at this address is taken for dead: what is under way with it will not come to an end. */
+  /** The gateway at this address is dead, or cannot be reached: what is under way with it will not come to an end. */
   onDead(listener: (address: string) => void): void;
   close(): Promise<void>;
 }

@@ -9,7 +9,7 @@ export type Attempt =
   | { kind: 'client-gone' };
 
 export type Asked =
-  | { kind: 'served'; attempts: number }
+  | { kind: 'served'; attempts: number; by: Owner }
   | { kind: 'no-owner'; reason: string }
   | { kind: 'broken'; reason: string }
   | { kind: 'client-gone' };
@@ -54,7 +54,7 @@ export async function askOwners(
   for (let attempts = 1; owner !== undefined && asked === undefined; attempts++) {
     if (clientGone.aborted) return { kind: 'client-gone' };
     const result = await attempt(owner);
-    if (result.kind === 'served') asked = { kind: 'served', attempts };
+    if (result.kind === 'served') asked = { kind: 'served', attempts, by: owner };
     else if (result.kind === 'broken' || result.kind === 'client-gone') asked = result;
     else {
       reason = result.kind === 'not-owner' ? 'the gateway is not the owner' : result.reason;

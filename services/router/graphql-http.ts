@@ -64,7 +64,7 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
         onWaited: metrics.unownedWait,
       },
       async owner => {
-        const routeToken = await minter.mint(caller, partition, owner.epoch);
+        const routeToken = owner.standsIn ? undefined : await minter.mint(caller, partition, owner.epoch);
         const router = { routeToken, traceparent, clientAddress: address, secure };
         // http-proxy sends what it finds on the request itself.
         request.url = rest === '' ? path : `${path}?${rest}`;
@@ -82,7 +82,7 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
     );
     switch (asked.kind) {
       case 'served':
-        metrics.routed(asked.attempts === 1 ? 'routed' : 'rerouted');
+        metrics.served(asked);
         return;
       case 'client-gone':
         metrics.routed('client_gone');

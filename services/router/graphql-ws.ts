@@ -35,7 +35,10 @@ export interface GraphqlWsParts {
 const notAcceptable = 4406;
 const badRequest = 4400;
 
-/** `/graphql` over WebSocket: accepted always; joined to the owner of the token's partition, or closed with a code. */
+/**
+ * `/graphql` over WebSocket: accepted always; joined to the owner of the token's partition, to who stands in for it, or
+ * closed with a code.
+ */
 export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
   const { credentials, owners, minter, proxy, admission, refusals, origin, metrics, log, state } = parts;
 
@@ -69,12 +72,16 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
       if (state.draining) joined.leave();
     };
 
+    const tokenFor = async (epoch: number): Promise<string> => {
+      if (routeToken !== undefined) return routeToken;
+      if (caller === undefined) throw new Error('a credential without a token and without a caller');
+      return minter.mint(caller, partition, epoch);
+    };
+
     const asked = await askOwners(
       { partition, owners, waitMs: parts.ownerWaitMs, clientGone: gone, onWaited: metrics.unownedWait },
       async owner => {
-        const token =
-          routeToken ?? (caller === undefined ? undefined : await minter.mint(caller, partition, owner.epoch));
-        if (token === undefined) throw new Error('a credential without a token and without a caller');
+        const token = owner.standsIn ? undefined : await tokenFor(owner.epoch);
         // http-proxy sends what it finds on the request itself.
         request.url = path;
         request.headers = upgradeHeaders(
@@ -93,7 +100,7 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     );
     switch (asked.kind) {
       case 'served':
-        return metrics.routed(asked.attempts === 1 ? 'routed' : 'rerouted');
+        return metrics.served(asked);
       case 'client-gone':
         return metrics.routed('client_gone');
       case 'no-owner':

@@ -21,7 +21,8 @@ const identity =
 
 /** What the router itself says to a gateway. */
 export interface RouterHeaders {
-  routeToken: string;
+  /** Undefined towards who stands in for the owner. */
+  routeToken: string | undefined;
   traceparent: string;
   clientAddress: string;
   secure: boolean;
@@ -88,7 +89,7 @@ function namedIn(connection: string | undefined): ReadonlySet<string> {
 
 function spoken({ routeToken, traceparent, clientAddress, secure }: RouterHeaders): OutgoingHttpHeaders {
   return {
-    'penstock-route': routeToken,
+    ...(routeToken === undefined ? {} : { 'penstock-route': routeToken }),
     traceparent,
     'x-forwarded-for': clientAddress,
     'x-forwarded-proto': secure ? 'https' : 'http',

@@ -1,10 +1,13 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Owner } from '../../lib/ownership/types.ts';
 
 /** What became of a request or an upgrade that was to be routed. */
 export type Outcome =
   | 'routed'
   /** Routed, after a gateway had said that it was not the owner or could not be reached. */
   | 'rerouted'
+  /** Served by another gateway, because the owner cannot be reached from here. */
+  | 'stood_in'
   | 'unauthenticated'
   | 'no_owner'
   /** The gateway's answer was lost, or was none. */
@@ -16,6 +19,7 @@ export type Outcome =
 
 export interface RouterMetrics {
   routed(outcome: Outcome): void;
+  served(asked: { attempts: number; by: Owner }): void;
   unownedWait(seconds: number): void;
 }
 
@@ -37,7 +41,7 @@ export function routerMetrics(registry: Registry, connections: () => number, wai
       this.set(waiting());
     },
   });
-  const routed = new Counter({
+  const outcomes = new Counter({
     name: 'penstock_router_routed_total',
     help: 'Requests and WebSocket upgrades for /graphql, by what became of them',
     labelNames: ['outcome'],
@@ -49,8 +53,10 @@ export function routerMetrics(registry: Registry, connections: () => number, wai
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   });
+  const routed = (outcome: Outcome): void => outcomes.inc({ outcome });
   return {
-    routed: outcome => routed.inc({ outcome }),
+    routed,
+    served: ({ attempts, by }) => routed(by.standsIn ? 'stood_in' : attempts === 1 ? 'routed' : 'rerouted'),
     unownedWait: seconds => unowned.observe(seconds),
   };
 }

@@ -72,11 +72,14 @@ export interface TestRouter {
   close(): Promise<void>;
 }
 
-/** A router on a free port, with real keys and users in PostgreSQL, and owners that the test names. */
+/**
+ * A router on a free port, with real keys and users in PostgreSQL, and owners that the test names.
+ * @param options.owners in their place.
+ */
 export async function openTestRouter(
   postgresUrl: string,
   variables: Readonly<Record<string, string>> = {},
-  { drainTimeoutMs = 4_000 }: { drainTimeoutMs?: number } = {},
+  { drainTimeoutMs = 4_000, owners: table }: { drainTimeoutMs?: number; owners?: OwnerTable } = {},
 ): Promise<TestRouter> {
   const config = readConfig(catalogue, ['http', 'postgres', 'auth', 'route', 'gateway'], {
     PENSTOCK_POSTGRES_URL: postgresUrl,
@@ -94,7 +97,7 @@ export async function openTestRouter(
   const routes = openRouteTokens({ localKeys: keys.keys }, ops);
   const owners = ownersByHand();
   const site = await loadSite(new URL('../../web', import.meta.url).pathname);
-  const router = await openRouter({ config, keys, users, access, routes, owners, site, ops });
+  const router = await openRouter({ config, keys, users, access, routes, owners: table ?? owners, site, ops });
   const url = router.urls[0] ?? '';
   return {
     url,

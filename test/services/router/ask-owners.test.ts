@@ -35,7 +35,7 @@ describe('asking the owners of a partition', () => {
     const owners = ownersByHand();
     owners.give('a');
     const { result, asked, waits } = await ask({ owners, answer: () => ({ kind: 'served' }) });
-    assert.deepEqual(result, { kind: 'served', attempts: 1 });
+    assert.deepEqual(result, { kind: 'served', attempts: 1, by: owners.owner(3) });
     assert.deepEqual([asked, waits], [['a'], []]);
   });
 
@@ -51,7 +51,7 @@ describe('asking the owners of a partition', () => {
           return { kind, reason: 'gone' };
         },
       });
-      assert.deepEqual(result, { kind: 'served', attempts: 2 });
+      assert.deepEqual(result, { kind: 'served', attempts: 2, by: owners.owner(3) });
       assert.deepEqual(asked, ['a', 'b']);
     }
   });
