@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 
 /**
  * What a peer connects to, to notice at once when this process dies: its kernel closes the connection then. Whoever
- * connects is told the member id, a line, and each new one; a line `.` now and then, which only a process that runs can
- * write; `bye` before an orderly end. Nothing is read.
+ * connects is told, a line each, `incarnation <id>`, which is this process's from start to end, then the member id, and
+ * each new one; `.` now and then, which only a process that runs can write; `bye` before an orderly end. Nothing is read.
  */
 export interface PeerPort {
   /** host:port, as peers reach it. */
@@ -32,6 +33,7 @@ export async function openPeerPort({ listen, probeIntervalMs }: PeerPortOptions)
   const colon = listen.lastIndexOf(':');
   const host = listen.slice(0, colon);
   const sockets = new Set<Socket>();
+  const incarnation = randomUUID();
   let memberId = '';
   const server = createServer(socket => {
     if (sockets.size >= mostPeers) {
@@ -42,7 +44,7 @@ export async function openPeerPort({ listen, probeIntervalMs }: PeerPortOptions)
     socket.on('error', () => socket.destroy());
     socket.on('close', () => sockets.delete(socket));
     socket.resume();
-    if (memberId !== '') socket.write(`${memberId}\n`);
+    socket.write(`incarnation ${incarnation}\n${memberId === '' ? '' : `${memberId}\n`}`);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -40,6 +40,7 @@ export function watchPeers(parts: PeerWatchParts): PeerWatch {
   const peers = new Map<string, Peer>();
   const wantedAt = new Map<string, number>();
   const closing = new AbortController();
+  /** By incarnation. */
   const evictions = new Map<string, Eviction>();
   const events = { ended, silent, heard, left: () => onGone?.() };
   return {
@@ -79,15 +80,16 @@ export function watchPeers(parts: PeerWatchParts): PeerWatch {
 
   function ended(address: string, end: PeerEnd): void {
     if (end.again.kind === 'silent' && onSilent !== undefined) return;
-    const memberId = deadMember(end, silenceMs);
-    if (memberId === undefined) return;
-    const eviction = nextEviction(evictions.get(address), Date.now());
+    const dead = deadMember(end, silenceMs);
+    if (dead === undefined) return;
+    const { memberId, incarnation } = dead;
+    const eviction = nextEviction(evictions.get(incarnation), Date.now());
     if (eviction === undefined) {
       log.warn({ peer: address, memberId }, 'a peer is dead again so soon: left to the session time-out');
       return;
     }
     if (evictions.size > 10_000) evictions.clear();
-    evictions.set(address, eviction);
+    evictions.set(incarnation, eviction);
     log.warn({ peer: address, memberId, again: end.again.kind }, 'a peer is dead: putting it out of the group');
     void putOut(memberId);
     onDead?.(address, memberId);

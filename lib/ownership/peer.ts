@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import type { PeerEnd } from './peer-verdict.ts';
+import type { PeerEnd, PeerIdentity } from './peer-verdict.ts';
 
 /** What becomes of a peer, as its connections tell. */
 export interface PeerEvents {
@@ -17,6 +17,7 @@ const retryMs = 1_000;
 /** While it is open whether a peer is dead, the next attempt follows after this, then after twice as long, up to `retryMs`. */
 const firstRetryMs = 20;
 const longestLine = 1_024;
+const incarnationMark = 'incarnation ';
 
 /** A connection to one peer, and another after it. */
 export class Peer {
@@ -34,7 +35,7 @@ export class Peer {
   /** When it was found to be silent, ms of this process; undefined: it is not. */
   #silentSinceMs: number | undefined;
   /** What the present connection has said. */
-  said: string | undefined;
+  said: PeerIdentity | undefined;
 
   constructor(address: string, silenceMs: number, events: PeerEvents) {
     this.#address = address;
@@ -62,6 +63,7 @@ export class Peer {
     this.said = undefined;
     let leaving = false;
     let refused = false;
+    let incarnation: string | undefined;
     let text = '';
     let deadline = this.#destroyAfter(socket, Math.min(retryMs, this.#silenceMs / 2));
     socket.setEncoding('utf8');
@@ -78,9 +80,14 @@ export class Peer {
         if (line === 'bye') {
           leaving = true;
           this.#events.left();
-        } else if (line !== '.' && line !== '') this.said = line;
+        } else if (line.startsWith(incarnationMark)) incarnation = line.slice(incarnationMark.length);
+        else if (line !== '.' && line !== '') {
+          // Who does not tell it is taken for the same process each time: rather put out too seldom.
+          incarnation ??= this.#address;
+          this.said = { memberId: line, incarnation };
+        }
       }
-      if (this.said !== undefined) this.#judge({ kind: 'connected', said: this.said });
+      if (incarnation !== undefined) this.#judge({ kind: 'connected', incarnation });
       clearTimeout(deadline);
       deadline = this.#destroyAfter(socket, this.#silenceMs);
     });
@@ -93,7 +100,7 @@ export class Peer {
     });
   }
 
-  #after({ said, leaving, refused }: { said: string | undefined; leaving: boolean; refused: boolean }): void {
+  #after({ said, leaving, refused }: { said: PeerIdentity | undefined; leaving: boolean; refused: boolean }): void {
     this.said = undefined;
     let pauseMs = retryMs;
     if (said !== undefined) {

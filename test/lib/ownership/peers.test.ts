@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -7,39 +8,46 @@ import { fileURLToPath } from 'node:url';
 import { openPeerPort } from '../../../lib/ownership/peer-port.ts';
 import { deadMember, type Eviction, nextEviction, type PeerEnd } from '../../../lib/ownership/peer-verdict.ts';
 import { watchPeers } from '../../../lib/ownership/peer-watch.ts';
+import { freePort } from '../../support/free-ports.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { kafkaAddress, kafkaConfig } from '../../support/scratch-kafka.ts';
 import { startScratchRedis } from '../../support/scratch-redis.ts';
 import { until } from '../../support/until.ts';
 import { openGateways } from './gateways.ts';
 
+const who = (memberId: string) => ({ memberId, incarnation: 'i1' });
 const cases: readonly [string, PeerEnd, string | undefined][] = [
-  ['whose port is closed now is dead', { said: 'm1', leaving: false, again: { kind: 'refused' } }, 'm1'],
+  ['whose port is closed now is dead', { said: who('m1'), leaving: false, again: { kind: 'refused' } }, 'm1'],
   [
     'whose port is another’s now is dead',
-    { said: 'm1', leaving: false, again: { kind: 'connected', said: 'm2' } },
+    { said: who('m1'), leaving: false, again: { kind: 'connected', incarnation: 'i2' } },
     'm1',
   ],
-  ['that answers as before lives', { said: 'm1', leaving: false, again: { kind: 'connected', said: 'm1' } }, undefined],
-  ['that said bye has left by itself', { said: 'm1', leaving: true, again: { kind: 'refused' } }, undefined],
+  [
+    'that answers as before lives',
+    { said: who('m1'), leaving: false, again: { kind: 'connected', incarnation: 'i1' } },
+    undefined,
+  ],
+  ['that said bye has left by itself', { said: who('m1'), leaving: true, again: { kind: 'refused' } }, undefined],
   [
     'that has been silent for long is dead',
-    { said: 'm1', leaving: false, again: { kind: 'silent', forMs: 2_000 } },
+    { said: who('m1'), leaving: false, again: { kind: 'silent', forMs: 2_000 } },
     'm1',
   ],
   [
     'that has been silent for a moment may live',
-    { said: 'm1', leaving: false, again: { kind: 'silent', forMs: 1_999 } },
+    { said: who('m1'), leaving: false, again: { kind: 'silent', forMs: 1_999 } },
     undefined,
   ],
   [
     'that said bye and is silent has left',
-    { said: 'm1', leaving: true, again: { kind: 'silent', forMs: 9_999 } },
+    { said: who('m1'), leaving: true, again: { kind: 'silent', forMs: 9_999 } },
     undefined,
   ],
   ['that never said who it is is nobody', { said: undefined, leaving: false, again: { kind: 'refused' } }, undefined],
 ];
-for (const [name, end, expected] of cases) test(`a peer ${name}`, () => assert.equal(deadMember(end, 2_000), expected));
+for (const [name, end, expected] of cases)
+  test(`a peer ${name}`, () => assert.equal(deadMember(end, 2_000)?.memberId, expected));
 
 /** Short, for tests; a real one is seconds. */
 const silenceMs = 400;
@@ -59,7 +67,7 @@ interface MortalPeer {
 }
 
 /** A peer port that can die as a process does. */
-async function mortal(port: number, memberId: string): Promise<MortalPeer> {
+async function mortal(port: number, memberId: string, incarnation: string = randomUUID()): Promise<MortalPeer> {
   const sockets = new Set<Socket>();
   let faltering = false;
   let silent = 0;
@@ -69,7 +77,7 @@ async function mortal(port: number, memberId: string): Promise<MortalPeer> {
     connections += 1;
     socket.on('error', () => undefined);
     if (faltering) silent += 1;
-    else socket.write(`${memberId}\n`);
+    else socket.write(`incarnation ${incarnation}\n${memberId}\n`);
   }).listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -138,9 +146,9 @@ test('a peer under a new member id is put out under that one', async t => {
   assert.deepEqual(evicted, ['third id']);
 });
 
-test('a process that died is put out when another has taken its port; not again so soon', async t => {
+test('a process that died is put out when another has taken its port, and so is that one as soon as it dies', async t => {
   const { evicted, watch } = watching(t);
-  const first = await mortal(0, 'first');
+  const first = await mortal(await freePort(), 'first');
   watch.follow([`127.0.0.1:${first.port}`]);
   await until('it is watched', () => watch.watched() === 1);
   first.say('first, still');
@@ -148,8 +156,28 @@ test('a process that died is put out when another has taken its port; not again 
   await until('the first is out', () => evicted.length === 1);
   await until('the second is watched', () => watch.watched() === 1);
   await second.die();
-  await until('it has looked again', () => watch.watched() === 0);
-  assert.deepEqual(evicted, ['first, still']);
+  await until('the second is out', () => evicted.length === 2);
+  assert.deepEqual(evicted, ['first, still', 'second']);
+});
+
+test('a process that was put out by mistake is not put out again so soon, although it has another member id', async t => {
+  const { evicted, watch } = watching(t);
+  const lively = randomUUID();
+  const first = await mortal(await freePort(), 'first', lively);
+  watch.follow([`127.0.0.1:${first.port}`]);
+  await until('it is watched', () => watch.watched() === 1);
+  await first.die();
+  await until('it is out', () => evicted.length === 1);
+  const again = await mortal(first.port, 'rejoined', lively);
+  await until('it is watched again', () => watch.watched() === 1);
+  await again.die();
+  // Who has gone before is judged before who comes then is known.
+  await until('it is missed', () => watch.watched() === 0);
+  const other = await mortal(first.port, 'other');
+  await until('another process is watched there', () => watch.watched() === 1);
+  await other.die();
+  await until('that one is out', () => evicted.length > 1);
+  assert.deepEqual(evicted, ['first', 'other']);
 });
 
 test('a dying peer that takes one more connection before its port goes is put out all the same', async t => {
@@ -245,7 +273,7 @@ test('one that is put out again and again is left to its session, for longer eac
   assert.equal(last?.pauseMs, 600_000);
 });
 
-test('a gateway that is killed loses its partitions to the others long before its session ends', async t => {
+test('a gateway that is killed loses its partitions to the others long before its session ends, and so it does when it dies right after its return', async t => {
   const redis = await startScratchRedis();
   const world = await openGateways(6, redis.url);
   t.after(async () => {
@@ -253,21 +281,24 @@ test('a gateway that is killed loses its partitions to the others long before it
     await redis.close();
   });
   const one = await world.gateway();
+  const peerListen = `127.0.0.1:${await freePort()}`;
   const config = {
     kafka: { ...kafkaConfig([kafkaAddress()]), sessionTimeoutMs: 60_000, heartbeatIntervalMs: 50 },
-    ownership: { group: world.group, handoverWindowMs: 0, peerListen: '127.0.0.1:0', peerSilenceMs: 2_000 },
+    ownership: { group: world.group, handoverWindowMs: 0, peerListen, peerSilenceMs: 2_000 },
   };
   const options = { config, redisUrl: redis.url, topics: world.topics, partitionCount: 6, address: 'http://victim' };
   const script = fileURLToPath(new URL('gateway-process.ts', import.meta.url));
-  const victim = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(() => victim.kill('SIGKILL'));
   const router = await world.router();
-  await until('the victim has its share', () => router.owners().get('http://victim')?.length === 3, 30_000);
-  await until('its peers know it', () => one.metric('penstock_ownership_peers').then(count => count === 1));
-  victim.kill('SIGKILL');
-  await until(
-    'all is owned again',
-    () => one.in('owned').length === 6 && router.owners().get(one.address)?.length === 6,
-    30_000,
-  );
+  for (const life of ['first', 'second']) {
+    const victim = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => victim.kill('SIGKILL'));
+    await until(`the ${life} has its share`, () => router.owners().get('http://victim')?.length === 3, 30_000);
+    await until('its peers know it', () => one.metric('penstock_ownership_peers').then(count => count === 1));
+    victim.kill('SIGKILL');
+    await until(
+      `all of the ${life} is owned again`,
+      () => one.in('owned').length === 6 && router.owners().get(one.address)?.length === 6,
+      30_000,
+    );
+  }
 });
