@@ -3,10 +3,9 @@
  * exactly those, up to where it claims to know; or that it does not know.
  */
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { closeRedis, connectRedis, type RedisClient } from '../../../lib/redis/index.ts';
 import { openReplayBuffer } from '../../../lib/replay/buffer/buffer.ts';
 import { openBufferStore } from '../../../lib/replay/buffer/store.ts';
 import { type LogRecord, logRecord, pointOf } from '../../../lib/replay/log-record.ts';
@@ -16,14 +15,13 @@ import { openScans } from '../../../lib/replay/scan.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { until } from '../../support/until.ts';
 import {
-  forget,
-  offsetsOf,
-  openStreamsOnKafka,
-  position,
-  request,
-  type StreamsOnKafka,
-  take,
-} from './streams-on-kafka.ts';
+  type BufferedStreams,
+  countOf,
+  openBufferedStreams,
+  resumedFrom,
+  type TierName,
+} from './buffer/buffered-streams.ts';
+import { forget, offsetsOf, position, request, take } from './streams-on-kafka.ts';
 
 /** What a tier says: every record of the key in (after, through]. */
 interface Answer {
@@ -58,17 +56,11 @@ const large: Case = {
   ...{ batches: [5], begins: 10, keeps: 40 },
 };
 
-let world: StreamsOnKafka;
-let client: RedisClient;
+let world: BufferedStreams;
 before(async () => {
-  world = openStreamsOnKafka();
-  client = connectRedis({ url: process.env.TEST_REDIS ?? '', tlsCaFile: undefined }, quietOps(), () => undefined);
-  await until('Redis is connected', () => client.status === 'ready');
+  world = await openBufferedStreams();
 });
-after(async () => {
-  closeRedis(client);
-  await world.close();
-});
+after(() => world.close());
 
 /** Asks for every key behind every cursor. @returns how many answers had records in them. */
 async function check(tier: Tier, keys: readonly (string | null)[]): Promise<number> {
@@ -133,7 +125,7 @@ async function redisTier(given: Case): Promise<Tier> {
   const topic = randomUUID();
   const at = { topic, partition: 0 };
   const retention = { keyRecords: given.keeps, ageMs: 60_000, partitionBytes: given.keeps * 200 };
-  const store = openBufferStore(client, randomBytes(4).toString('hex'), retention);
+  const store = openBufferStore(world.client, world.deployment().name, retention);
   const fence = { generation: 1, counter: 1 };
   const id = randomUUID();
   await store.claim(at, fence, false);
@@ -214,8 +206,7 @@ async function kafkaTier(given: Case): Promise<Tier> {
 /** A stream that resumes at a gateway which has some of the log in its ring, more in Redis, and all in Kafka. */
 async function allTiers(given: Case): Promise<Tier & { tiers(): Promise<string> }> {
   const topic = await world.kafka.topic(1);
-  const redis = { client, name: randomBytes(4).toString('hex') };
-  const claim = (generation: number) => ({ generation, counter: 1, verify: async () => 'zombie' as const });
+  const redis = world.deployment();
   const write = (keys: readonly (string | null)[]) =>
     world.write(
       topic,
@@ -227,11 +218,10 @@ async function allTiers(given: Case): Promise<Tier & { tiers(): Promise<string> 
     (a, b) => a - b,
   );
   await write(keys.slice(0, begins));
-  const first = world.replica({ ringBytes: 1_000_000 }, redis);
-  first.streams.keepBuffer(topic, 0, claim(1));
+  const first = world.owner(topic, { redis, generation: 1, ringBytes: 1_000_000 });
   const inStep = async (replica: typeof first) => {
-    const count = (await replica.metric('penstock_replay_buffer_windows_total')) + (replica === first ? 0 : 1);
-    return count > 0 && (await replica.metric('penstock_replay_buffer_lag_records')) === 0;
+    const count = (await countOf(replica, 'buffer_windows_total')) + (replica === first ? 0 : 1);
+    return count > 0 && (await countOf(replica, 'buffer_lag_records')) === 0;
   };
   await until('the first owner has a window', () => inStep(first));
   const live = await first.streams.open(request(topic));
@@ -239,8 +229,7 @@ async function allTiers(given: Case): Promise<Tier & { tiers(): Promise<string> 
   await take(live, (moves ?? 0) - (begins ?? 0));
   await until('the first owner has appended', () => inStep(first));
   first.streams.leaveBuffer(topic, 0);
-  const second = world.replica({ ringBytes: given.keeps * 200 }, redis);
-  second.streams.keepBuffer(topic, 0, claim(2));
+  const second = world.owner(topic, { redis, generation: 2, ringBytes: given.keeps * 200 });
   const follow = await second.streams.open(request(topic));
   await write(keys.slice(moves));
   await take(follow, keys.length - (moves ?? 0));
@@ -255,8 +244,8 @@ async function allTiers(given: Case): Promise<Tier & { tiers(): Promise<string> 
       return { offsets, through: keys.length - 1 };
     },
     async tiers() {
-      const of = (tier: string) => second.metric('penstock_replay_resumed_total', { tier });
-      return `${(await of('memory')) > 0},${(await of('redis')) > 0},${(await of('kafka')) > 0}`;
+      const has = async (tier: TierName) => (await resumedFrom(second, tier)) > 0;
+      return `${await has('memory')},${await has('redis')},${await has('kafka')}`;
     },
   };
 }

@@ -1,67 +1,40 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { openReader } from '../../../../lib/kafka/index.ts';
-import { closeRedis, connectRedis, type RedisClient } from '../../../../lib/redis/index.ts';
 import { bufferMetrics } from '../../../../lib/replay/buffer/metrics.ts';
 import { prove } from '../../../../lib/replay/buffer/proof.ts';
 import { openBufferStore } from '../../../../lib/replay/buffer/store.ts';
 import { BufferWriter, type WriterParts } from '../../../../lib/replay/buffer/writer.ts';
 import { openFreshOffsets } from '../../../../lib/replay/fresh-offsets.ts';
-import type { BufferClaim } from '../../../../lib/replay/index.ts';
 import { openRings } from '../../../../lib/replay/ring.ts';
 import { openTails } from '../../../../lib/replay/tail.ts';
 import { openPlaces } from '../../../../lib/replay/waiting.ts';
 import { quietOps } from '../../../support/quiet-ops.ts';
 import { until } from '../../../support/until.ts';
-import {
-  offsetsOf,
-  openStreamsOnKafka,
-  position,
-  type Replica,
-  request,
-  type StreamsOnKafka,
-  take,
-} from '../streams-on-kafka.ts';
+import { offsetsOf, position, type Replica, request, take } from '../streams-on-kafka.ts';
+import { type BufferedStreams, claimOf, countOf, openBufferedStreams, resumedFrom } from './buffered-streams.ts';
 
-let world: StreamsOnKafka;
-let client: RedisClient;
+let world: BufferedStreams;
 before(async () => {
-  world = openStreamsOnKafka();
-  client = connectRedis({ url: process.env.TEST_REDIS ?? '', tlsCaFile: undefined }, quietOps(), () => undefined);
-  await until('Redis is connected', () => client.status === 'ready');
+  world = await openBufferedStreams();
 });
-after(async () => {
-  closeRedis(client);
-  await world.close();
-});
+after(() => world.close());
 
 const numbered = (key: string, from: number, to: number) =>
   Array.from({ length: to - from }, (_, index) => ({ key, value: `${key}${from + index}` }));
-const claim = (generation: number, verify: BufferClaim['verify'] = async () => 'zombie'): BufferClaim => ({
-  generation,
-  counter: 1,
-  verify,
-});
-const deployment = () => ({ client, name: `test-${randomBytes(4).toString('hex')}` });
 const appended = (replica: Replica, records: number) =>
-  until(
-    `${records} records are appended`,
-    async () => (await replica.metric('penstock_replay_buffer_appended_total')) >= records,
-  );
+  until(`${records} records are appended`, async () => (await countOf(replica, 'buffer_appended_total')) >= records);
 
 test('a cursor is served from Redis by a gateway that has never seen its records, and from the ring behind that', async () => {
   const topic = await world.kafka.topic(1);
-  const redis = deployment();
-  const owner = world.replica({ ringBytes: 10_000_000 }, redis);
-  owner.streams.keepBuffer(topic, 0, claim(1));
+  const redis = world.deployment();
+  const owner = world.owner(topic, { redis, generation: 1 });
   const live = await owner.streams.open(request(topic));
   await world.write(topic, 0, [...numbered('alice', 0, 30), ...numbered('bob', 0, 30), ...numbered('alice', 30, 40)]);
   const records = await take(live, 70);
   await appended(owner, 70);
 
-  const next = world.replica({ ringBytes: 10_000_000 }, redis);
-  next.streams.keepBuffer(topic, 0, claim(2));
+  const next = world.owner(topic, { redis, generation: 2 });
   for (const [key, after] of [
     ['alice', 10],
     ['alice', 45],
@@ -75,8 +48,8 @@ test('a cursor is served from Redis by a gateway that has never seen its records
     await until('it has caught up', () => stream.watermark().partitions[0]?.offset === 69);
     stream.close();
   }
-  assert.equal(await next.metric('penstock_replay_resumed_total', { tier: 'redis' }), 4);
-  assert.equal(await next.metric('penstock_replay_scanned_bytes_total'), 0);
+  assert.equal(await resumedFrom(next, 'redis'), 4);
+  assert.equal(await countOf(next, 'scanned_bytes_total'), 0);
   const whole = await next.streams.open(
     request(topic, { key: 'alice', start: { kind: 'position', position: position(topic, [0, 10]) } }),
   );
@@ -96,7 +69,7 @@ test('what waits for its turn to be appended is what was in memory when it was c
   const offsets = openFreshOffsets(world.kafka.topics);
   const tails = openTails({ reader, offsets, rings: openRings(10_000_000), log });
   const retention = { keyRecords: 1_000, ageMs: 600_000, partitionBytes: 10_000_000 };
-  const store = openBufferStore(client, deployment().name, retention);
+  const store = openBufferStore(world.client, world.deployment().name, retention);
   const places = openPlaces(1, 10);
   let asked = 0;
   const parts: WriterParts = {
@@ -111,7 +84,7 @@ test('what waits for its turn to be appended is what was in memory when it was c
     },
     soon: writer => void setTimeout(() => writer.run(), 1),
   };
-  const writer = new BufferWriter(at, tails.acquire(at, true), claim(1), parts);
+  const writer = new BufferWriter(at, tails.acquire(at, true), claimOf(1), parts);
   const identity = await world.kafka.topics.identity(topic);
   const read = async () => store.read({ ...at, topicId: identity?.topicId }, { key: 'alice', after: 9 });
   await world.write(topic, 0, numbered('alice', 0, 10));
