@@ -7,14 +7,14 @@ import { type Observation, observe } from './gaps/observe.ts';
 import { penstock } from './gaps/penstock.ts';
 import { produce } from './gaps/producer.ts';
 import { table } from './gaps/report.ts';
-import { gatewayCount, type System, topic } from './gaps/system.ts';
+import { faults, gatewayCount, type System, topic } from './gaps/system.ts';
 import { usual } from './gaps/usual.ts';
 
 /**
  * The longest delivery gap while gateways come, go and die, for keys that move and keys that don't, and what is lost on the
  * way: Penstock and the usual design (bench/usual), one after the other on the same brokers, under the same producer and
  * the same faults. The truth is a dump of the topic after the run.
- * `npm run gaps -- [--clients 120] [--rate 10] [--rounds 1] [--brokers 1] [--systems penstock,usual,usual-quick]`.
+ * `npm run gaps -- [--clients 120] [--rate 10] [--rounds 1] [--brokers 1] [--systems penstock,usual,usual-quick] [--faults 'nothing,kill -9,return']`.
  * `usual-quick` is the usual design with clients that wait no longer before they retry than Penstock's reference client.
  * `--rate`: records a second for each client; no gap can be shorter than the time between two of its records.
  */
@@ -25,9 +25,15 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '1' },
     brokers: { type: 'string', default: '1' },
     systems: { type: 'string', default: 'penstock,usual' },
+    faults: { type: 'string', default: faults.join() },
   },
 });
 const users = Array.from({ length: Number(values.clients) }, (_, index) => `gap-${index}`);
+const chosen = values.faults.split(',').map(name => {
+  const fault = faults.find(fault => fault === name);
+  if (fault === undefined) throw new Error(`--faults: there is no ${name}, only ${faults.join()}`);
+  return fault;
+});
 const quietMs = 5_000;
 
 async function open(name: string): Promise<System> {
@@ -51,10 +57,10 @@ const stack = await startStack({
 });
 try {
   const observations: Observation[] = [];
-  const producer = await produce(stack.kafka, users, Number(values.rate));
+  const producer = produce({ brokers: stack.kafka, users, ratePerSecond: Number(values.rate) });
   for (const name of values.systems.split(',')) {
     const system = await open(name);
-    observations.push(await observe(system, users, Number(values.rounds)));
+    observations.push(await observe(system, users, chosen, Number(values.rounds)));
     await system.close();
   }
   await producer.close();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import { until } from '../../test/support/until.ts';
 import type { Window } from './measure.ts';
-import { type Fault, faults, type System } from './system.ts';
+import type { Fault, System } from './system.ts';
 
 /** What happened in one window: which keys changed hands. */
 export interface ObservedWindow extends Window {
@@ -22,8 +22,13 @@ const aftermathMs = 3_000;
 const recoverWithinMs = 45_000;
 const loginsAtOnce = 4;
 
-/** Opens the clients, then does each fault `rounds` times and waits after each until every client is served again. */
-export async function observe(system: System, users: readonly string[], rounds: number): Promise<Observation> {
+/** Opens the clients, then does the faults in their order, `rounds` times and waits after each until every client is served again. */
+export async function observe(
+  system: System,
+  users: readonly string[],
+  faults: readonly Fault[],
+  rounds: number,
+): Promise<Observation> {
   const deliveries = new Map(users.map(user => [user, [] as { id: string; atMs: number }[]]));
   const waiting = [...users];
   const clients: { close(): Promise<void> }[] = [];
