@@ -1,6 +1,6 @@
 import type { KafkaConnection } from './connection.ts';
 import { FencedMemberError, KafkaUnavailableError } from './errors.ts';
-import { coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
+import { anyBrokerAnswers, coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, encodeState, protocolName, shareOut } from './member-protocol.ts';
 import { backOffMs } from './pulse.ts';
@@ -34,7 +34,8 @@ export async function joinControlGroup(
   connection: KafkaConnection,
   options: ControlGroupOptions,
 ): Promise<ControlGroup> {
-  const { groupId, topics, address, peer = '', sessionTimeoutMs, heartbeatIntervalMs, onAssigned, onLost } = options;
+  const { groupId, topics, address, peer = '', sessionTimeoutMs, heartbeatIntervalMs } = options;
+  const { onAssigned, onLost, onDoubt } = options;
   const log = connection.ops.log.child({ group: groupId });
   const cluster = connection.openCluster(`group ${groupId}`);
   /** What userData claims at the next join: the last assignment, lost or not, so that it may stay where it was. */
@@ -172,7 +173,19 @@ export async function joinControlGroup(
   function watch(ms: number): void {
     clearTimeout(deadline);
     if (membership === undefined || isClosing()) return;
-    deadline = setTimeout(() => lose(`no answer from the group for ${Date.now() - lastContact} ms`, 'silence'), ms);
+    deadline = setTimeout(() => void silent(), ms);
+  }
+
+  /** Never rejects. */
+  async function silent(): Promise<void> {
+    const before = lastContact;
+    const heard = onDoubt !== undefined && (await anyBrokerAnswers(cluster, sessionTimeoutMs / 3));
+    if (membership === undefined || isClosing() || lastContact !== before) return;
+    const reason = `no answer from the group for ${Date.now() - lastContact} ms`;
+    if (!heard) return lose(reason, 'silence');
+    log.warn({ reason }, 'in doubt: the group does not answer, other brokers do');
+    onDoubt?.(reason);
+    watch(sessionTimeoutMs / 2);
   }
 
   function lose(reason: string, how: LossCause): void {

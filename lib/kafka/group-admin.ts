@@ -1,10 +1,15 @@
 /** What can be asked of, or done to, a group from outside: whoever is no member, or not only. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import type { KafkaConnection } from './connection.ts';
 import { KafkaUnavailableError } from './errors.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, decodeState } from './member-protocol.ts';
 import { codes } from './wire/error-codes.ts';
+import { metadataRequest } from './wire/requests.ts';
+
+/** Of links that carry nothing that waits. */
+const answerLane = 2;
 
 /** A link of `lane` to the group's coordinator. */
 export async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0): Promise<Link> {
@@ -12,6 +17,23 @@ export async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0)
   const { coordinator } = await any.call(broker => broker.findGroupCoordinator({ groupId }));
   await cluster.refresh([]);
   return cluster.link(coordinator.nodeId, lane);
+}
+
+/** Whether any broker at all is heard within `timeoutMs`, over a new connection or one that is there. Never rejects. */
+export async function anyBrokerAnswers(cluster: Cluster, timeoutMs: number): Promise<boolean> {
+  const patience = new AbortController();
+  const late = sleep(timeoutMs, false, { signal: patience.signal }).catch(() => false);
+  const asked = cluster.nodeIds().map(async nodeId => {
+    const link = await cluster.link(nodeId, answerLane);
+    await link.send(metadataRequest([]));
+  });
+  const heard = Promise.any(asked).then(
+    () => true,
+    () => false,
+  );
+  const answer = await Promise.race([heard, late]);
+  patience.abort();
+  return answer;
 }
 
 /** LeaveGroup, over a link of its own: a JoinGroup under way holds the coordinator's. */

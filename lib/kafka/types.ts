@@ -159,4 +159,10 @@ export interface ControlGroupOptions {
   onAssigned(assignment: Assignment): void;
   /** The session is over or the consumer crashed; what was owned is not owned any more. A rejoin follows by itself. */
   onLost(reason: string, cause: LossCause): void;
+  /**
+   * The group was silent for a session's length and other brokers answer: its coordinator is gone, or the way to it. The
+   * next one may yet confirm us; until then others may have been given what we own. Called again while that lasts. Where
+   * this is left out, such a silence is a loss.
+   */
+  onDoubt?(reason: string): void;
 }

@@ -36,6 +36,11 @@ export interface Holdings extends Pick<Ownership, 'tenure' | 'admits' | 'onTrans
    * may be cut off from Kafka, its clients go at once.
    */
   lost(cause: LossCause): void;
+  /**
+   * The group does not answer, Kafka does. What is owned is kept, but for what somebody else has claimed: the group has
+   * given that away, and its clients are seen off.
+   */
+  doubted(): void;
   /** A change of owner, as Redis publishes it. */
   learned(partition: number, owner: Owner): void;
   /** All that Redis has; undefined: it does not answer. */
@@ -91,6 +96,9 @@ export function openHoldings(parts: HoldingsParts): Holdings {
         }
       }
     },
+    doubted() {
+      for (const partition of keeper.in('owned')) if (successorOf(partition) !== undefined) unassign(partition);
+    },
     learned(partition, owner) {
       known.set(partition, owner);
       noticeSuccessor(partition);
@@ -135,8 +143,15 @@ export function openHoldings(parts: HoldingsParts): Holdings {
   function noticeSuccessor(partition: number): void {
     const tenure = keeper.tenure(partition);
     if (tenure.state !== 'handing-over' || tenure.succeeded) return;
+    if (successorOf(partition) !== undefined) keeper.apply(partition, { event: 'succeeded' });
+  }
+
+  /** Who has claimed after this gateway, as far as Redis has said. */
+  function successorOf(partition: number): Owner | undefined {
+    const tenure = keeper.tenure(partition);
     const owner = known.get(partition);
-    if (owner === undefined || owner.address === '' || owner.address === address) return;
-    if (owner.epoch > tenure.epoch) keeper.apply(partition, { event: 'succeeded' });
+    if (tenure.state !== 'owned' && tenure.state !== 'handing-over') return undefined;
+    if (owner === undefined || owner.address === '' || owner.address === address) return undefined;
+    return owner.epoch > tenure.epoch ? owner : undefined;
   }
 }

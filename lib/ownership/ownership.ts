@@ -87,6 +87,9 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
       readiness.set('ownership', `not in the group of gateways: ${reason}`);
       holdings.lost(cause);
     },
+    onDoubt() {
+      if (leaving === undefined) holdings.doubted();
+    },
   });
   late.membership = membership;
 

@@ -1,7 +1,15 @@
 // runs apart: three brokers of its own are killed and paused while thousands of records flow
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { type Assignment, joinControlGroup, openLanes, openReader, type RecordSink } from '../../../lib/kafka/index.ts';
+import {
+  type Assignment,
+  type ControlGroup,
+  joinControlGroup,
+  openLanes,
+  openReader,
+  type RecordSink,
+} from '../../../lib/kafka/index.ts';
 import { type ScratchBrokers, startScratchBrokers } from '../../support/scratch-brokers.ts';
 import { contentOf, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
 import { until } from '../../support/until.ts';
@@ -124,39 +132,63 @@ async function allAreBack(): Promise<void> {
   cluster.close();
 }
 
-test('the group coordinator is killed: the member keeps its partitions and its generation', async () => {
-  const topic = await replicatedTopic(4);
+/** A member of a group of its own, and the broker that coordinates it. */
+async function joinAlone(topic: string, sessionTimeoutMs: number, keepsInDoubt: boolean) {
   const assignments: Assignment[] = [];
   const lost: string[] = [];
-  const groupId = `failover-${Date.now()}`;
+  const doubts: string[] = [];
+  const groupId = `failover-${randomUUID()}`;
   const group = await joinControlGroup(kafka.connection, {
     groupId,
     topics: [topic],
     address: 'http://a',
-    sessionTimeoutMs: 30_000, // longer than a failover takes
+    sessionTimeoutMs,
     heartbeatIntervalMs: 100,
     onAssigned: assignment => void assignments.push(assignment),
     onLost: reason => void lost.push(reason),
+    ...(keepsInDoubt && { onDoubt: reason => void doubts.push(reason) }),
   });
   await until('it is assigned', () => assignments.length === 1);
   const cluster = kafka.connection.openCluster('test');
   const link = await cluster.anyLink();
   const { coordinator } = await link.call(broker => broker.findGroupCoordinator({ groupId }));
   cluster.close();
-  await brokers.kill(coordinator.nodeId);
-  await until(
-    'a heartbeat reaches the next coordinator',
-    () =>
-      group
-        .heartbeat()
-        .then(() => true)
-        .catch(() => false),
-    60_000,
+  return { group, assignments, lost, doubts, coordinatorId: coordinator.nodeId };
+}
+
+const beats = (group: ControlGroup): Promise<boolean> =>
+  group.heartbeat().then(
+    () => true,
+    () => false,
   );
+
+test('the group coordinator is killed: the member keeps its partitions and its generation', async () => {
+  // A session that is longer than a failover takes.
+  const { group, assignments, lost, coordinatorId } = await joinAlone(await replicatedTopic(4), 30_000, false);
+  await brokers.kill(coordinatorId);
+  await until('a heartbeat reaches the next coordinator', () => beats(group), 60_000);
   assert.equal(assignments.length, 1);
   assert.deepEqual(lost, []);
   await group.close();
-  brokers.start(coordinator.nodeId);
+  brokers.start(coordinatorId);
+  await allAreBack();
+});
+
+test('the group coordinator stands still for longer than a session: who keeps in doubt is told so, and nobody else', async () => {
+  const topic = await replicatedTopic(4);
+  const keeper = await joinAlone(topic, 2_000, true);
+  const loser = await joinAlone(topic, 2_000, false);
+  for (const id of new Set([keeper.coordinatorId, loser.coordinatorId])) brokers.pause(id);
+  await until('one is in doubt, more than once, and the other has lost', () => {
+    return keeper.doubts.length > 1 && loser.lost.length === 1;
+  });
+  assert.deepEqual(keeper.lost, []);
+  assert.deepEqual(loser.doubts, []);
+  for (const id of new Set([keeper.coordinatorId, loser.coordinatorId])) brokers.resume(id);
+  await until('the group hears it again', () => beats(keeper.group), 60_000);
+  await keeper.group.close();
+  await loser.group.close();
+  await allAreBack();
 });
 
 test('without any broker the member is told in time that it lost; with them back it is assigned again', async () => {
@@ -171,6 +203,7 @@ test('without any broker the member is told in time that it lost; with them back
     heartbeatIntervalMs: 100,
     onAssigned: assignment => void assignments.push(assignment),
     onLost: reason => void lost.push(reason),
+    onDoubt: () => assert.fail('nobody answers'),
   });
   await until('it is assigned', () => assignments.length === 1);
   for (const id of [1, 2, 3]) brokers.pause(id);

@@ -10,7 +10,7 @@ type Step =
   | { step: 'deliver' | 'beat' | 'act' | 'depart' | 'compare' | 'poll'; which: number; count: number }
   | { step: 'pass'; ms: number }
   | { step: 'start'; reuse: boolean }
-  | { step: 'kill' | 'leave' | 'evict' | 'pause' | 'resume' | 'cut' | 'mend' | 'lose-contact'; which: number }
+  | { step: 'kill' | 'leave' | 'evict' | 'pause' | 'resume' | 'cut' | 'mend' | 'lose-contact' | 'doubt'; which: number }
   | { step: 'lose-news'; which: number }
   | { step: 'redis'; how: 'away' | 'hangs' | 'up' }
   | { step: 'flush' }
@@ -49,6 +49,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   rare('cut', 1),
   rare('mend', 2),
   rare('lose-contact', 1),
+  rare('doubt', 2),
   rare('lose-news', 1),
   { weight: 1, arbitrary: fc.record({ step: fc.constant('redis' as const), how: fc.constantFrom('away', 'hangs') }) },
   { weight: 2, arbitrary: fc.constant<Step>({ step: 'redis', how: 'up' }) },
@@ -112,6 +113,8 @@ async function take(world: World, item: Step): Promise<void> {
       return;
     case 'lose-contact':
       return gateway?.loseContact();
+    case 'doubt':
+      return gateway?.doubt();
     case 'lose-news':
       return world.wires.lose(item.which, 'news');
     case 'redis':
@@ -148,6 +151,35 @@ test('whoever dies, stalls, comes and goes: one owner an epoch, in the end one o
     }),
     { numRuns: runs },
   );
+});
+
+test('a gateway that the group does not answer keeps what is its own, until somebody else has claimed it', async () => {
+  const world = new World(2, 1, rules);
+  world.start(false);
+  world.start(false);
+  await world.calm(flush);
+  const [gateway, other] = world.gateways;
+  assert.ok(gateway !== undefined && other !== undefined);
+  const delivered = async () => {
+    await flush();
+    while (world.wires.deliver(0, world.blocked) !== undefined) await flush();
+  };
+  const [partition] = gateway.holdings.in('owned');
+  gateway.cutOff = true;
+  gateway.doubt();
+  await delivered();
+  assert.deepEqual(gateway.holdings.in('owned'), [partition]);
+
+  world.handOut(world.group.remove(gateway.memberId));
+  for (let count = 0; count < 3; count += 1) {
+    other.beat();
+    await delivered();
+  }
+  assert.deepEqual(gateway.holdings.in('owned'), [partition]);
+  gateway.doubt();
+  assert.deepEqual(gateway.holdings.in('handing-over'), [partition]);
+  await world.calm(flush);
+  assert.deepEqual(world.problems, []);
 });
 
 const mutants: Readonly<Record<string, Partial<FleetRules>>> = {

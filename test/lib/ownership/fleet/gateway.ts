@@ -87,6 +87,16 @@ export class SimulatedGateway {
     if (this.cutOff && this.member !== undefined && !this.leaving && !this.paused) this.#lose('silence');
   }
 
+  /** So it was, and Kafka answers. What it gives away then is what another has claimed. */
+  doubt(): void {
+    if (!this.cutOff || this.member === undefined || this.leaving || this.paused) return;
+    const owned = this.holdings.in('owned');
+    this.holdings.doubted();
+    for (const partition of owned) {
+      if (this.holdings.tenure(partition).state !== 'owned') this.#disturb(partition);
+    }
+  }
+
   assigned(share: Share): void {
     const { group } = this.#world;
     if (this.leaving || share.memberId !== this.#memberId) return;
