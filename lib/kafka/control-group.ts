@@ -3,7 +3,7 @@ import { FencedMemberError, KafkaUnavailableError } from './errors.ts';
 import { anyBrokerAnswers, coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, encodeState, protocolName, shareOut } from './member-protocol.ts';
-import { backOffMs } from './pulse.ts';
+import { backOffMs, inTime } from './pulse.ts';
 import type { ControlGroup, ControlGroupOptions, LossCause, TopicPartition } from './types.ts';
 import { codes } from './wire/error-codes.ts';
 
@@ -132,8 +132,8 @@ export async function joinControlGroup(
   }
 
   async function beat(current: Membership): Promise<void> {
-    const link = await findCoordinator();
     // A coordinator that stands still must be given up while there is time to find the next one.
+    const link = await inTime(findCoordinator(), sessionTimeoutMs / 3, 'the coordinator');
     const patience = setTimeout(() => link.close(), sessionTimeoutMs / 3);
     try {
       await link.call(broker =>

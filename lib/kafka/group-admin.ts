@@ -1,39 +1,57 @@
 /** What can be asked of, or done to, a group from outside: whoever is no member, or not only. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import type { KafkaConnection } from './connection.ts';
 import { KafkaUnavailableError } from './errors.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, decodeState } from './member-protocol.ts';
+import { inTime } from './pulse.ts';
 import { codes } from './wire/error-codes.ts';
 import { metadataRequest } from './wire/requests.ts';
 
 /** Of links that carry nothing that waits. */
 const answerLane = 2;
+const asksAtOnce = 3;
 
-/** A link of `lane` to the group's coordinator. */
-export async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0): Promise<Link> {
-  const any = await cluster.anyLink();
-  const { coordinator } = await any.call(broker => broker.findGroupCoordinator({ groupId }));
-  await cluster.refresh([]);
-  return cluster.link(coordinator.nodeId, lane);
+/**
+ * The first answer of a few brokers: one that stands still keeps nobody waiting.
+ * @throws KafkaUnavailableError
+ */
+async function askAnybody<T>(cluster: Cluster, ask: (link: Link) => Promise<T>): Promise<T> {
+  const nodeIds = cluster.nodeIds();
+  const from = Math.floor(Math.random() * nodeIds.length);
+  const chosen = [...nodeIds.slice(from), ...nodeIds.slice(0, from)].slice(0, asksAtOnce);
+  try {
+    return await Promise.any(chosen.map(async nodeId => ask(await cluster.link(nodeId, answerLane))));
+  } catch {
+    return ask(await cluster.anyLink());
+  }
 }
 
-/** Whether any broker at all is heard within `timeoutMs`, over a new connection or one that is there. Never rejects. */
+/**
+ * A link of `lane` to the group's coordinator.
+ * @throws KafkaUnavailableError; whatever a broker answers
+ */
+export async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0): Promise<Link> {
+  const { coordinator } = await askAnybody(cluster, link =>
+    link.call(broker => broker.findGroupCoordinator({ groupId })),
+  );
+  if (!cluster.nodeIds().includes(coordinator.nodeId)) await cluster.refresh([]);
+  try {
+    return await cluster.link(coordinator.nodeId, lane);
+  } catch (error) {
+    // It may have another address by now.
+    cluster.refresh([]).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Whether any broker at all is heard within `timeoutMs`. Never rejects. */
 export async function anyBrokerAnswers(cluster: Cluster, timeoutMs: number): Promise<boolean> {
-  const patience = new AbortController();
-  const late = sleep(timeoutMs, false, { signal: patience.signal }).catch(() => false);
-  const asked = cluster.nodeIds().map(async nodeId => {
-    const link = await cluster.link(nodeId, answerLane);
-    await link.send(metadataRequest([]));
-  });
-  const heard = Promise.any(asked).then(
+  const asked = askAnybody(cluster, link => link.send(metadataRequest([])));
+  return inTime(asked, timeoutMs, 'any broker').then(
     () => true,
     () => false,
   );
-  const answer = await Promise.race([heard, late]);
-  patience.abort();
-  return answer;
 }
 
 /** LeaveGroup, over a link of its own: a JoinGroup under way holds the coordinator's. */

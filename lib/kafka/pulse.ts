@@ -1,3 +1,5 @@
+import { KafkaUnavailableError } from './errors.ts';
+
 /**
  * Runs a function when there may be something to do: once after a synchronous burst of calls, or at a time. The earliest
  * time asked for counts; whoever needs a later one asks again when it runs.
@@ -45,4 +47,17 @@ export class Pulse {
 export function backOffMs(failures: number, firstMs: number, mostMs: number): number {
   const most = Math.min(mostMs, firstMs * 2 ** Math.min(20, failures));
   return most * (0.5 + Math.random() / 2);
+}
+
+/** The promise's value. @throws KafkaUnavailableError when it takes longer than `ms`; `who` says whose it was. */
+export async function inTime<T>(promise: Promise<T>, ms: number, who: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new KafkaUnavailableError(`${who} does not answer for ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
