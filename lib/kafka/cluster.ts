@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import { BrokerError, KafkaUnavailableError, UnknownTopicError } from './errors.ts';
 import { type Link, type LinkSettings, openLink } from './link.ts';
@@ -8,7 +9,11 @@ import {
   metadataRequest,
   noTopicId,
   type TopicMetadata,
+  type WireRequest,
 } from './wire/requests.ts';
+
+/** A broker that has not answered for so long may stand still, ms: metadata takes a few. */
+const hedgeMs = 1_000;
 
 /**
  * Who leads what, and links to the brokers. kafkajs's own Cluster refuses all topics as soon as one is gone, which is
@@ -117,13 +122,17 @@ export class Cluster {
 
   /**
    * A link to whichever broker can be reached, apart from those that may carry a long poll: the one in use while it
-   * lives, else the cluster's brokers and then the bootstrap addresses, in turn.
+   * lives, else the cluster's brokers and then the bootstrap addresses, in turn. `not`: the address of one that is not
+   * wanted.
    */
-  async anyLink(): Promise<Link> {
-    for (const [key, { link }] of this.#links) if (key.startsWith('any ') && link?.alive) return link;
+  async anyLink(not?: string): Promise<Link> {
+    const isWanted = ({ host, port }: { host: string; port: number }) => `${host}:${port}` !== not;
+    for (const [key, slot] of this.#links) {
+      if (key.startsWith('any ') && slot.link?.alive && isWanted(slot)) return slot.link;
+    }
     const known = [...this.#brokers.values()].map(({ host, port }) => ({ host, port }));
     const turn = known.length === 0 ? 0 : this.#turn++ % known.length;
-    const candidates = [...known.slice(turn), ...known.slice(0, turn), ...this.#bootstrap];
+    const candidates = [...known.slice(turn), ...known.slice(0, turn), ...this.#bootstrap].filter(isWanted);
     let last: unknown;
     for (const { host, port } of candidates) {
       try {
@@ -154,8 +163,7 @@ export class Cluster {
     const topics = [...this.#wanted];
     this.#wanted.clear();
     try {
-      const link = await this.anyLink();
-      const answer = await link.send(metadataRequest(topics));
+      const answer = await this.#firstAnswer(metadataRequest(topics));
       this.#brokers.clear();
       for (const broker of answer.brokers) this.#brokers.set(broker.nodeId, broker);
       for (const topic of answer.topics) {
@@ -168,6 +176,27 @@ export class Cluster {
     } catch (error) {
       for (const topic of topics) this.#wanted.add(topic);
       throw error;
+    }
+  }
+
+  /** Of one broker; where it does not answer soon, of another one, too: one that stands still must not hold up everybody. */
+  async #firstAnswer<T>(request: WireRequest<T>): Promise<T> {
+    const link = await this.anyLink();
+    const asked = link.send(request);
+    const patience = new AbortController();
+    const late = sleep(hedgeMs, 'late' as const, { signal: patience.signal }).catch(() => 'late' as const);
+    const first = await Promise.race([asked.then(answer => ({ answer })), late]).finally(() => patience.abort());
+    if (first !== 'late') return first.answer;
+    const other = this.anyLink(link.address).then(another => another.send(request));
+    try {
+      return await Promise.any([asked, other]);
+    } catch {
+      return await asked;
+    } finally {
+      // Whoever asks next asks the quicker one.
+      const key = `any ${link.address}`;
+      if (this.#links.get(key)?.link === link) this.#links.delete(key);
+      link.retire();
     }
   }
 

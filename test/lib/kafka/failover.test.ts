@@ -191,6 +191,21 @@ test('the group coordinator stands still for longer than a session: who keeps in
   await allAreBack();
 });
 
+test('a broker that stands still does not hold up who asks for metadata', async () => {
+  const cluster = kafka.connection.openCluster('test');
+  await cluster.refresh([]);
+  const { address } = await cluster.anyLink();
+  const id = brokers.addresses.indexOf(address) + 1;
+  assert.ok(id > 0, address);
+  brokers.pause(id);
+  const calls = Array.from({ length: 3 }, () => cluster.refresh([]));
+  for (const answer of await Promise.all(calls)) assert.ok(answer.brokers.length > 0);
+  assert.notEqual((await cluster.anyLink()).address, address);
+  brokers.resume(id);
+  cluster.close();
+  await allAreBack();
+});
+
 test('without any broker the member is told in time that it lost; with them back it is assigned again', async () => {
   const topic = await replicatedTopic(2);
   const assignments: Assignment[] = [];
