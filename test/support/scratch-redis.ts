@@ -18,13 +18,33 @@ export interface ScratchRedis {
   close(): Promise<void>;
 }
 
+/** Somebody else may take a port between the moment when it was found to be free and the server's start. */
+const attempts = 3;
+
 /**
  * The binary is TEST_REDIS_SERVER, or redis-server on the PATH.
  * @param running false: nothing listens there yet.
- * @param args further ones of redis-server, before which a configuration file may stand.
+ * @param argsOf further ones of redis-server, before which a configuration file may stand; asked again where the server could
+ *   not start.
  */
-export async function startScratchRedis(running = true, args: readonly string[] = []): Promise<ScratchRedis> {
-  const port = await freePort();
+export async function startScratchRedis(
+  running = true,
+  argsOf: () => Promise<readonly string[]> = async () => [],
+): Promise<ScratchRedis> {
+  for (let attempt = 1; ; attempt += 1) {
+    const redis = scratchRedis(await freePort(), await argsOf());
+    if (!running) return redis;
+    try {
+      await redis.start();
+      return redis;
+    } catch (error) {
+      await redis.close();
+      if (attempt === attempts) throw error;
+    }
+  }
+}
+
+function scratchRedis(port: number, args: readonly string[]): ScratchRedis {
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
@@ -33,7 +53,10 @@ export async function startScratchRedis(running = true, args: readonly string[] 
     const started = spawn(command, [...own, ...args], { stdio: 'ignore' });
     child = started;
     await Promise.race([
-      until('Redis answers', () => answers(port)),
+      until('Redis answers', () => {
+        if (started.exitCode !== null) throw new Error(`Redis on port ${port} ended with ${started.exitCode}`);
+        return answers(port);
+      }),
       once(started, 'error').then(([error]) => Promise.reject(error)),
     ]);
   }
@@ -46,7 +69,6 @@ export async function startScratchRedis(running = true, args: readonly string[] 
     if (killed.exitCode === null && killed.signalCode === null) await once(killed, 'exit');
   }
 
-  if (running) await start();
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
