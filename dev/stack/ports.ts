@@ -8,6 +8,11 @@ import { Trouble } from './trouble.ts';
 const first = 20_000;
 const count = 12_000;
 
+/** Whether the system gives it to no outgoing connection. */
+export function isServerPort(port: number): boolean {
+  return port >= first && port < first + count;
+}
+
 /** Loopback ports by name. A name keeps its port over restarts, as long as nobody else has taken it. */
 export interface Ports {
   /** The port of a name; free when this returns. */

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { isFree, isServerPort } from '../../dev/stack/ports.ts';
 import { freePort } from './free-ports.ts';
 import { answers, type ScratchRedis, startScratchRedis } from './scratch-redis.ts';
 import { until } from './until.ts';
@@ -20,30 +21,38 @@ export interface ScratchCluster {
 
 const slots = 16_384;
 
+/** What a node is away from the port on which the others talk to it. */
+const busOffset = 10_000;
+
+/** A port whose bus port is free as well, and none of those that outgoing connections are given. */
+async function portWithBus(): Promise<number> {
+  return until('a pair of free ports', async () => {
+    const port = await freePort();
+    const busPort = port + busOffset;
+    return isServerPort(busPort) && (await isFree(busPort)) ? port : undefined;
+  });
+}
+
 /** Three masters, a third of the slots each. */
 export async function startScratchCluster(): Promise<ScratchCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-cluster-'));
-  const busPorts: number[] = [];
   const nodes = await Promise.all(
     [0, 1, 2].map(index =>
-      startScratchRedis(true, async () => {
-        // Left to itself it is 10,000 more than the port, which may be anybody's.
-        const busPort = (busPorts[index] = await freePort());
-        return [
-          ...['--cluster-enabled', 'yes', '--cluster-config-file', join(folder, `nodes-${busPort}.conf`)],
-          ...['--cluster-port', `${busPort}`, '--cluster-node-timeout', '1000'],
-          ...['--cluster-require-full-coverage', 'no'],
-        ];
-      }),
+      startScratchRedis(
+        true,
+        [
+          ...['--cluster-enabled', 'yes', '--cluster-config-file', join(folder, `nodes-${index}.conf`)],
+          ...['--cluster-node-timeout', '1000', '--cluster-require-full-coverage', 'no'],
+        ],
+        portWithBus,
+      ),
     ),
   );
   for (const [index, node] of nodes.entries()) {
     const [from, to] = [index, index + 1].map(part => Math.floor((part * slots) / nodes.length));
     const mine = Array.from({ length: (to ?? 0) - (from ?? 0) }, (_, slot) => `${(from ?? 0) + slot}`);
     await ask(node, 'CLUSTER', 'ADDSLOTS', ...mine);
-    for (const [other, { port }] of nodes.entries()) {
-      await ask(node, 'CLUSTER', 'MEET', '127.0.0.1', `${port}`, `${busPorts[other]}`);
-    }
+    for (const other of nodes) await ask(node, 'CLUSTER', 'MEET', '127.0.0.1', `${other.port}`);
   }
   for (const node of nodes) {
     await until('the nodes know each other', async () => {
@@ -76,7 +85,7 @@ export interface ScratchSentinel {
 export async function startScratchSentinel(): Promise<ScratchSentinel> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-sentinel-'));
   const master = await startScratchRedis();
-  const replica = await startScratchRedis(true, async () => ['--replicaof', '127.0.0.1', `${master.port}`]);
+  const replica = await startScratchRedis(true, ['--replicaof', '127.0.0.1', `${master.port}`]);
   await until('the replica follows', async () =>
     `${await ask(replica, 'INFO', 'replication')}`.includes('master_link_status:up'),
   );

@@ -24,15 +24,16 @@ const attempts = 3;
 /**
  * The binary is TEST_REDIS_SERVER, or redis-server on the PATH.
  * @param running false: nothing listens there yet.
- * @param argsOf further ones of redis-server, before which a configuration file may stand; asked again where the server could
- *   not start.
+ * @param args further ones of redis-server, before which a configuration file may stand.
+ * @param pickPort asked again where the server could not start.
  */
 export async function startScratchRedis(
   running = true,
-  argsOf: () => Promise<readonly string[]> = async () => [],
+  args: readonly string[] = [],
+  pickPort: () => Promise<number> = freePort,
 ): Promise<ScratchRedis> {
   for (let attempt = 1; ; attempt += 1) {
-    const redis = scratchRedis(await freePort(), await argsOf());
+    const redis = scratchRedis(await pickPort(), args);
     if (!running) return redis;
     try {
       await redis.start();
