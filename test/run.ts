@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { check } from '../dev/check/checks.ts';
 import { serverFiles } from '../dev/servers/cache.ts';
+import { redisCommand } from '../dev/servers/redis.ts';
 import { filesOf } from '../dev/stack/folder.ts';
 import { main } from '../dev/stack/main.ts';
 import { root } from '../dev/stack/options.ts';
@@ -27,8 +28,9 @@ await main(async signal => {
     print,
     signal,
   };
-  const { kafkaFolder } = await serverFiles(reportToStderr, signal);
+  const { kafkaFolder, redisBinary } = await serverFiles(reportToStderr, signal);
   process.env.TEST_KAFKA_LIBS = kafkaFolder;
+  process.env.TEST_REDIS_SERVER ??= redisCommand(redisBinary, reportToStderr);
   const secondTry = process.env.CI === 'true';
   const failedOnce = new Map<string, Tally>();
   const oneByOne = { ...settings, concurrency: 1 };
