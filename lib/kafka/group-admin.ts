@@ -45,7 +45,7 @@ export async function coordinatorOf(cluster: Cluster, groupId: string, lane = 0)
   }
 }
 
-/** Whether any broker at all is heard within `timeoutMs`. Never rejects. */
+/** Whether any broker at all is heard within `timeoutMs`: not by `refresh`, since two may stand still. Never rejects. */
 export async function anyBrokerAnswers(cluster: Cluster, timeoutMs: number): Promise<boolean> {
   const asked = askAnybody(cluster, link => link.send(metadataRequest([])));
   return inTime(asked, timeoutMs, 'any broker').then(
