@@ -28,10 +28,17 @@ async function readiness(name: string): Promise<{ status: number; reasons: strin
   return { status: response.status, reasons: Object.keys(body.reasons ?? {}) };
 }
 
-const everybodyIsReady = async () => {
-  const answers = await Promise.all(stack.processes().map(({ name }) => readiness(name).catch(() => undefined)));
-  return answers.length === 8 && answers.every(answer => answer?.status === 200);
-};
+/** Who is not ready, and why; empty when all are. */
+async function notReady(): Promise<string[]> {
+  const processes = stack.processes();
+  const answers = await Promise.all(
+    processes.map(async ({ name }) => {
+      const response = await fetch(`${stack.process(name).admin}/readyz`).catch(() => undefined);
+      return response?.status === 200 ? [] : [`${name}: ${(await response?.text()) ?? 'no answer'}`];
+    }),
+  );
+  return processes.length === 8 ? answers.flat() : [`${processes.length} of 8 processes`, ...answers.flat()];
+}
 
 /** Who cannot work without it, and so is not ready. */
 const dependants: Readonly<Record<string, { reason: string; services: readonly string[] }>> = {
@@ -73,7 +80,12 @@ for (const [server, { reason, services }] of Object.entries(dependants)) {
     await stack.up(server);
 
     await t.test('once it is there everybody is ready, without a restart', async () => {
-      await until('everybody to be ready again', everybodyIsReady, 60_000);
+      let late: string[] = [];
+      const everybodyIsReady = async () => {
+        late = await notReady();
+        return late.length === 0;
+      };
+      await until(() => `everybody to be ready again (${late.join('; ')})`, everybodyIsReady, 60_000);
       assert.deepEqual(new Map(stack.processes().map(({ name, pid }) => [name, pid])), started);
       for (const [name, pid] of before) if (!starts.includes(name)) assert.equal(started.get(name), pid, name);
     });

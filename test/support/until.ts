@@ -1,6 +1,6 @@
-/** Waits for a condition; rejects with what was awaited when it does not come true in time. */
+/** Waits for a condition; rejects with what was awaited when it does not come true in time (a function says it then). */
 export async function until<Value>(
-  awaited: string,
+  awaited: string | (() => string),
   condition: () => Value | Promise<Value>,
   timeoutMs = 30_000,
 ): Promise<NonNullable<Value>> {
@@ -8,7 +8,7 @@ export async function until<Value>(
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== null && value !== false) return value;
-    if (performance.now() > deadlineMs) throw new Error(`${awaited}: not within ${timeoutMs} ms`);
+    if (performance.now() > deadlineMs) throw new Error(`${typeof awaited === 'string' ? awaited : awaited()}: not within ${timeoutMs} ms`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }
