@@ -8,7 +8,9 @@ export async function until<Value>(
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== null && value !== false) return value;
-    if (performance.now() > deadlineMs) throw new Error(`${typeof awaited === 'string' ? awaited : awaited()}: not within ${timeoutMs} ms`);
+    if (performance.now() > deadlineMs) {
+      throw new Error(`${typeof awaited === 'string' ? awaited : awaited()}: not within ${timeoutMs} ms`);
+    }
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }
