@@ -229,7 +229,7 @@ function withQuiet(spans: readonly Span[]): Span[] {
     if (index > 0 && fromMs > since)
       quiet.push({ fault: '(none)', fromMs: since, toMs: fromMs - 500, moved: new Set() });
   }
-  return [...spans, ...quiet];
+  return [...spans, ...quiet].sort((a, b) => a.fromMs - b.fromMs);
 }
 
 /** Waits until every stream has as many records as it has to get, or nothing comes any more; and for what should not come. */

@@ -48,11 +48,12 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
   });
   const overWebSocket = (client: string, user: string, accessToken: string) => (): Promise<User> =>
     openUser(url, user, { accessToken, watch: watch(client) });
-  const overSse = (client: string, accessToken: string) => async (): Promise<Line> => {
+  const overSse = (client: string, user: string, accessToken: string) => async (): Promise<Line> => {
+    const tokens = { current: accessToken, renew: () => logIn(url, user) };
     const streams: ReturnType<typeof streamEvents>[] = [];
     return {
       subscribe(payload, listener) {
-        const stream = streamEvents(url, accessToken, payload, listener, watch(client));
+        const stream = streamEvents(url, tokens, payload, listener, watch(client));
         streams.push(stream);
         return stream;
       },
@@ -81,7 +82,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
     for (let nth = 0; nth < connectionsPerUser; nth++) {
       const client = `${user}/${nth}`;
       if (nth === connectionsPerUser - 1 && index % 2 === 1) {
-        await add([record(client, user, 'ticks')], overSse(client, token), true);
+        await add([record(client, user, 'ticks')], overSse(client, user, token), true);
         continue;
       }
       const open = overWebSocket(client, user, token);
@@ -92,7 +93,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
   const token = await logIn(url, 'auditor');
   for (let nth = 0; nth < auditors; nth++) {
     const client = `auditor/${nth}`;
-    if (nth % 3 === 1) await add([record(client, 'auditor', 'allTicks')], overSse(client, token), true);
+    if (nth % 3 === 1) await add([record(client, 'auditor', 'allTicks')], overSse(client, 'auditor', token), true);
     else {
       const streams = [record(client, 'auditor', 'allTicks'), record(client, 'auditor', 'ledger')];
       await add(streams, overWebSocket(client, 'auditor', token), true);

@@ -29,6 +29,7 @@ export interface Spread {
 /**
  * The longest delivery gap of each client per fault: of the records that were appended during a span, how long the last one
  * took. A client that a fault took off is left out of that span. `moved`: its key's partition changed its owner.
+ * @param spans by time, none overlapping another.
  * @param partitionOf of a user key.
  */
 export function gapTable(
@@ -71,15 +72,26 @@ function gapsOf(spans: readonly Span[], recording: Recording, truth: TopicTruth)
     if (row === undefined) continue;
     const appendedMs = truth.appendedMs[row] ?? 0;
     const gap = (arrivedMs[index] ?? 0) - appendedMs;
-    for (const [at, { fromMs, toMs }] of spans.entries()) {
-      if (appendedMs >= fromMs && appendedMs <= toMs && gap > (longest[at] ?? -1)) longest[at] = gap;
-    }
+    const at = spanAt(spans, appendedMs);
+    if (at !== undefined && gap > (longest[at] ?? -1)) longest[at] = gap;
   }
   return longest.map((gap, at) => {
     const span = spans[at];
     const away = recording.away.some(({ fromMs, toMs }) => span && fromMs <= span.toMs && toMs >= span.fromMs);
     return away ? undefined : gap;
   });
+}
+
+/** The one that holds a time: they are in order, and none overlaps another. */
+function spanAt(spans: readonly Span[], ms: number): number | undefined {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((spans[middle]?.fromMs ?? 0) <= ms) low = middle + 1;
+    else high = middle;
+  }
+  const span = spans[low - 1];
+  return span !== undefined && ms <= span.toMs ? low - 1 : undefined;
 }
 
 function spreadOf(values: number[]): Spread {

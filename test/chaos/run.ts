@@ -10,7 +10,7 @@ import { jsonOf, tableOf, violationsOf } from './report.ts';
 import { runChaos } from './stage.ts';
 
 /**
- * `npm run chaos -- [--seed 7] [--minutes 3] [--clients 300] [--faults gateway-kill,redis-flush] [--ticks 200] [--commands 10]`:
+ * `npm run chaos -- [--seed 7] [--minutes 3] [--clients 300] [--faults gateway-kill,redis-flush] [--ticks 200] [--commands 10] [--token-seconds 3600]`:
  * faults in a stack of real processes and three brokers; then every client's sequence against the topics. Exit code 1 when
  * anything is not as it must be.
  *
@@ -25,6 +25,7 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     ticks: { type: 'string' },
     commands: { type: 'string' },
+    'token-seconds': { type: 'string' },
     mutant: { type: 'string' },
     mutants: { type: 'boolean', default: false },
   },
@@ -37,10 +38,10 @@ async function main(): Promise<boolean> {
   if (values.mutants) return runMutants(Object.keys(mutants));
   if (values.mutant !== undefined) return runMutants(values.mutant.split(','));
   const chosen = await available(faultsCalled(values.faults?.split(',') ?? faults.map(({ name }) => name)));
-  const { minutes = '3', clients = '300', ticks = '200', commands = '10' } = values;
+  const { minutes = '3', clients = '300', ticks = '200', commands = '10', 'token-seconds': tokens = '3600' } = values;
   const names = chosen.map(({ name }) => name).join();
   print(
-    `npm run chaos -- --seed ${seed} --faults ${names} --minutes ${minutes} --clients ${clients} --ticks ${ticks} --commands ${commands}`,
+    `npm run chaos -- --seed ${seed} --faults ${names} --minutes ${minutes} --clients ${clients} --ticks ${ticks} --commands ${commands} --token-seconds ${tokens}`,
   );
   const folder = join(root, '.penstock-chaos', String(seed));
   const result = await runChaos(
@@ -51,7 +52,10 @@ async function main(): Promise<boolean> {
       ticksPerSecond: Number(ticks),
       commandsPerSecond: Number(commands),
     },
-    { brokers: 3, gateways: 3, routers: 2, handlers: 2 },
+    {
+      ...{ brokers: 3, gateways: 3, routers: 2, handlers: 2 },
+      env: { PENSTOCK_AUTH_TOKEN_TTL_SECONDS: tokens },
+    },
     { folder, print },
   );
   print(tableOf(result));

@@ -15,13 +15,15 @@ export interface StackPlan {
   routers: number;
   handlers: number;
   partitions?: number;
+  /** PENSTOCK_* for all services. */
+  env?: Readonly<Record<string, string>>;
   mutant?: ChaosMutant;
 }
 
 /** Starts a stack with traps in it, runs, and takes it down; what it logged stays in the folder unless all was well. */
 export async function runChaos(
   options: ChaosOptions,
-  { mutant, ...counts }: StackPlan,
+  { mutant, env, ...counts }: StackPlan,
   { folder, print }: { folder: string; print(line: string): void },
 ): Promise<ChaosResult> {
   rmSync(folder, { recursive: true, force: true });
@@ -34,7 +36,7 @@ export async function runChaos(
       ...counts,
       app: writeApp(join(folder, 'app')),
       folder: join(folder, 'stack'),
-      env: { ...mutant?.env, ...mutantVariables(...traps.mutants, ...(mutant?.changes ?? [])) },
+      env: { ...env, ...mutant?.env, ...mutantVariables(...traps.mutants, ...(mutant?.changes ?? [])) },
     });
     try {
       const result = await chaos(stack, traps, options, print);

