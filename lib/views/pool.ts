@@ -7,6 +7,8 @@ const probeIntervalMs = 2_000;
 const retryIntervalMs = 500;
 /** Longest time to connect, and to wait for one of the pool's connections. */
 const poolWaitMs = 3_000;
+/** A server that is gone without a word answers no query; longer than its own time-outs, which should come first. */
+const queryTimeoutMs = 10_000;
 
 /** Connections to PostgreSQL, which may be away at start and go away at any time; readiness `postgres` tells. */
 export interface ViewPool extends Closable {
@@ -23,6 +25,7 @@ export function openViewPool(
     max: config.poolSize,
     application_name: `penstock-${ops.service}-views`,
     connectionTimeoutMillis: poolWaitMs,
+    query_timeout: queryTimeoutMs,
     keepAlive: true,
     types: viewTypes,
   });

@@ -63,7 +63,9 @@ export class Client {
           recording.ids.push(this.#ids.of(topic, record.n ?? record.id));
           recording.arrivedMs.push(this.#diary.now());
         },
-        error: error => this.#ended(recording, stream, codeOf(error)),
+        error: error => {
+          if (this.#streams.get(recording) === stream) this.#ended(recording, stream, codeOf(error));
+        },
         complete: () => {
           if (this.#streams.get(recording) === stream) this.#ended(recording, stream, 'COMPLETE');
         },

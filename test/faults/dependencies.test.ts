@@ -85,7 +85,7 @@ for (const [server, { reason, services }] of Object.entries(dependants)) {
         late = await notReady();
         return late.length === 0;
       };
-      await until(() => `everybody to be ready again (${late.join('; ')})`, everybodyIsReady, 60_000);
+      await until(() => `everybody to be ready again (${late.join('; ')})`, everybodyIsReady, 150_000);
       assert.deepEqual(new Map(stack.processes().map(({ name, pid }) => [name, pid])), started);
       for (const [name, pid] of before) if (!starts.includes(name)) assert.equal(started.get(name), pid, name);
     });

@@ -69,6 +69,9 @@ export interface ConnectionWatch {
   closed(code: number, reason: string): void;
 }
 
+/** Whoever is closed while it connects has to connect first: so often it is tried. */
+const closingAttempts = 10;
+
 /** ms; jittered. */
 const backOffMs = (attempt: number) => Math.min(1_000, 50 * attempt) * (0.5 + Math.random());
 
@@ -81,6 +84,8 @@ export async function openUser(
   let accessToken = given ?? (await logIn(url, name));
   /** The route token is bound to the access token with which it was asked for: a fresh one that came since is for the next time. */
   let routedToken = accessToken;
+  /** A router takes a token for some seconds longer than it holds (clocks differ), a gateway doesn't serve with it. */
+  let expired = false;
   let connections = 0;
   let closed = false;
   let socket: WebSocket | undefined;
@@ -99,7 +104,7 @@ export async function openUser(
   const client: Client = createClient({
     // Never rejects: graphql-ws 6.4 would neither catch it nor try again.
     url: async () => {
-      for (let attempt = 1; !closed; attempt++) {
+      for (let attempt = 1; !closed || attempt <= closingAttempts; attempt++) {
         const address = await askForRoute().catch(() => undefined);
         if (address !== undefined) return address;
         await new Promise(resolve => setTimeout(resolve, backOffMs(attempt)));
@@ -125,17 +130,20 @@ export async function openUser(
       },
       closed: event => {
         const { code = 0, reason = '' } = event as { code?: number; reason?: string };
-        watch?.closed(code, reason); // 4403: the router refuses the expired token, and a new one is asked for
+        watch?.closed(code, reason);
+        expired ||= code === 4403;
       },
     },
   });
 
   /** Undefined while no router can say. */
   async function askForRoute(): Promise<string | undefined> {
+    if (expired) accessToken = await logIn(url, name);
+    expired = false;
     const token = accessToken;
     const response = await fetch(`${url}/route`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
     const body = (await response.json()) as { url?: string };
-    if (response.status === 401) accessToken = await logIn(url, name);
+    expired = response.status === 401;
     routedToken = token;
     return response.status === 200 ? body.url : undefined;
   }
@@ -155,11 +163,17 @@ export async function openUser(
     accessToken: () => accessToken,
     connections: () => connections,
     async post(query, variables, extensions) {
-      const response = await fetch(`${url}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${accessToken}` },
-        body: JSON.stringify({ query, variables, extensions }),
-      });
+      const ask = () =>
+        fetch(`${url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${accessToken}` },
+          body: JSON.stringify({ query, variables, extensions }),
+        });
+      let response = await ask();
+      if (response.status === 401) {
+        accessToken = await logIn(url, name);
+        response = await ask();
+      }
       const body = (await response.json()) as Partial<Answer>;
       return { ...body, status: response.status, data: body.data ?? {} };
     },
@@ -207,7 +221,8 @@ export async function openUser(
     },
     close: async () => {
       closed = true;
-      await client.dispose();
+      // Rejects where it was just connecting, in vain: it is closed all the same.
+      await Promise.resolve(client.dispose()).catch(() => undefined);
     },
   };
 }

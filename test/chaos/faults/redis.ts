@@ -53,6 +53,7 @@ async function constrained(
     ) as [number, number];
     const bytes = share === 0 ? 1 : Math.round(used - held * (1 - share));
     log(`maxmemory ${bytes} of ${used} bytes, ${policy}, for ${ms} ms`);
+    const refusedBefore = await refusedOf(redis);
     await redis.config('SET', 'maxmemory-policy', policy);
     await redis.config('SET', 'maxmemory', String(bytes));
     try {
@@ -61,9 +62,15 @@ async function constrained(
       await redis.config('SET', 'maxmemory', limit);
       await redis.config('SET', 'maxmemory-policy', usual);
     }
-    const refused = /errorstat_OOM:count=(\d+)/.exec(await redis.info('errorstats'))?.[1] ?? 0;
-    log(`${keys} keys before, ${await redis.dbsize()} now; ${refused} writes refused since its start`);
+    const refused = (await refusedOf(redis)) - refusedBefore;
+    log(`${keys} keys before, ${await redis.dbsize()} now; ${refused} calls refused`);
   });
+}
+
+/** Calls that Redis has turned down so far: a script that may not write has failed, a command of its own was rejected. */
+async function refusedOf(redis: Redis): Promise<number> {
+  const stats = await redis.info('commandstats');
+  return [...stats.matchAll(/(?:rejected|failed)_calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /** As an old master that has been told to follow another one: it answers, and refuses every write. */

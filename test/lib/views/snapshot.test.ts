@@ -7,6 +7,7 @@ import { topicMark } from '../../../lib/replay/topic-mark.ts';
 import { openViews } from '../../../lib/views/index.ts';
 import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
+import { openTcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 import { inSnapshot } from '../../support/view-table.ts';
 
@@ -152,5 +153,26 @@ test('a snapshot whose connection breaks fails its own reads only', async () => 
   await snapshot.close();
   assert.deepEqual(await world.read(views, plan, 'both', {}, 'k'), []);
   await views.close();
+  await projector.close();
+});
+
+test('a server that falls silent is told to be away, and a query that waits for it is given up', async () => {
+  const plan = world.plan(schema(await world.topic(1), await world.topic(1)));
+  const projector = await world.start(plan);
+  const url = new URL(world.postgres.url);
+  const proxy = await openTcpProxy({ host: url.hostname, port: Number(url.port) });
+  await proxy.mend();
+  url.port = String(proxy.port);
+  const ops = quietOps();
+  const views = openViews({ url: url.href, poolSize: 2 }, plan, ops);
+  await world.read(views, plan, 'both', {}, 'k');
+  await until('PostgreSQL to be there', () => ops.readiness.reasons().postgres === undefined);
+  proxy.silence();
+  await assert.rejects(world.read(views, plan, 'both', {}, 'k'), isUnavailable);
+  await until('a readiness reason', () => ops.readiness.reasons().postgres);
+  proxy.unsilence();
+  await until('PostgreSQL to be back', () => ops.readiness.reasons().postgres === undefined);
+  await views.close();
+  await proxy.close();
   await projector.close();
 });
