@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { filesOf } from '../../dev/stack/folder.ts';
 import { type Account, account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
 import { openUser, type User } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
@@ -28,12 +31,22 @@ async function readiness(name: string): Promise<{ status: number; reasons: strin
   return { status: response.status, reasons: Object.keys(body.reasons ?? {}) };
 }
 
+/** The end of each log: the folder goes with the stack. */
+function endOfLogs(): string {
+  const { logs } = filesOf(stack.folder);
+  const ends = readdirSync(logs).map(name => {
+    const lines = readFileSync(join(logs, name), 'utf8').trimEnd().split('\n');
+    return `${name}:\n${lines.slice(-3).join('\n').slice(-400)}`;
+  });
+  return ends.join('\n');
+}
+
 /** Who is not ready, and why; empty when all are. */
 async function notReady(): Promise<string[]> {
   const processes = stack.processes();
   const answers = await Promise.all(
-    processes.map(async ({ name }) => {
-      const response = await fetch(`${stack.process(name).admin}/readyz`).catch(() => undefined);
+    processes.map(async ({ name, admin }) => {
+      const response = await fetch(`${admin}/readyz`).catch(() => undefined);
       return response?.status === 200 ? [] : [`${name}: ${(await response?.text()) ?? 'no answer'}`];
     }),
   );
@@ -85,7 +98,11 @@ for (const [server, { reason, services }] of Object.entries(dependants)) {
         late = await notReady();
         return late.length === 0;
       };
-      await until(() => `everybody to be ready again (${late.join('; ')})`, everybodyIsReady, 150_000);
+      const awaited = () => `everybody to be ready again (${late.join('; ')})`;
+      await until(awaited, everybodyIsReady, 150_000).catch((error: unknown) => {
+        console.log(endOfLogs());
+        throw error;
+      });
       assert.deepEqual(new Map(stack.processes().map(({ name, pid }) => [name, pid])), started);
       for (const [name, pid] of before) if (!starts.includes(name)) assert.equal(started.get(name), pid, name);
     });
