@@ -1,10 +1,10 @@
 import type { KafkaConnection } from './connection.ts';
-import { FencedMemberError, KafkaUnavailableError } from './errors.ts';
+import { FencedMemberError, KafkaUnavailableError, UnknownTopicError } from './errors.ts';
 import { anyBrokerAnswers, coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, encodeState, protocolName, shareOut } from './member-protocol.ts';
 import { backOffMs, inTime } from './pulse.ts';
-import type { ControlGroup, ControlGroupOptions, LossCause, TopicPartition } from './types.ts';
+import type { Assignment, ControlGroup, ControlGroupOptions, LossCause, TopicPartition } from './types.ts';
 import { codes } from './wire/error-codes.ts';
 
 /** Codes that say: the group does not know this member, or not with this generation. */
@@ -35,12 +35,14 @@ export async function joinControlGroup(
   options: ControlGroupOptions,
 ): Promise<ControlGroup> {
   const { groupId, topics, address, peer = '', sessionTimeoutMs, heartbeatIntervalMs } = options;
-  const { onAssigned, onLost, onDoubt } = options;
+  const { onAssigned, onLost, onDoubt, onConfirmed } = options;
   const log = connection.ops.log.child({ group: groupId });
   const cluster = connection.openCluster(`group ${groupId}`);
   /** What userData claims at the next join: the last assignment, lost or not, so that it may stay where it was. */
   let claim: { owned: readonly number[]; generation: number } = { owned: [], generation: -1 };
   let membership: Membership | undefined;
+  let assignment: Assignment | undefined;
+  let doubted = false;
   /** The id that the group knows us by; survives a lost generation for as long as the group accepts it. */
   let memberId = '';
   let coordinator: Link | undefined;
@@ -109,7 +111,9 @@ export async function joinControlGroup(
     claim = { owned: share.partitions, generation };
     log.info({ generation, memberId, partitions: share.partitions.length }, 'assigned');
     const { partitions, routing, peers } = share;
-    onAssigned({ generation, memberId, partitions, routing, peers });
+    assignment = { generation, memberId, partitions, routing, peers };
+    doubted = false;
+    onAssigned(assignment);
   }
 
   /** Until the group rebalances (resolves) or this member is not in it any more (rejects). */
@@ -120,6 +124,7 @@ export async function joinControlGroup(
       try {
         await beat(membership);
         contact();
+        confirmed();
       } catch (error) {
         if (isProtocolError(error)) {
           if (error.code === codes.REBALANCE_IN_PROGRESS) return contact();
@@ -158,9 +163,18 @@ export async function joinControlGroup(
     const counts: Record<string, number> = {};
     await Promise.all(
       topics.map(async topic => {
-        counts[topic] = (await cluster.freshTopic(topic)).partitions.length;
+        counts[topic] = await cluster.freshTopic(topic).then(
+          ({ partitions }) => partitions.length,
+          (error: unknown) => {
+            // One that is gone must not keep the others' partitions from having owners.
+            if (error instanceof UnknownTopicError) return 0;
+            throw error;
+          },
+        );
       }),
     );
+    const [topic = ''] = topics;
+    if (Object.values(counts).every(count => count === 0)) throw new UnknownTopicError(topic);
     return counts;
   }
 
@@ -184,8 +198,15 @@ export async function joinControlGroup(
     const reason = `no answer from the group for ${Date.now() - lastContact} ms`;
     if (!heard) return lose(reason, 'silence');
     log.warn({ reason }, 'in doubt: the group does not answer, other brokers do');
+    doubted = true;
     onDoubt?.(reason);
     watch(sessionTimeoutMs / 2);
+  }
+
+  function confirmed(): void {
+    if (!doubted || assignment === undefined) return;
+    doubted = false;
+    onConfirmed?.(assignment);
   }
 
   function lose(reason: string, how: LossCause): void {

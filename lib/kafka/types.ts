@@ -165,4 +165,6 @@ export interface ControlGroupOptions {
    * this is left out, such a silence is a loss.
    */
   onDoubt?(reason: string): void;
+  /** The doubt was for nothing: the group answers, and this is still its assignment. */
+  onConfirmed?(assignment: Assignment): void;
 }

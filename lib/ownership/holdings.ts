@@ -97,7 +97,13 @@ export function openHoldings(parts: HoldingsParts): Holdings {
       }
     },
     doubted() {
-      for (const partition of keeper.in('owned')) if (successorOf(partition) !== undefined) unassign(partition);
+      for (const partition of keeper.in('owned')) {
+        const tenure = keeper.tenure(partition);
+        const successor = successorOf(partition);
+        if (tenure.state !== 'owned' || successor === undefined) continue;
+        // A claim of before ours may have the higher epoch, where Redis was away when this gateway was given the partition.
+        if (successor.generation > tenure.generation) unassign(partition);
+      }
     },
     learned(partition, owner) {
       known.set(partition, owner);

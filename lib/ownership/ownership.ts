@@ -90,6 +90,9 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     onDoubt() {
       if (leaving === undefined) holdings.doubted();
     },
+    onConfirmed(assignment) {
+      if (leaving === undefined) holdings.assigned(assignment);
+    },
   });
   late.membership = membership;
 

@@ -137,6 +137,7 @@ async function joinAlone(topic: string, sessionTimeoutMs: number, keepsInDoubt: 
   const assignments: Assignment[] = [];
   const lost: string[] = [];
   const doubts: string[] = [];
+  const confirmed: Assignment[] = [];
   const groupId = `failover-${randomUUID()}`;
   const group = await joinControlGroup(kafka.connection, {
     groupId,
@@ -147,13 +148,14 @@ async function joinAlone(topic: string, sessionTimeoutMs: number, keepsInDoubt: 
     onAssigned: assignment => void assignments.push(assignment),
     onLost: reason => void lost.push(reason),
     ...(keepsInDoubt && { onDoubt: reason => void doubts.push(reason) }),
+    onConfirmed: assignment => void confirmed.push(assignment),
   });
   await until('it is assigned', () => assignments.length === 1);
   const cluster = kafka.connection.openCluster('test');
   const link = await cluster.anyLink();
   const { coordinator } = await link.call(broker => broker.findGroupCoordinator({ groupId }));
   cluster.close();
-  return { group, assignments, lost, doubts, coordinatorId: coordinator.nodeId };
+  return { group, assignments, lost, doubts, confirmed, coordinatorId: coordinator.nodeId };
 }
 
 const beats = (group: ControlGroup): Promise<boolean> =>
@@ -171,6 +173,18 @@ test('the group coordinator is killed: the member keeps its partitions and its g
   assert.deepEqual(lost, []);
   await group.close();
   brokers.start(coordinatorId);
+  await allAreBack();
+});
+
+test('the group coordinator is killed for longer than a session: who keeps in doubt is confirmed by the next one', async () => {
+  const keeper = await joinAlone(await replicatedTopic(4), 3_000, true);
+  await brokers.kill(keeper.coordinatorId);
+  await until('it is in doubt', () => keeper.doubts.length > 0);
+  await until('it is confirmed', () => keeper.confirmed.length > 0, 60_000);
+  assert.deepEqual(keeper.confirmed, keeper.assignments);
+  assert.deepEqual(keeper.lost, []);
+  await keeper.group.close();
+  brokers.start(keeper.coordinatorId);
   await allAreBack();
 });
 

@@ -182,6 +182,31 @@ test('a gateway that the group does not answer keeps what is its own, until some
   assert.deepEqual(world.problems, []);
 });
 
+test('a gateway in doubt takes no older claim for its successor, whatever its epoch', async () => {
+  const step = (name: 'beat' | 'deliver' | 'compare', which: number, count: number): Step => ({
+    step: name,
+    which,
+    count,
+  });
+  // Redis was away when the second gateway was given the partition, which it owns by its generation alone.
+  const steps: Step[] = [
+    ...[step('beat', 0, 1), step('deliver', 0, 7)],
+    ...([
+      { step: 'start', reuse: false },
+      { step: 'leave', which: 0 },
+      { step: 'redis', how: 'away' },
+    ] satisfies Step[]),
+    ...[step('beat', 0, 2), step('deliver', 0, 11)],
+    ...([
+      { step: 'cut', which: 3 },
+      { step: 'redis', how: 'up' },
+    ] satisfies Step[]),
+    ...[step('compare', 3, 1), step('deliver', 0, 2)],
+    { step: 'doubt', which: 1 },
+  ];
+  assert.deepEqual(await play({ partitions: 1, gateways: 1, routers: 1, steps }), []);
+});
+
 const mutants: Readonly<Record<string, Partial<FleetRules>>> = {
   'forgets the clients of a partition that goes while it is being claimed': {
     transition(tenure, event) {

@@ -31,6 +31,7 @@ export class SimulatedGateway {
   cutOff = false;
   leaving = false;
   left = false;
+  #doubted = false;
   /** Partitions that it was told to give away, or lost, so often. */
   readonly #disturbances = new Map<number, number>();
 
@@ -79,7 +80,15 @@ export class SimulatedGateway {
           this.#join();
         });
       } else if (!known.joined && (group.rebalancing || this.member === undefined)) this.#receive(() => this.#join());
+      else if (this.member?.generation === group.generation) this.#receive(() => this.#confirmed());
     });
+  }
+
+  #confirmed(): void {
+    if (!this.#doubted || this.member === undefined || this.leaving) return;
+    this.#doubted = false;
+    for (const partition of this.member.partitions) this.#world.settled(this, partition);
+    this.holdings.assigned(this.member);
   }
 
   /** Nothing was heard for a session's length. */
@@ -90,6 +99,7 @@ export class SimulatedGateway {
   /** So it was, and Kafka answers. What it gives away then is what another has claimed. */
   doubt(): void {
     if (!this.cutOff || this.member === undefined || this.leaving || this.paused) return;
+    this.#doubted = true;
     const owned = this.holdings.in('owned');
     this.holdings.doubted();
     for (const partition of owned) {
@@ -111,6 +121,7 @@ export class SimulatedGateway {
       return;
     }
     this.member = share;
+    this.#doubted = false;
     this.#claim = { owned: share.partitions, generation: share.generation };
     const mine = new Set(share.partitions);
     for (let partition = 0; partition < this.#world.partitionCount; partition += 1) {
@@ -179,6 +190,7 @@ export class SimulatedGateway {
 
   #lose(cause: 'fenced' | 'silence'): void {
     this.member = undefined;
+    this.#doubted = false;
     for (let partition = 0; partition < this.#world.partitionCount; partition += 1) this.#disturb(partition);
     this.holdings.lost(cause);
   }
