@@ -128,7 +128,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
     try {
       let stuck = 0;
       while (scan.clients.size > 0 && !closing.signal.aborted) {
-        const from = Math.min(...[...scan.clients].map(({ next }) => next));
+        const from = firstNeeded(scan);
         scan.next = from;
         try {
           const batch = await topics.fetch(scan.at, from, fetchBytes);
@@ -186,10 +186,21 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
       }
       const older = records[0] !== undefined && records[0].record.offset < first;
       const fresh = older ? records.filter(({ record }) => record.offset >= first) : records;
-      const stays = client.scanned(fresh, last, readBytes);
+      const stays = give(rider, fresh, last, readBytes);
       if (!stays || batch.nextOffset >= client.until) scan.clients.delete(rider);
     }
     scan.next = batch.nextOffset;
+  }
+
+  /** One that throws would not be given this batch again: it fails, rather than miss it. */
+  function give({ client }: Rider, records: readonly LogRecord[], through: Point, readBytes: number): boolean {
+    try {
+      return client.scanned(records, through, readBytes);
+    } catch (error) {
+      log.error({ error }, 'who was replayed to has failed');
+      client.failed('UNREADABLE');
+      return false;
+    }
   }
 
   /** Nothing came: is the stretch gone, or is only Kafka away? */
@@ -233,9 +244,15 @@ function differs(records: readonly LogRecord[], expected: Point | undefined): bo
   return false;
 }
 
+function firstNeeded({ clients }: Scan): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const { next } of clients) first = Math.min(first, next);
+  return first;
+}
+
 /** Whether a scan will soon come by this offset. One that has not begun starts at its smallest. */
 function reachable(scan: Scan, from: number): boolean {
-  const at = scan.next ?? Math.min(...[...scan.clients].map(({ next }) => next));
+  const at = scan.next ?? firstNeeded(scan);
   const distance = from - at;
   return scan.next === undefined ? Math.abs(distance) <= joinWithin : distance >= 0 && distance <= joinWithin;
 }

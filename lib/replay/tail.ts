@@ -176,11 +176,20 @@ class SharedTail implements RecordSink {
 
   #show(record: LogRecord): void {
     const { key, sequence } = record;
-    for (const listener of this.#all) listener.live(record, this.#reached);
+    for (const listener of this.#all) this.#tell(listener, record);
     if (key === undefined) return;
     const listeners = this.#byKey.get(key);
-    if (listeners !== undefined) for (const listener of listeners) listener.live(record, this.#reached);
+    if (listeners !== undefined) for (const listener of listeners) this.#tell(listener, record);
     if (sequence !== undefined && !repeats(this.#sequences.last(key), sequence)) this.#sequences.pass(key, sequence);
+  }
+
+  /** One that throws costs nobody else a record, nor the ring. */
+  #tell(listener: TailListener, record: LogRecord): void {
+    try {
+      listener.live(record, this.#reached);
+    } catch (error) {
+      this.#parts.log.error({ ...this.#at, offset: record.record.offset, error }, 'a listener of a live tail failed');
+    }
   }
 
   #attach(key: string | undefined, listener: TailListener): number | undefined {

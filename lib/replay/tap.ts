@@ -5,9 +5,13 @@ import type { Scans } from './scan.ts';
 import { Seam } from './seam.ts';
 import type { SequenceMemory } from './sequence-filter.ts';
 import type { Tails } from './tail.ts';
+import { topicMark } from './topic-mark.ts';
 
 /** Repeats pass: whoever waits for a verdict wants the repeated one too. */
 const noMemory: SequenceMemory = { last: () => undefined, pass: () => undefined };
+
+/** Where too many replays wait, it tries again after this, ms. */
+const busyMs = 200;
 
 /**
  * A stream without a taker: every record from now on goes to the listener as it comes, at once. After a fault of the
@@ -32,7 +36,10 @@ export async function beginTap(
     replayed: () => true,
     wentLive: () => undefined,
     interrupted: stopped => stopped.goOn(false),
-    faulted: again,
+    faulted(stopped, fault) {
+      if (fault === 'BUSY') setTimeout(() => stopped.goOn(false), busyMs).unref();
+      else again();
+    },
   };
   let flow = await begin();
   return () => {
@@ -43,6 +50,9 @@ export async function beginTap(
   async function begin(): Promise<Flow> {
     const tail = parts.tails.acquire(at, false);
     await tail.ready();
+    // There is nothing of another topic behind what has been heard of this one.
+    const topicId = tail.topicId();
+    stream.mark = topicId && topicMark(topicId);
     const begun = new Flow(at, tail, new Seam(tail.reached(), noMemory), stream);
     begun.begin(false);
     if (ended) begun.close();
@@ -50,12 +60,13 @@ export async function beginTap(
   }
 
   function again(): void {
-    flow.close();
+    const before = flow;
     begin().then(
       begun => {
         flow = begun;
       },
       () => undefined, // the streams are closed: nothing will come any more
     );
+    before.close(); // not earlier: a tail without users stops, and would begin at a later end of the log
   }
 }

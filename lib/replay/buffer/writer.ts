@@ -172,7 +172,8 @@ export class BufferWriter {
       }
     } catch (error) {
       this.#parts.log.debug({ ...this.#at, task: task.task, error }, 'a replay buffer cannot be kept');
-      this.#parts.health(this, messageOf(error));
+      // Who has left is nobody's trouble any more.
+      if (!this.#closing.signal.aborted) this.#parts.health(this, messageOf(error));
       return { outcome: { of: 'failure' }, more };
     }
   }
@@ -261,7 +262,18 @@ export class BufferWriter {
     const { scans, maxFillBytes } = this.#parts;
     const { signal } = this.#closing;
     return new Promise(resolve => {
-      const filled: LogRecord[] = [];
+      let filled: LogRecord[] = [];
+      let sizeBytes = 0;
+      const done = (answer: 'done' | 'unknown') => {
+        // Else the records would stay for as long as the partition is kept; the ring has the list itself.
+        signal.removeEventListener('abort', aborted);
+        filled = [];
+        resolve(answer);
+      };
+      const aborted = () => {
+        leave();
+        done('unknown');
+      };
       const leave = scans.join(this.#at, {
         from,
         until,
@@ -269,21 +281,22 @@ export class BufferWriter {
         mark: this.#tail.topicId(),
         expected: undefined,
         scanned: (records, through) => {
-          filled.push(...records.filter(({ record }) => record.offset < until));
-          const tooMuch = filled.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) > maxFillBytes;
+          for (const record of records) {
+            if (record.record.offset >= until) break;
+            filled.push(record);
+            sizeBytes += record.sizeBytes;
+          }
+          const tooMuch = sizeBytes > maxFillBytes;
           if (!tooMuch && through.offset + 1 < until) return true;
           const view = this.#view();
           const fits = life === this.#upkeep.life && until === view.ringFrom;
           if (!tooMuch && fits) this.#tail.ring.prepend(from, filled, until);
-          resolve('done');
+          done('done');
           return false;
         },
-        failed: fault => resolve(fault === 'BUSY' ? 'unknown' : 'done'),
+        failed: fault => done(fault === 'BUSY' ? 'unknown' : 'done'),
       });
-      signal.addEventListener('abort', () => {
-        leave();
-        resolve('unknown');
-      });
+      signal.addEventListener('abort', aborted);
     });
   }
 }
