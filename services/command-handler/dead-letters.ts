@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../lib/errors.ts';
 import type { DeadLetters } from '../../lib/kafka/index.ts';
 import type { Logger } from '../../lib/ops/index.ts';
@@ -9,11 +10,13 @@ import type { DeadIntake } from './types.ts';
  */
 export type Bury = (intake: DeadIntake) => Promise<void>;
 
-export function openGraveyard(letters: DeadLetters, log: Logger): Bury {
+/** @param patienceMs how long a letter may take before the handler goes on without it, ms. */
+export function openGraveyard(letters: DeadLetters, log: Logger, patienceMs = 10_000): Bury {
   return async ({ at, exception, message, record }) => {
     const place = { topic: at.topic, partition: at.partition, offset: at.offset, reason: message };
     try {
-      await letters.send({ record, exception: `penstock.commands.${exception}`, reason: message });
+      const sent = letters.send({ record, exception: `penstock.commands.${exception}`, reason: message });
+      await inTime(sent, patienceMs);
       log.warn(place, 'a record went to the dead-letter topic');
     } catch (error) {
       log.error(
@@ -22,4 +25,18 @@ export function openGraveyard(letters: DeadLetters, log: Logger): Bury {
       );
     }
   };
+}
+
+/** The handler's lanes try for a day: so long nobody may wait for a letter. It may be written later all the same. */
+async function inTime(sent: Promise<unknown>, ms: number): Promise<void> {
+  const over = new AbortController();
+  const late = sleep(ms, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`not acknowledged within ${ms} ms`);
+  });
+  try {
+    await Promise.race([sent, late]);
+  } finally {
+    late.catch(() => undefined); // cut short by the next line
+    over.abort();
+  }
 }

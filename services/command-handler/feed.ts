@@ -54,6 +54,8 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
     channels.delete(nameOf(at));
     reader.unassign(at);
     for (const record of channel.records) buffered -= sizeOf(record);
+    // Others may have been paused for its records, and have nothing left that would make anybody `take`.
+    if (buffered < bufferBytes / 2) resume();
   }
 
   function read(channel: Channel, offset: number): void {

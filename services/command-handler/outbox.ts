@@ -25,8 +25,8 @@ export interface Outbox {
   highest(at: KeyPlace): number;
   /** The row is in the log. */
   acknowledge(row: OutboxRow): void;
-  /** The row will not be sent any more: its tenure has ended, or is about to. */
-  abandon(row: OutboxRow): void;
+  /** The row will not be sent any more. @returns whether the present tenure counts on it: then it has to be begun anew. */
+  abandon(row: OutboxRow): boolean;
   /** Rows that may be deleted, at most `limit`, and not offered again unless `keep` gives them back. */
   takeAcknowledged(limit: number): OutboxRow[];
   /** The rows are deleted: forget them. */
@@ -68,7 +68,10 @@ export function openOutbox(): Outbox {
     acknowledge(row) {
       if (pending.delete(row)) acknowledged.push(row);
     },
-    abandon: row => void pending.delete(row),
+    abandon(row) {
+      pending.delete(row);
+      return tenures.get(row.partition)?.keys.get(row.key)?.rows.get(idOf(row)) === row;
+    },
     takeAcknowledged(limit) {
       const taken = acknowledged.slice(0, limit);
       acknowledged = acknowledged.slice(limit);

@@ -114,10 +114,11 @@ export function openPublisher(options: PublisherOptions): Publisher {
 
   /** Rows of its key that were sent behind it are given up as well: all of the partition is learnt anew. */
   function onGivenUp(row: OutboxRow, canHelp: 'at once' | 'later'): void {
-    outbox.abandon(row);
+    // One of an earlier tenure: what remains has been learnt since, or is about to be.
+    if (!outbox.abandon(row)) return;
     const { partition } = row;
-    if (outbox.tenure(partition) === undefined || mending.has(partition)) return;
     outbox.gain(partition);
+    if (mending.has(partition)) return;
     mending.add(partition);
     void pause(canHelp === 'at once' ? 0 : retryMs, ending.signal).then(() => {
       mending.delete(partition);

@@ -3,6 +3,7 @@ import { messageOf } from '../../lib/errors.ts';
 import {
   type Assignment,
   FencedMemberError,
+  KafkaUnavailableError,
   type TopicPartition,
   type Topics,
   UnknownTopicError,
@@ -56,11 +57,15 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
       generation = assignment.generation;
       assigned = new Set(assignment.partitions);
       for (const partition of [...held]) if (!assigned.has(partition)) letGo(partition);
+      for (const partition of displaced.keys()) if (!assigned.has(partition)) displaced.delete(partition);
+      tellDisplaced();
       asked.raise();
     },
     lost() {
       assigned = new Set();
       for (const partition of [...held]) letGo(partition);
+      displaced.clear();
+      tellDisplaced();
     },
     claimAgain(partitions, afterMs = 0) {
       for (const partition of partitions) letGo(partition);
@@ -77,6 +82,10 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
 
   function letGo(partition: number): void {
     if (held.delete(partition)) onLetGo(partition);
+  }
+
+  function tellDisplaced(): void {
+    ops.readiness.set('positions', [...displaced.values()][0]);
   }
 
   async function run(): Promise<void> {
@@ -96,7 +105,9 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
   }
 
   /** Returns how long to wait before what is missing is tried again, ms. */
-  async function claimMissing(missing: readonly number[]): Promise<number> {
+  async function claimMissing(wantedNow: readonly number[]): Promise<number> {
+    const under = assigned;
+    let missing = wantedNow;
     const bounds = new Map<string, { start: number; end: number }>();
     const ids = new Map<string, string>();
     for (const topic of commandTopics) {
@@ -104,17 +115,18 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
       const identity = await topics.identity(topic);
       if (identity === undefined) throw new UnknownTopicError(topic);
       ids.set(topic, identity.topicId);
-      for (const [partition, bound] of await topics.offsets(topic, missing))
-        bounds.set(nameOf({ topic, partition }), bound);
+      const found = await boundsOf(topic, missing);
+      for (const [partition, bound] of found) bounds.set(nameOf({ topic, partition }), bound);
+      missing = missing.filter(partition => found.has(partition));
     }
     const logOf: LogOf = at => ({ start: bounds.get(nameOf(at))?.start ?? 0, topicId: ids.get(at.topic) ?? '' });
-    let waitMs = 0;
+    let waitMs = missing.length < wantedNow.length ? retryMs : 0;
     for (const force of [false, true]) {
       const wanted = placesOf(missing.filter(partition => forced.has(partition) === force));
       if (wanted.length === 0) continue;
       const result = await claim(pool, wanted, generation, logOf, force);
-      if (result.busy.length > 0) waitMs = busyMs;
-      if (result.stale.length > 0) waitMs = Math.max(waitMs, await believe(result.stale));
+      if (result.busy.length > 0) waitMs = Math.max(waitMs, busyMs);
+      if (result.stale.length > 0) waitMs = Math.max(waitMs, await believe(result.stale, under));
       for (const partition of missing) {
         const claims = result.claimed.filter(each => each.partition === partition);
         if (claims.length === commandTopics.length && !hold(partition, claims, bounds)) waitMs = retryMs;
@@ -123,15 +135,29 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
     return waitMs;
   }
 
+  /** One that has no leader, or whose leader does not answer, is left out: the others need not wait for it. */
+  async function boundsOf(topic: string, partitions: readonly number[]): ReturnType<Topics['offsets']> {
+    try {
+      return await topics.offsets(topic, partitions);
+    } catch (error) {
+      if (!(error instanceof KafkaUnavailableError) || partitions.length < 2) throw error;
+      const each = await Promise.allSettled(partitions.map(partition => topics.offsets(topic, [partition])));
+      const found = new Map(each.flatMap(result => (result.status === 'fulfilled' ? [...result.value] : [])));
+      if (found.size === 0) throw error;
+      return found;
+    }
+  }
+
   /** A later generation is believed only if ours is over: a group that was empty for long begins again at 1. */
-  async function believe(stale: readonly TopicPartition[]): Promise<number> {
+  async function believe(stale: readonly TopicPartition[], under: ReadonlySet<number>): Promise<number> {
     try {
       await heartbeat();
       for (const { partition } of stale) forced.add(partition);
       return 0;
     } catch (error) {
       if (!(error instanceof FencedMemberError)) throw error;
-      for (const { partition } of stale) assigned.delete(partition);
+      // Another assignment may have come meanwhile: what was asked concerned the one before.
+      if (assigned === under) for (const { partition } of stale) assigned.delete(partition);
       return 0;
     }
   }
@@ -167,7 +193,7 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
         );
       }
     }
-    ops.readiness.set('positions', [...displaced.values()][0]);
+    tellDisplaced();
     if (displaced.has(partition)) return false;
     held.add(partition);
     onHeld(partition, readable);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Lanes, openLanes, openReader } from '../../../lib/kafka/index.ts';
+import { type DirectReader, type Lanes, openLanes, openReader, type RecordSink } from '../../../lib/kafka/index.ts';
 import { type Feed, openFeed } from '../../../services/command-handler/feed.ts';
 import type { DeadIntake } from '../../../services/command-handler/types.ts';
 import { openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
@@ -119,4 +119,36 @@ test('a position that the log does not reach is a fault, not a jump', async () =
   await until('the fault', () => faults.length > 0);
   assert.deepEqual(faults, ['OFFSET_OUT_OF_RANGE']);
   await close();
+});
+
+test('who was paused for the records of a partition that is then lost is read again', () => {
+  const sinks = new Map<number, RecordSink>();
+  const paused = new Set<number>();
+  const reader: Partial<DirectReader> = {
+    assign: ({ partition }, _, sink) => void sinks.set(partition, sink),
+    unassign: ({ partition }) => void sinks.delete(partition),
+    pause: ({ partition }) => void paused.add(partition),
+    resume: ({ partition }) => void paused.delete(partition),
+  };
+  const feed = openFeed({
+    ...{ reader: reader as DirectReader, bufferBytes: 65_536, onReady() {}, onFault() {} },
+    sort: ({ topic, partition, offset }): DeadIntake =>
+      ({ kind: 'dead', at: { topic, partition, offset } }) as unknown as DeadIntake,
+  });
+  const at = (partition: number) => ({ topic: 'commands', partition });
+  const deliver = (partition: number, count: number) =>
+    sinks.get(partition)?.onBatch({
+      ...{ ...at(partition), topicId: 'id', nextOffset: count, highWatermark: count },
+      records: Array.from({ length: count }, (_, offset) => ({
+        ...{ ...at(partition), offset, timestampMs: 0, headers: {} },
+        ...{ key: Buffer.from('k'), value: Buffer.alloc(500) },
+      })),
+    });
+  for (const partition of [0, 1]) feed.open({ ...at(partition), epoch: 1, position: 0, topicId: 'id' }, 0);
+  deliver(0, 150);
+  deliver(1, 1);
+  assert.deepEqual([...paused], [0, 1]);
+  feed.take(10);
+  feed.close(at(0));
+  assert.ok(!paused.has(1));
 });

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, type TestContext, test } from 'node:test';
+import type pg from 'pg';
+import { FencedMemberError, KafkaUnavailableError } from '../../../lib/kafka/index.ts';
+import type { Ops } from '../../../lib/ops/index.ts';
+import { migrate, openPool } from '../../../services/command-handler/postgres.ts';
+import { keepTenures, type TenureOptions } from '../../../services/command-handler/tenures.ts';
+import { quietOps } from '../../support/quiet-ops.ts';
+import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
+import { until } from '../../support/until.ts';
+
+let postgres: ScratchPostgres;
+let pool: pg.Pool;
+let ops: Ops;
+before(async () => {
+  postgres = await scratchPostgres();
+  pool = openPool({ url: postgres.url, size: 4, transactionTimeoutMs: 3_000 }, quietOps().log);
+  await migrate(pool, []);
+});
+after(async () => {
+  await pool.end();
+  await postgres.drop();
+});
+beforeEach(async () => {
+  ops = quietOps();
+  await postgres.query('TRUNCATE penstock.command_positions');
+});
+
+const end = 10;
+const topics: TenureOptions['topics'] = {
+  identity: async () => ({ topicId: 'id', partitions: 24 }),
+  offsets: async (_, partitions) => new Map(partitions.map(partition => [partition, { start: 0, end }])),
+};
+function keep(t: TestContext, options: Partial<TenureOptions> = {}) {
+  const tenures = keepTenures({
+    ...{ pool, topics, commandTopics: ['commands'], ops, heartbeat: async () => {}, onHeld() {}, onLetGo() {} },
+    ...options,
+  });
+  t.after(() => tenures.close());
+  return tenures;
+}
+const stored = (partition: number, generation: number, position: number) =>
+  postgres.query(
+    'INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position, topic_id) VALUES ($1, $2, 1, $3, $4, $5)',
+    ['commands', partition, generation, position, 'id'],
+  );
+
+test('the verdict on an older generation takes nothing of a newer assignment', async t => {
+  await stored(3, 57, 0);
+  const verdict = Promise.withResolvers<void>();
+  let asked = 0;
+  const tenures = keep(t, { heartbeat: () => (asked++ === 0 ? verdict.promise : Promise.resolve()) });
+  tenures.assigned({ generation: 1, partitions: [3] });
+  await until('the group is asked', () => asked === 1);
+  tenures.assigned({ generation: 2, partitions: [3] });
+  verdict.reject(new FencedMemberError('ILLEGAL_GENERATION in generation 1'));
+  await until('it is held', () => tenures.held().includes(3));
+});
+
+test('a position beyond the log’s end is no reason any more when its partition is another handler’s', async t => {
+  await stored(3, 1, end + 1);
+  const tenures = keep(t);
+  tenures.assigned({ generation: 1, partitions: [3, 4] });
+  await until('a reason', () => ops.readiness.reasons().positions);
+  tenures.assigned({ generation: 2, partitions: [4, 5] });
+  await until('the others are held', () => tenures.held().length === 2);
+  assert.deepEqual(ops.readiness.reasons(), {});
+});
+
+test('a partition without a leader does not keep a handler from the others', async t => {
+  let hasLeader = false;
+  const tenures = keep(t, {
+    topics: {
+      ...topics,
+      async offsets(topic, partitions) {
+        if (partitions.includes(7) && !hasLeader) throw new KafkaUnavailableError(`${topic}/7 has no leader`);
+        return topics.offsets(topic, partitions);
+      },
+    },
+  });
+  tenures.assigned({ generation: 1, partitions: [5, 6, 7] });
+  await until('the others are held', () => tenures.held().length === 2);
+  await until('one is missing', () => ops.readiness.reasons().claims?.startsWith('1 partitions'));
+  hasLeader = true;
+  await until('all are held', () => tenures.held().length === 3);
+});
