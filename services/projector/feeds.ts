@@ -44,7 +44,7 @@ export class Feeds {
   readonly #blocked = new Set<Feed>();
   /** Those that the reader has let go of for a fault. */
   readonly #mending = new Set<Feed>();
-  readonly #troubles = new Map<string, { reason: string }>();
+  readonly #troubles = new Map<string, { at: TopicPartition; reason: string }>();
   #turn = 0;
 
   constructor(options: FeedsOptions) {
@@ -83,8 +83,14 @@ export class Feeds {
     this.#options.reader.unassign(at);
   }
 
+  /** Closes all but those of these partitions; what was refused of others is not ours to tell any more. */
+  keepOnly(partitions: ReadonlySet<number>): void {
+    for (const { at } of this.all()) if (!partitions.has(at.partition)) this.close(at);
+    for (const { at } of [...this.#troubles.values()]) if (!partitions.has(at.partition)) this.#clear(at);
+  }
+
   closeAll(): void {
-    for (const { at } of this.all()) this.close(at);
+    this.keepOnly(new Set());
   }
 
   /** Records of as many partitions as have some, at most `limit`, beginning with another partition each time. */
@@ -186,7 +192,7 @@ export class Feeds {
   #report(at: TopicPartition, reason: string): { reason: string } {
     const name = nameOf(at);
     if (this.#troubles.get(name)?.reason !== reason) this.#options.ops.log.warn({ ...at, reason }, 'a partition waits');
-    const trouble = { reason };
+    const trouble = { at, reason };
     this.#troubles.set(name, trouble);
     this.#tell();
     return trouble;

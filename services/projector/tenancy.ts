@@ -53,8 +53,7 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
   function onAssigned(assigned: Assignment): void {
     assignment = assigned;
     ops.readiness.set('group', undefined);
-    const mine = new Set(assigned.partitions);
-    for (const { at } of feeds.all()) if (!mine.has(at.partition)) feeds.close(at);
+    feeds.keepOnly(new Set(assigned.partitions));
     const all = assigned.partitions.flatMap(partition => topics.map(topic => ({ topic, partition })));
     enqueue(
       all.filter(at => !feeds.has(at)),

@@ -61,6 +61,9 @@ export function openWorker(options: WorkerOptions): Worker {
       hasNews = false;
       const helpings = feeds.take(options.batchRecords);
       if (helpings.length === 0) {
+        // What could not be applied is another projector's by now.
+        ops.readiness.set('rows', undefined);
+        failures = 0;
         if (!hasNews) await new Promise<void>(resolve => (wakeUp = resolve));
         continue;
       }
