@@ -41,6 +41,10 @@ export function openAuthDatabase(
     keepAlive: true,
   });
   pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  // It may break in the very read that says it is ready: before whoever asked for it can listen.
+  pool.on('connect', client => {
+    client.on('error', error => ops.log.debug({ error: messageOf(error) }, 'a PostgreSQL connection broke'));
+  });
   const listeners: (() => void)[] = [];
   let prepared = false;
   let closed = false;

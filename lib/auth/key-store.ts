@@ -66,6 +66,8 @@ interface HeldKey extends StoredKey {
   privateKey: CryptoKey;
 }
 
+/** A refresh that failed is tried again after this: without the first keys nobody is let in. */
+const retryMs = 1_000;
 const uses: readonly KeyUse[] = ['access', 'route'];
 const tokenTypes: Readonly<Record<KeyUse, string>> = { access: accessTokenType, route: routeTokenType };
 
@@ -93,7 +95,7 @@ export function openKeyStore(
   let timer: NodeJS.Timeout | undefined;
   ops.readiness.set('keys', 'signing keys not loaded yet');
 
-  const refresh = async (): Promise<void> => {
+  const refresh = async (): Promise<boolean> => {
     try {
       const askedAtMs = performance.now();
       let { keys, nowMs } = await readKeys(database);
@@ -115,8 +117,10 @@ export function openKeyStore(
       publicKeys = { keys: held.map(key => publicJwkOf(key)) };
       getKey = createLocalJWKSet(publicKeys);
       ops.readiness.set('keys', undefined);
+      return true;
     } catch (error) {
       ops.log.warn({ reason: messageOf(error) }, 'signing keys could not be refreshed');
+      return false;
     }
   };
   // One at a time: a refresh that is asked for while one is under way follows it.
@@ -124,10 +128,10 @@ export function openKeyStore(
   const refreshNext = (): void => {
     if (closed) return;
     clearTimeout(timer);
-    refreshing = refreshing.then(refresh).then(() => {
+    refreshing = refreshing.then(refresh).then(refreshed => {
       clearTimeout(timer);
       if (closed) return;
-      timer = setTimeout(refreshNext, refreshMs);
+      timer = setTimeout(refreshNext, refreshed ? refreshMs : Math.min(refreshMs, retryMs));
       timer.unref();
     });
   };

@@ -30,6 +30,10 @@ export function openViewPool(
     types: viewTypes,
   });
   pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  // It may break in the very read that says it is ready: before whoever asked for it can listen.
+  pool.on('connect', client => {
+    client.on('error', error => ops.log.debug({ error: messageOf(error) }, 'a PostgreSQL connection broke'));
+  });
 
   let closed = false;
   let timer: NodeJS.Timeout | undefined;

@@ -57,6 +57,22 @@ const kidsOf = ({ store }: Opened): (string | undefined)[] => store.jwks().keys.
 const claims = { userKey: 'alice', accessTokenHash: 'h'.repeat(43), partition: 3, epoch: 9 };
 const inAnHour = (): number => Date.now() + 3_600_000;
 
+test('keys that could not be loaded are asked for again soon, not after the usual time', async () => {
+  const ops = quietOps();
+  let asked = 0;
+  const database = openAuthDatabase({ url: scratch.url, poolSize: 2 }, ops);
+  const flaky: AuthDatabase = {
+    ...database,
+    query: (...query) =>
+      asked++ === 0 ? Promise.reject(new PenstockError('UNAVAILABLE', 'Query read timeout')) : database.query(...query),
+  };
+  const store = openKeyStore({ auth, routeTokenTtlSeconds: 60 }, flaky, ops);
+  await until('the keys are loaded', () => ops.readiness.reasons().keys === undefined);
+  assert.ok(asked > 1);
+  await store.close();
+  await database.close();
+});
+
 describe('the key store', () => {
   test('of routers that start at once makes one key for each use, which all of them serve', async () => {
     const routers = [open(), open(), open()];
