@@ -42,14 +42,18 @@ export function openOutlet(writable: Writable, options: OutletOptions): Outlet {
       setImmediate(() => {
         gathering = false;
         writable.uncork();
+        // Nobody asks for room before an answer to an operation: whoever leaves that lying is slow as well.
+        void room();
       });
     },
-    room() {
-      if (roomAgain !== undefined) return roomAgain;
-      if (writable.destroyed || waitingBytes() <= bufferBytes) return undefined;
-      return (roomAgain = waitForRoom());
-    },
+    room,
   };
+
+  function room(): Promise<void> | undefined {
+    if (roomAgain !== undefined) return roomAgain;
+    if (writable.destroyed || waitingBytes() <= bufferBytes) return undefined;
+    return (roomAgain = waitForRoom());
+  }
 
   /** A stream of short records would cost a multiple of the budget if nothing but its bytes counted. */
   function waitingBytes(): number {

@@ -17,7 +17,15 @@ export function statusOf(result: FormattedExecutionResult, form: JsonForm): numb
   return first ? errorCatalogue[codeOf(first)].httpStatus : 500;
 }
 
-export function sendResult(response: ServerResponse, result: FormattedExecutionResult, form: JsonForm): void {
+/** @param unreadMs an answer of which the client takes nothing for so long is given up, ms. */
+export function sendResult(
+  response: ServerResponse,
+  result: FormattedExecutionResult,
+  form: JsonForm,
+  unreadMs = 20_000,
+): void {
+  // node:net counts what the client takes, not only what is written: who reads slowly is none of these.
+  response.setTimeout(unreadMs, () => response.destroy());
   sendJson(response, statusOf(result, form), JSON.stringify(result), { 'content-type': `${form}; charset=utf-8` });
 }
 

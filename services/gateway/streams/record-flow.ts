@@ -70,14 +70,16 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
           await turn;
           inRow = 1;
         }
-        const members = membersOf(item.record);
-        if (members === undefined) {
+        const object = matching(item.record);
+        if (object === undefined) {
           stream.advance(item);
           continue;
         }
         // The position must not pass a record that is not queued yet: a ping would tell the client to skip it.
         for (let room = sink.room(); room !== undefined && !closed; room = sink.room()) await room;
         if (closed) return;
+        // Only now: a result may be many times as large as its record, and would wait beside all budgets.
+        const members = records.members(projection, item.record, object);
         sink.next(members, cursorBehind(item));
         count(item.record);
       }
@@ -91,10 +93,9 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
   }
 
   /** Undefined where the record is none of the type, or does not match. */
-  function membersOf(record: KafkaRecord): string | undefined {
+  function matching(record: KafkaRecord): Readonly<Record<string, unknown>> | undefined {
     const object = records.object(plan.shape, record);
-    if (!object || (predicate && !predicate(object))) return undefined;
-    return records.members(projection, record, object);
+    return object && (!predicate || predicate(object)) ? object : undefined;
   }
 
   /** What was appended before the subscription began was late for reasons of its own. */

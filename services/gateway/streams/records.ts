@@ -59,13 +59,18 @@ export function openRecords(metrics: GatewayMetrics, log: Logger, maxBytes: numb
       return found.filled.ok ? found.filled.value : undefined;
     },
     members(projection, record, object) {
-      const { results } = knownOf(record);
-      let found = results.find(result => result.projection === projection);
-      if (!found) {
-        found = { projection, members: projection.members(object) };
-        results.push(found);
-      }
-      return found.members;
+      const mine = knownOf(record);
+      const found = mine.results.find(result => result.projection === projection);
+      if (found) return found.members;
+      const members = projection.members(object);
+      // One copy is counted with the record. Aliases make of a field as many as they are.
+      const moreBytes = mine.results.length === 0 ? Math.max(0, members.length - mine.sizeBytes) : members.length;
+      if (mine.sizeBytes + moreBytes > maxBytes / 4) return members;
+      mine.results.push({ projection, members });
+      mine.sizeBytes += moreBytes;
+      knownBytes += moreBytes;
+      forget();
+      return members;
     },
     cursor(record, of, sequence, make) {
       const { cursors } = knownOf(record);

@@ -33,7 +33,8 @@ export interface Connection {
   sinkOf(operationId: string): EventSink;
   /** From now on pings carry the flow's cursor; the first one leaves at once. */
   follow(operationId: string, flow: Flow): void;
-  unfollow(operationId: string): void;
+  /** Unless another operation has the id by now. */
+  unfollow(operationId: string, flow: Flow | undefined): void;
   /** The socket has closed: no more pings. */
   ended(): void;
 }
@@ -77,8 +78,8 @@ export function openConnection(options: ConnectionOptions): Connection {
       const cursor = flow.cursor();
       if (cursor !== undefined) send(pingFrame({ [operationId]: cursor }));
     },
-    unfollow(operationId) {
-      flows.delete(operationId);
+    unfollow(operationId, flow) {
+      if (flows.get(operationId) === flow) flows.delete(operationId);
     },
     ended: () => clearInterval(pings),
   };

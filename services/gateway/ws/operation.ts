@@ -9,7 +9,8 @@ export interface RunningFlowOptions {
   sink: EventSink;
   /** The flow has begun: it can be pinged for. */
   begun(flow: Flow): void;
-  ended(): void;
+  /** `flow`: what has begun, if it did. */
+  ended(flow: Flow | undefined): void;
   /** It could not begin, or has broken off; what is thrown becomes the protocol's `error` message if the socket is open. */
   failed(error: unknown): void;
 }
@@ -67,7 +68,7 @@ export function runningFlow({ open, sink, begun, ended, failed }: RunningFlowOpt
       if (!closed) failed(error);
       throw error;
     } finally {
-      ended();
+      ended(flow);
     }
   }
 

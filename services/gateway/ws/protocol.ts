@@ -79,7 +79,7 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
         open: () => engine.subscribe(prepared, call),
         sink: connection.sinkOf(id),
         begun: flow => connection.follow(id, flow),
-        ended: () => connection.unfollow(id),
+        ended: flow => connection.unfollow(id, flow),
         failed: error => {
           // A stock client takes an `error` message for final, and comes back after this.
           if (isPassing(error)) connection.close(closeCodes.tryAgainLater, 'not served now: come back and resume');

@@ -161,3 +161,14 @@ test('who waits for room is let go when the client leaves', async () => {
   assert.equal(outlet.room(), undefined);
   close();
 });
+
+test('a client that leaves one large answer lying is too slow, although nobody asks for room', async () => {
+  const { near, far, close } = await connection();
+  far.pause();
+  let calls = 0;
+  const outlet = openOutlet(near, { bufferBytes: 100_000, slowTimeoutMs: 40, onSlow: () => void calls++ });
+  outlet.gather(30_000_000);
+  near.write(Buffer.alloc(30_000_000));
+  await until('it is too slow', () => calls === 1);
+  close();
+});

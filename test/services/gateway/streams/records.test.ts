@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KafkaRecord } from '../../../../lib/kafka/index.ts';
+import type { Projection } from '../../../../services/gateway/graphql/projection.ts';
 import { openGatewayMetrics } from '../../../../services/gateway/metrics.ts';
 import { openRecords } from '../../../../services/gateway/streams/records.ts';
 import { quietOps } from '../../../support/quiet-ops.ts';
@@ -41,4 +42,26 @@ test('what is remembered of records is bounded in bytes, and what was forgotten 
   assert.equal(made, 20);
   take(all.slice(0, 1));
   assert.equal(made, 21);
+});
+
+test('results that are many times as large as their record count as they are', () => {
+  const ops = quietOps();
+  const records = openRecords(openGatewayMetrics(ops.metrics), ops.log, 1_000_000);
+  let rendered = 0;
+  const aliased = (times: number) =>
+    ({
+      members() {
+        rendered++;
+        return 'x'.repeat(times * 1_000);
+      },
+    }) as unknown as Projection;
+  const record = recordOf({ text: 'x'.repeat(1_000) });
+  const [few, many] = [aliased(50), aliased(300)];
+  for (let count = 0; count < 3; count++) records.members(few, record, {});
+  assert.equal(rendered, 1);
+  for (let count = 0; count < 3; count++) records.members(many, record, {});
+  assert.equal(rendered, 4, 'more than a quarter of all is not kept');
+  for (let count = 0; count < 30; count++) records.members(aliased(200), recordOf({ n: count }, { offset: count }), {});
+  records.members(few, record, {});
+  assert.equal(rendered, 35, 'it was forgotten for the others');
 });
