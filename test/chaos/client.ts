@@ -98,5 +98,6 @@ function codeOf(error: unknown): string {
     code?: number;
     reason?: string;
   };
+  if (typeof error === 'string') return error;
   return extensions?.code ?? (code === undefined ? String(first) : `close ${code} ${reason ?? ''}`);
 }

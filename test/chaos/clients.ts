@@ -134,9 +134,12 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
       const some = drawn(random, wanted);
       const back = absent(some);
       const goOn = some.map(client => client.stopReading());
-      return () => {
-        for (const resume of goOn) resume();
-        back();
+      return {
+        users: [...new Set(some.flatMap(({ recordings }) => recordings.map(({ user }) => user)))],
+        goOn() {
+          for (const resume of goOn) resume();
+          back();
+        },
       };
     },
     async leave(random, wanted) {

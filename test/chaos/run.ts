@@ -54,7 +54,12 @@ async function main(): Promise<boolean> {
     },
     {
       ...{ brokers: 3, gateways: 3, routers: 2, handlers: 2 },
-      env: { PENSTOCK_AUTH_TOKEN_TTL_SECONDS: tokens },
+      env: {
+        PENSTOCK_AUTH_TOKEN_TTL_SECONDS: tokens,
+        // So that who stops reading is closed while a fault lasts.
+        PENSTOCK_GATEWAY_SOCKET_BUFFER_BYTES: '262144',
+        PENSTOCK_GATEWAY_SLOW_TIMEOUT_MS: '3000',
+      },
     },
     { folder, print },
   );

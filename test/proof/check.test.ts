@@ -22,7 +22,7 @@ function sound(): { -readonly [K in keyof Evidence]: Evidence[K] } {
   const verdict = (n: number) => ({
     key: 'alice',
     commandId: `command-${n}`,
-    sequence: 10 + n,
+    sequence: 3 + n,
     content: 'yes',
     success: true,
   });
@@ -64,6 +64,11 @@ const faults: readonly [keyof Findings, string, (evidence: ReturnType<typeof sou
     e => (e.events = [event(2, -200), event(1, 500), event(3, 100)]),
   ],
   ['disorderedKeys', 'a record in a wrong partition', e => (e.partitionOf = () => 1)],
+  [
+    'missingSequences',
+    'a sequence that is nowhere in the log',
+    e => (e.verdicts = e.verdicts.map(each => (each.sequence === 6 ? { ...each, sequence: 7 } : each))),
+  ],
   ['verdictFaults', 'a command without a verdict', e => (e.verdicts = e.verdicts.slice(1))],
   [
     'verdictFaults',

@@ -55,6 +55,8 @@ export interface StreamFindings {
 export interface Findings extends StreamFindings {
   /** Keys whose first occurrences in the log are not in order of sequence, or lie in another partition than their key's. */
   disorderedKeys: number;
+  /** Sequence numbers below its highest that a key has nowhere in the log. */
+  missingSequences: number;
   /** Commands without a verdict, or with two that differ, or whose client saw another than the log has. */
   verdictFaults: number;
   /** Accepted commands without exactly one effect, rejected ones with any. */
@@ -73,6 +75,7 @@ export function checkCommands(evidence: Omit<Evidence, 'streams'>): Omit<Finding
   const observedOnce = dropRepeats(evidence.events);
   return {
     disorderedKeys: disorderedKeys(evidence.events, evidence.partitionOf),
+    missingSequences: missingSequences([...evidence.events, ...evidence.verdicts]),
     verdictFaults: verdictFaults(evidence),
     effectFaults: effectFaults(evidence, observedOnce),
     ...checkMoney(evidence, observedOnce),
@@ -107,6 +110,17 @@ function disorderedKeys(events: readonly TruthEvent[], partitionOf: (key: string
     if (event.partition !== partitionOf(event.key)) bad.add(event.key);
   }
   return bad.size;
+}
+
+/** A key's sequence counts its events and verdicts together, from 1 on, and leaves none out. */
+function missingSequences(records: readonly { key: string; sequence: number }[]): number {
+  const seen = new Map<string, Set<number>>();
+  for (const { key, sequence } of records) {
+    if (!Number.isSafeInteger(sequence)) continue;
+    const mine = seen.get(key) ?? new Set();
+    seen.set(key, mine.add(sequence));
+  }
+  return [...seen.values()].reduce((sum, mine) => sum + [...mine].reduce((a, b) => Math.max(a, b), 0) - mine.size, 0);
 }
 
 function checkStreams(streams: Evidence['streams'], events: readonly TruthEvent[]): StreamFindings {

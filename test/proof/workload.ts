@@ -96,13 +96,11 @@ async function settle(
   let id = commandId;
   let why = '';
   for (let attempt = 1; ; attempt++) {
+    let refusal: string | undefined;
     const entry: SentCommand = { user: user.name, commandId, type, observed: undefined };
     try {
-      const result: ExecutionResult = await user.mutate(query, {
-        ...variables,
-        id,
-        ...(type === 'transferMoney' && { descr: commandId }),
-      });
+      const answer = user.mutate(query, { ...variables, id, ...(type === 'transferMoney' && { descr: commandId }) });
+      const result: ExecutionResult = await inTime(answer, patienceMs);
       const feedback = (result.data as Record<string, Record<string, unknown> | null> | null)?.[type];
       if (feedback) {
         sent.push({ ...entry, observed: verdictText(feedback) });
@@ -113,13 +111,37 @@ async function settle(
         return feedback;
       }
       why = JSON.stringify(result.errors);
+      for (const { extensions } of result.errors ?? []) refusal ??= refusalOf(extensions);
     } catch (error) {
       why = error instanceof Error ? error.message : JSON.stringify(error);
+      for (const each of Array.isArray(error) ? error : []) refusal ??= refusalOf(each.extensions);
     }
+    if (refusal !== undefined) sent.push({ ...entry, observed: refusal });
     if (performance.now() > deadlineMs) {
       sent.push(entry);
       throw new Error(`${type} of ${user.name} has no verdict: ${why}`);
     }
     await new Promise(resolve => setTimeout(resolve, 100));
+  }
+}
+
+/** What may be answered instead of a verdict while something is away: the command is to be sent again. */
+const passing: readonly unknown[] = ['COMMAND_PENDING', 'UNAVAILABLE', 'LIMIT_EXCEEDED'];
+
+/** Any other answer without a verdict counts as a wrong one. */
+function refusalOf(extensions: Record<string, unknown> | undefined): string | undefined {
+  const code = extensions?.code;
+  return code === undefined || passing.includes(code) ? undefined : `refused: ${code}`;
+}
+
+async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer for ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

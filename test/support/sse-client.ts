@@ -7,6 +7,9 @@ export interface AccessTokens {
   renew(): Promise<string>;
 }
 
+/** A token that is over, limits, and whoever is away: it comes back after these. */
+const passing = [401, 429, 502, 503, 504];
+
 /**
  * A subscription over SSE as a browser's EventSource has it, but with a header for the token: comes back by itself with
  * `Last-Event-ID` until it is complete or stopped.
@@ -60,7 +63,10 @@ export function streamEvents(
     });
     if (response.status === 401) accessToken = await tokens.renew();
     if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
-      throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
+      const said = `${response.status} ${(await response.text()).slice(0, 200)}`;
+      if (passing.includes(response.status)) throw new Error(said);
+      listener.error?.(said);
+      return true;
     }
     begun();
     watch?.connected();

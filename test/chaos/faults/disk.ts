@@ -57,7 +57,8 @@ async function fillDisk(world: World): Promise<void> {
       const pid = stack.pid(name);
       const ms = random.integer(8_000, 15_000);
       await pause(ms, signal);
-      log(stack.pid(name) === pid ? `${name} has survived ${ms} ms` : `${name} has halted`);
+      if (stack.pid(name) === pid && !signal.aborted) throw new Error(`${name} has survived ${ms} ms without room`);
+      log(`${name} has halted`);
       rmSync(ballast);
       log('there is room again');
       await until(`${name} to run`, () => signal.aborted || stack.pid(name) !== undefined, 30_000);

@@ -64,6 +64,7 @@ export const gatewayFaults: readonly Fault[] = [
     name: 'gateway-churn',
     async inject({ stack, random, log, signal }) {
       const deadlineMs = performance.now() + 60_000;
+      let left = 0;
       for (let count = 0; count < 20 && performance.now() < deadlineMs && !signal.aborted; count++) {
         // One that has just ended is still in the list of the stack for a moment.
         const up = namesOf(stack, 'gateway').filter(name => stack.pid(name) !== undefined);
@@ -71,9 +72,11 @@ export const gatewayFaults: readonly Fault[] = [
           const name = random.pick(up);
           log(`${count + 1}: SIGTERM ${name}`);
           stack.kill(name, 'SIGTERM');
+          left++;
         }
         await pause(3_000, signal);
       }
+      if (left < 10 && !signal.aborted) throw new Error(`only ${left} gateways have left`);
     },
   },
 ];

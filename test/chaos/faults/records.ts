@@ -1,7 +1,11 @@
+import kafkajs, { type Message } from 'kafkajs';
 import { partitionOf } from '../../../lib/kafka/index.ts';
 import { testKafka } from '../../support/dump.ts';
+import { until } from '../../support/until.ts';
+import { pause } from '../whole.ts';
 import type { Fault, World } from './types.ts';
 
+const { ConfigResourceTypes } = kafkajs;
 /** Nobody else's ticks have such numbers. */
 const numberOf = (world: World) => world.random.integer(3_000_000_000, 4_200_000_000);
 
@@ -70,7 +74,72 @@ export const recordFaults: readonly Fault[] = [
       log(`records that fit nothing, in ticks, balance_changed and commands, keyed ${key}`);
     },
   },
+  { name: 'kafka-refuses', inject: refuse },
 ];
+
+/** So many ticks of one user, each of so many bytes. */
+export async function largeTicks(world: World, key: string, count: number, bytes: number): Promise<void> {
+  const partition = partitionOf(key, world.stack.partitions);
+  const pad = 'x'.repeat(bytes);
+  const ticks = Array.from({ length: count }, () => {
+    return { topic: 'ticks', key, value: JSON.stringify({ n: numberOf(world), pad }), partition };
+  });
+  await produce(world, ticks);
+}
+
+/**
+ * For some seconds the brokers refuse every event of the ledger, as they do where an authorisation is lost or a clock is
+ * wrong: their time stamps are said to be too old.
+ */
+async function refuse(world: World): Promise<void> {
+  const { stack, random, log, signal } = world;
+  const topic = 'balance_changed';
+  const name = 'message.timestamp.before.max.ms';
+  const ms = random.integer(1_500, 6_000);
+  const admin = testKafka(stack.kafka).admin();
+  await admin.connect();
+  try {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+    });
+    const own = (resources[0]?.configEntries ?? [])
+      .filter(({ configSource }) => (configSource as number) === ownConfig)
+      .map(({ configName, configValue }) => ({ name: configName, value: configValue }));
+    const set = (configEntries: { name: string; value: string }[]) =>
+      admin.alterConfigs({
+        validateOnly: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+      });
+    await set([...own.filter(entry => entry.name !== name), { name, value: '1' }]);
+    try {
+      const old = { key: 'a-stranger', value: null, partition: 0, timestamp: String(Date.now() - 60_000) };
+      await until('a broker to refuse', () => isRefused(world, topic, old), 10_000);
+      log(`${topic} takes nothing for ${ms} ms`);
+      await pause(ms, signal);
+    } finally {
+      await set(own);
+    }
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** What Kafka says of a configuration that a topic has for itself. */
+const ownConfig = 1;
+
+async function isRefused({ stack }: World, topic: string, record: Message): Promise<boolean> {
+  const producer = testKafka(stack.kafka).producer({ retry: { retries: 0 } });
+  await producer.connect();
+  try {
+    await producer.send({ topic, messages: [record] });
+    return false;
+  } catch (error) {
+    return /timestamp/i.test(String(error));
+  } finally {
+    await producer.disconnect();
+  }
+}
 
 async function produce({ stack }: World, records: readonly Strange[]): Promise<void> {
   const producer = testKafka(stack.kafka).producer({ retry: { retries: 3 } });

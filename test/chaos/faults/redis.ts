@@ -63,7 +63,9 @@ async function constrained(
       await redis.config('SET', 'maxmemory-policy', usual);
     }
     const refused = (await refusedOf(redis)) - refusedBefore;
-    log(`${keys} keys before, ${await redis.dbsize()} now; ${refused} calls refused`);
+    const left = await redis.dbsize();
+    log(`${keys} keys before, ${left} now; ${refused} calls refused`);
+    if (share === 0 ? refused === 0 : left >= keys) throw new Error('the limit did no harm');
   });
 }
 
@@ -80,7 +82,11 @@ async function readOnly({ stack, random, log, signal }: World): Promise<void> {
   await withRedis(stack.redis, async redis => {
     await redis.replicaof('127.0.0.1', '1'); // nobody listens there: it keeps what it has
     try {
+      const refusedBefore = await refusedOf(redis);
       await pause(ms, signal);
+      const refused = (await refusedOf(redis)) - refusedBefore;
+      log(`${refused} calls refused`);
+      if (refused === 0 && !signal.aborted) throw new Error('nobody has tried to write');
     } finally {
       await redis.replicaof('NO', 'ONE');
     }

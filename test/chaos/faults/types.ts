@@ -17,14 +17,21 @@ export interface World {
   traps: Traps;
 }
 
+export interface Stopped {
+  /** Whose they are, each once. */
+  users: readonly string[];
+  /** They read again. */
+  goOn(): void;
+}
+
 /** What a fault may do to the clients; all of them heal by themselves when they are told to go on. */
 export interface ClientControl {
   /** Their user keys. */
   keys: readonly string[];
   /** How many of them a fault may take off. */
   idle: number;
-  /** Stops reading the sockets of so many clients, drawn at random; returns what makes them read again. */
-  stopReading(random: Random, count: number): () => void;
+  /** Stops reading the sockets of so many clients, drawn at random. */
+  stopReading(random: Random, count: number): Stopped;
   /** Takes so many clients off; each comes back with its cursor when it is told to. */
   leave(random: Random, count: number): Promise<() => void>;
 }
