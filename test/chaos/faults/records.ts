@@ -94,7 +94,8 @@ export async function largeTicks(world: World, key: string, count: number, bytes
 async function refuse(world: World): Promise<void> {
   const { stack, random, log, signal } = world;
   const topic = 'balance_changed';
-  const name = 'message.timestamp.before.max.ms';
+  // The stack's brokers stamp records themselves, and so would refuse none.
+  const wanted = { 'message.timestamp.type': 'CreateTime', 'message.timestamp.before.max.ms': '0' };
   const ms = random.integer(1_500, 6_000);
   const admin = testKafka(stack.kafka).admin();
   await admin.connect();
@@ -111,7 +112,8 @@ async function refuse(world: World): Promise<void> {
         validateOnly: false,
         resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
       });
-    await set([...own.filter(entry => entry.name !== name), { name, value: '1' }]);
+    const kept = own.filter(({ name }) => !(name in wanted));
+    await set([...kept, ...Object.entries(wanted).map(([name, value]) => ({ name, value }))]);
     try {
       const old = { key: 'a-stranger', value: null, partition: 0, timestamp: String(Date.now() - 60_000) };
       await until('a broker to refuse', () => isRefused(world, topic, old), 10_000);

@@ -65,7 +65,8 @@ async function constrained(
     const refused = (await refusedOf(redis)) - refusedBefore;
     const left = await redis.dbsize();
     log(`${keys} keys before, ${left} now; ${refused} calls refused`);
-    if (share === 0 ? refused === 0 : left >= keys) throw new Error('the limit did no harm');
+    // Where everything is younger than what Redis looks at to evict, it refuses instead.
+    if (refused === 0 && left >= keys && !signal.aborted) throw new Error('the limit did no harm');
   });
 }
 
