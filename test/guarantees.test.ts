@@ -220,6 +220,39 @@ const watches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G5',
+    name: 'a row that is refused while its partition is begun anew is forgotten',
+    file: 'services/command-handler/publisher.ts',
+    find: 'if (!outbox.abandon(row)) return;',
+    replace: 'outbox.abandon(row); if (mending.has(row.partition)) return;',
+    caughtBy: {
+      file: 'test/services/command-handler/publisher.test.ts',
+      test: 'a row that Kafka refuses while its partition is begun anew for another one is sent again',
+    },
+  },
+  {
+    guarantee: 'G9',
+    name: "an older generation's claim is taken for a successor's in doubt",
+    file: 'lib/ownership/holdings.ts',
+    find: 'if (successor.generation > tenure.generation) unassign(partition);',
+    replace: 'unassign(partition);',
+    caughtBy: {
+      file: 'test/lib/ownership/fleet.test.ts',
+      test: 'a gateway in doubt takes no older claim for its successor, whatever its epoch',
+    },
+  },
+  {
+    guarantee: 'G11',
+    name: 'a reason outlives the partition that it was about',
+    file: 'services/projector/worker.ts',
+    find: "ops.readiness.set('rows', undefined);\n        failures = 0;\n        if",
+    replace: 'if',
+    caughtBy: {
+      file: 'test/services/projector/readiness.test.ts',
+      test: 'records that could not be applied are no reason any more when their partition is another projector’s',
+    },
+  },
+  {
     guarantee: 'G12',
     name: 'a record that is given up for its age leaves the younger ones of its key behind',
     file: 'lib/kafka/lanes.ts',
