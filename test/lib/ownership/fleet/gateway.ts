@@ -80,7 +80,7 @@ export class SimulatedGateway {
           this.#join();
         });
       } else if (!known.joined && (group.rebalancing || this.member === undefined)) this.#receive(() => this.#join());
-      else if (this.member?.generation === group.generation) this.#receive(() => this.#confirmed());
+      else if (this.#doubted && this.member?.generation === group.generation) this.#receive(() => this.#confirmed());
     });
   }
 
