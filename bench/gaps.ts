@@ -5,6 +5,7 @@ import { dumpTopic, testKafka } from '../test/support/dump.ts';
 import { startStack } from '../test/support/stack.ts';
 import { type Observation, observe } from './gaps/observe.ts';
 import { penstock } from './gaps/penstock.ts';
+import { goFirst } from './gaps/priority.ts';
 import { produce } from './gaps/producer.ts';
 import { table } from './gaps/report.ts';
 import { faults, gatewayCount, type System, topic } from './gaps/system.ts';
@@ -55,6 +56,8 @@ const stack = await startStack({
   projectors: 0,
   brokers: values.brokers === '3' ? 3 : 1,
 });
+// Not what it starts: the stack is there.
+const first = goFirst();
 try {
   const observations: Observation[] = [];
   const producer = produce({ brokers: stack.kafka, users, ratePerSecond: Number(values.rate) });
@@ -67,7 +70,8 @@ try {
   const records = await dumpTopic(testKafka(stack.kafka), topic, 120_000);
   process.stdout.write(
     `\n${cpus().length} cores, Node ${process.version}, ${values.brokers} broker(s), ${gatewayCount} gateways, ${users.length} clients, ` +
-      `${values.rate} records/s each, ${values.rounds} round(s), ${records.length} records; ms\n\n`,
+      `${values.rate} records/s each, ${values.rounds} round(s), ${records.length} records; ` +
+      `the clients ${first ? 'go before' : 'share the cores with'} the servers; ms\n\n`,
   );
   process.stdout.write(table(observations, records));
 } finally {

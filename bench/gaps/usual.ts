@@ -38,7 +38,8 @@ export async function usual(
       ownersKey,
       String(stack.partitions),
     ];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    // In a session of its own, as Penstock's: see priority.ts. It ends when its input does.
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
     running.push(child);
     await Promise.race([
       once(child.stdout, 'data'),

@@ -74,6 +74,7 @@ await consumer.run({
 await joined;
 process.stdout.write(`ready ${url}\n`);
 
+process.stdin.on('end', () => process.exit(1)).resume();
 process.once('SIGTERM', async () => {
   await consumer.disconnect();
   for (const socket of webSockets.clients) socket.close(1012, 'leaving');

@@ -56,10 +56,17 @@ export const drainTimeoutMs: Readonly<Record<Service, number>> = {
   projector: 5_000,
 };
 
+/**
+ * V8's helper threads (collection of garbage, compilation): as many as this machine has cores, less one, and not 4 for each
+ * process. Where all processes share two cores, a collection waits for helpers that wait for a core: measured up to 149 ms
+ * for one of 10 (bench/README.md, Gaps).
+ */
+const nodeOptions = ['--v8-pool-size=0'];
+
 export function serviceSpec(service: Service, ports: ServicePorts, context: ServiceContext): ProcessSpec {
   return {
     command: process.execPath,
-    args: [join(root, 'services', service, 'main.ts')],
+    args: [...nodeOptions, join(root, 'services', service, 'main.ts')],
     env: { ...context.env, ...serviceVariables(service, ports, context) },
     cwd: root,
   };

@@ -10,7 +10,8 @@
 -- ARGV[7]  partition number, for the message
 -- ARGV[8]  the claimant's peer port, host:port, or empty
 --
--- Answers {1, epoch}: claimed; the same claim again keeps its epoch.
+-- Answers {1, epoch, predecessor}: claimed; the same claim again keeps its epoch. The predecessor is the address that stood
+--         there and is not the claimant's own, or empty.
 --         {0, generation, epoch, address, memberId, peer}: STALE, nothing changed; somebody newer is there.
 
 local stored = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'address', 'memberId', 'peer')
@@ -39,4 +40,6 @@ redis.call('PUBLISH', ARGV[6], cjson.encode({
   partition = tonumber(ARGV[7]), epoch = epoch, generation = tonumber(ARGV[1]), address = ARGV[3], memberId = ARGV[2],
   peer = ARGV[8],
 }))
-return {1, epoch}
+local predecessor = stored[3] or ''
+if predecessor == ARGV[3] then predecessor = '' end
+return {1, epoch, predecessor}

@@ -35,6 +35,8 @@ export interface ClaimsParts {
   clock: Clock;
   /** Whether the group still knows this member; `unknown` when it cannot be asked. */
   confirm(): Promise<'member' | 'zombie' | 'unknown'>;
+  /** A partition is claimed whose last owner, another gateway, has not taken its name off: its clients are still there. */
+  tookOver(): void;
   metrics: OwnershipMetrics;
   log: Logger;
 }
@@ -42,7 +44,7 @@ export interface ClaimsParts {
 const retryMs = 200;
 
 export function openClaims(parts: ClaimsParts): Claims {
-  const { registry, keeper, known, self, prepare, confirm, clock, metrics, log } = parts;
+  const { registry, keeper, known, self, prepare, confirm, tookOver, clock, metrics, log } = parts;
   const unclaimed = new Set<number>();
   const underWay = new Set<number>();
   const releasing = new Set<Promise<void>>();
@@ -112,6 +114,7 @@ export function openClaims(parts: ClaimsParts): Claims {
     if (answer.answer === 'OK') {
       known.set(partition, { ...me, epoch: answer.epoch });
       unclaimed.delete(partition);
+      if (answer.predecessor !== '') tookOver();
       // Another assignment may have come meanwhile.
       return settle(partition, me.generation, answer.epoch) ? undefined : 'gain';
     }

@@ -19,6 +19,8 @@ export interface HoldingsParts {
   confirm(): Promise<'member' | 'zombie' | 'unknown'>;
   /** Gets ready to serve a partition, before routers are told. Bounded, never rejects. */
   prepare(partition: number): Promise<void>;
+  /** A partition is claimed from another gateway, which still has its clients. Before the transition. */
+  tookOver(): void;
   clock: Clock;
   metrics: OwnershipMetrics;
   log: Logger;
@@ -63,7 +65,8 @@ export function openHoldings(parts: HoldingsParts): Holdings {
     release: partition => claims.release(partition),
   });
   const claims = openClaims({
-    ...{ registry: parts.registry, keeper, known, confirm: parts.confirm, prepare: parts.prepare, clock, metrics, log },
+    ...{ registry: parts.registry, keeper, known, confirm: parts.confirm, prepare: parts.prepare },
+    ...{ tookOver: parts.tookOver, clock, metrics, log },
     self: () => ({ ...member, address, peer: parts.peer() }),
   });
 

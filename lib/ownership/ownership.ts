@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FencedMemberError, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops, PenstockConfig } from '../ops/index.ts';
 import type { RedisClient } from '../redis/index.ts';
+import { openArrival } from './arrival.ts';
 import { systemClock } from './clock.ts';
 import { type Holdings, openHoldings } from './holdings.ts';
 import { joinMembership, type Membership } from './membership.ts';
@@ -35,7 +36,7 @@ const warmMs = 250;
 
 /**
  * Joins the control group and keeps this gateway's partitions claimed. Resolves at once: Kafka and Redis may be absent;
- * the readiness reason `ownership` says so until the first assignment has come.
+ * the readiness reason `ownership` says so until the first assignment has come and what it gave is taken over.
  *
  * Without Redis the group's generation alone says who owns what: partitions are `owned` under the last epoch known (0 for
  * none), routers ask Kafka, and the claims are written within a second of Redis being back.
@@ -57,9 +58,17 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   });
   const holdings: Holdings = openHoldings({
     ...{ partitionCount, address, handoverWindowMs, registry, confirm, prepare, metrics, log },
+    tookOver: () => arrival.tookOver(),
     peer: () => late.membership?.peer ?? '',
     clock: systemClock,
   });
+  const arrival = openArrival({
+    isClaiming: () => holdings.in('claiming').length > 0,
+    windowMs: handoverWindowMs,
+    clock: systemClock,
+    tell: reason => readiness.set('ownership', reason),
+  });
+  holdings.onTransition(arrival.look);
   const stopWatching = registry.watch(holdings.learned, () => void reconcile());
   const timer = setInterval(() => void reconcile(), reconcileMs);
   const redisIsBack = () => void reconcile();
@@ -79,12 +88,13 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     onAssigned(assignment) {
       if (leaving !== undefined) return;
       metrics.rebalanced();
-      readiness.set('ownership', undefined);
       holdings.assigned(assignment);
+      arrival.assigned();
     },
     onLost(reason, cause) {
       if (leaving !== undefined) return;
       readiness.set('ownership', `not in the group of gateways: ${reason}`);
+      arrival.left();
       holdings.lost(cause);
     },
     onDoubt() {
@@ -154,6 +164,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   async function close(): Promise<void> {
     await leave();
     clearInterval(timer);
+    arrival.close();
     redis.off('ready', redisIsBack);
     stopWatching();
     await holdings.close();

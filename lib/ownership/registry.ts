@@ -20,7 +20,9 @@ export interface Claim {
   mode: 'gain' | 'keep' | 'force';
 }
 
-export type ClaimAnswer = { answer: 'OK'; epoch: number } | { answer: 'STALE'; holder: RegisteredOwner };
+export type ClaimAnswer =
+  /** `predecessor`: the address of another gateway whose name stood there, or empty. */
+  { answer: 'OK'; epoch: number; predecessor: string } | { answer: 'STALE'; holder: RegisteredOwner };
 
 /** Every call rejects within about a second when Redis is away. */
 export interface OwnerRegistry {
@@ -44,7 +46,7 @@ const message = z.object({
   memberId: z.string(),
   peer: z.string().default(''),
 });
-const claimed = z.tuple([z.literal(1), z.coerce.number().int()]);
+const claimed = z.tuple([z.literal(1), z.coerce.number().int(), z.string()]);
 const stale = z.tuple([z.literal(0), z.coerce.number(), z.coerce.number(), z.string(), z.string(), z.string()]);
 const entry = z.tuple([
   z.coerce.number().int(),
@@ -80,7 +82,7 @@ export function openOwnerRegistry(
         peer,
       ]);
       const ok = claimed.safeParse(raw);
-      if (ok.success) return { answer: 'OK', epoch: ok.data[1] };
+      if (ok.success) return { answer: 'OK', epoch: ok.data[1], predecessor: ok.data[2] };
       const [, storedGeneration, epoch, storedAddress, storedMember, storedPeer] = stale.parse(raw);
       const holder = { address: storedAddress, epoch, generation: storedGeneration };
       return { answer: 'STALE', holder: { ...holder, memberId: storedMember, peer: storedPeer } };

@@ -8,7 +8,12 @@ export interface Client {
   readonly routed: boolean;
   /** Asks the client to reconnect and resume: WebSocket close code 1012, or the end of the SSE response. */
   moveOn(): void;
+  /** Runs it once: right behind the client's next event, or after `withinMs`. */
+  afterEvent(withinMs: number, run: () => void): void;
 }
+
+/** This share of a window a client that is due waits for its next event. */
+const eventShare = 1 / 8;
 
 /** Who is connected. */
 export interface Clients {
@@ -16,7 +21,8 @@ export interface Clients {
   add(client: Client): () => void;
   /**
    * Asks the clients of a partition (those that `which` picks) to move on, spread at random over `windowMs` so that their
-   * next gateway is not stampeded. `stillSo` is asked again before each: ownership may have come back meanwhile.
+   * next gateway is not stampeded, and each right behind an event: its way to the next gateway falls into the time in which
+   * nothing is due to it anyway. `stillSo` is asked again before each: ownership may have come back meanwhile.
    */
   moveOn(partition: number, windowMs: number, stillSo?: () => boolean, which?: (client: Client) => boolean): void;
   count(partition?: number): number;
@@ -44,9 +50,12 @@ export function openClients(random: () => number = Math.random, clock: Clock = s
     moveOn(partition, windowMs, stillSo = () => true, which = () => true) {
       for (const client of byPartition.get(partition) ?? []) {
         if (!which(client)) continue;
-        clock.after(random() * windowMs, () => {
-          if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();
-        });
+        const patienceMs = windowMs * eventShare;
+        clock.after(random() * (windowMs - patienceMs), () =>
+          client.afterEvent(patienceMs, () => {
+            if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();
+          }),
+        );
       }
     },
     count(partition) {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FormattedExecutionResult } from 'graphql';
+import { openAfterEvent } from '../after-event.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import { openOutlet } from '../outlet.ts';
 import { completeEvent, nextEvent, pingEvent } from './sse-format.ts';
@@ -21,6 +22,8 @@ export interface EventStream {
   complete(): void;
   /** Ends the response only: the client reconnects with its last event id. */
   breakOff(): void;
+  /** As {@link Client.afterEvent}. */
+  afterEvent(withinMs: number, run: () => void): void;
 }
 
 export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventStream {
@@ -39,14 +42,13 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
     'x-accel-buffering': 'no',
   });
   response.flushHeaders();
+  const events = openAfterEvent();
   const sink: EventSink = {
-    next: (members, cursor) =>
-      write(
-        nextEvent(
-          cursor === undefined ? `{${members}}` : `{${members},"extensions":{"cursor":${JSON.stringify(cursor)}}}`,
-          cursor,
-        ),
-      ),
+    next(members, cursor) {
+      const extensions = cursor === undefined ? '' : `,"extensions":{"cursor":${JSON.stringify(cursor)}}`;
+      write(nextEvent(`{${members}${extensions}}`, cursor));
+      events.delivered();
+    },
     room: outlet.room,
   };
   return {
@@ -74,6 +76,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
     breakOff() {
       response.end();
     },
+    afterEvent: events.run,
   };
 
   function write(event: string): void {

@@ -44,7 +44,12 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
       open++;
       metrics.connections.inc();
       const departures = [
-        clients.add({ partition: options.partitionOf(userKey), routed, moveOn: () => end('break off') }),
+        clients.add({
+          partition: options.partitionOf(userKey),
+          routed,
+          moveOn: () => end('break off'),
+          afterEvent: events.afterEvent,
+        }),
         whenOver(expiresAtMs, () => end('expired')),
       ];
       try {

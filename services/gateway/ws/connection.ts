@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Caller, RouteClaims } from '../../../lib/auth/types.ts';
 import { closeCodes } from '../../../lib/errors.ts';
+import { openAfterEvent } from '../after-event.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import { openOutlet } from '../outlet.ts';
 
@@ -30,6 +31,8 @@ export interface Connection {
   readonly operations: Set<string>;
   send(frame: string): void;
   close(code: number, reason: string): void;
+  /** As {@link Client.afterEvent}, for an event of any operation. */
+  afterEvent(withinMs: number, run: () => void): void;
   sinkOf(operationId: string): EventSink;
   /** From now on pings carry the flow's cursor; the first one leaves at once. */
   follow(operationId: string, flow: Flow): void;
@@ -42,6 +45,7 @@ export interface Connection {
 export function openConnection(options: ConnectionOptions): Connection {
   const { socket, wire, pingIntervalMs } = options;
   const flows = new Map<string, Flow>();
+  const events = openAfterEvent();
   let bytesHeard = 0;
   let unanswered = 0;
   const outlet = openOutlet(wire, {
@@ -61,15 +65,15 @@ export function openConnection(options: ConnectionOptions): Connection {
     operations: new Set(),
     send,
     close,
+    afterEvent: events.run,
     sinkOf(operationId) {
       const head = `{"id":${JSON.stringify(operationId)},"type":"next","payload":{`;
       return {
-        next: (members, cursor) =>
-          send(
-            cursor === undefined
-              ? `${head}${members}}}`
-              : `${head}${members},"extensions":{"cursor":${JSON.stringify(cursor)}}}}`,
-          ),
+        next(members, cursor) {
+          const extensions = cursor === undefined ? '' : `,"extensions":{"cursor":${JSON.stringify(cursor)}}`;
+          send(`${head}${members}${extensions}}}`);
+          events.delivered();
+        },
         room: outlet.room,
       };
     },

@@ -146,6 +146,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
         clients.add({
           partition: options.partitionOf(caller.userKey),
           routed: connection.route !== undefined,
+          afterEvent: connection.afterEvent,
           moveOn: () => connection.close(closeCodes.restart, 'this replica hands over: reconnect and resume'),
         }),
         whenOver(caller.expiresAtMs, () => connection.close(closeCodes.tokenExpired, 'the access token has expired')),

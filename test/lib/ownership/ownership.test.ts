@@ -56,6 +56,22 @@ test('a gateway that joins takes its share; the old owner sees its clients off m
   );
 });
 
+test('a gateway is ready when the clients of what it was given first had their time to come', async t => {
+  const world = await gateways(t);
+  const one = await world.gateway();
+  await until('nobody had it before', () => one.in('owned').length === partitions);
+  assert.equal(one.ops.readiness.reasons().ownership, undefined);
+  const two = await world.gateway({ handoverWindowMs: 2_000 });
+  await until('it owns its share', () => two.in('owned').length === partitions / 2);
+  assert.match(String(two.ops.readiness.reasons().ownership), /on their way/);
+  const owned = Date.now();
+  await until('it is ready', () => two.ops.readiness.reasons().ownership === undefined);
+  assert.ok(Date.now() - owned > 1_500, 'before the window was over');
+  await world.gateway({ handoverWindowMs: 2_000 });
+  await until('the third has a share', () => one.in('owned').length + two.in('owned').length < partitions);
+  for (const { ops } of [one, two]) assert.equal(ops.readiness.reasons().ownership, undefined);
+});
+
 test('a gateway that leaves hands everything over before it stops, and keeps what it has until then', async t => {
   const world = await gateways(t);
   const [one, two] = [await world.gateway(), await world.gateway()];

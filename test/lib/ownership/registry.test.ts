@@ -42,7 +42,7 @@ function fresh() {
   return { registry, partition, claim, stored };
 }
 
-const ok = (epoch: number) => ({ answer: 'OK', epoch });
+const ok = (epoch: number, predecessor = '') => ({ answer: 'OK', epoch, predecessor });
 const owner = (memberId: string, epoch: number, generation: number): Owner => ({
   address: `http://${memberId}`,
   epoch,
@@ -56,8 +56,8 @@ test('each new owner raises the epoch; the same claim again does not', async () 
   assert.equal(await stored(), undefined);
   assert.deepEqual(await claim('a', 1), ok(1));
   assert.deepEqual(await claim('a', 1), ok(1));
-  assert.deepEqual(await claim('b', 2), ok(2));
-  assert.deepEqual(await claim('a', 3), ok(3));
+  assert.deepEqual(await claim('b', 2), ok(2, 'http://a'));
+  assert.deepEqual(await claim('a', 3), ok(3, 'http://b'));
   assert.deepEqual(await stored(), owner('a', 3, 3));
 });
 
@@ -77,7 +77,7 @@ test('the same generation under another member is stale: two lives of one group'
 test('a member that the group confirms claims above whatever is stored', async () => {
   const { claim, stored } = fresh();
   await claim('a', 99);
-  assert.deepEqual(await claim('b', 1, { mode: 'force' }), ok(2));
+  assert.deepEqual(await claim('b', 1, { mode: 'force' }), ok(2, 'http://a'));
   assert.deepEqual(await stored(), owner('b', 2, 1));
 });
 
@@ -93,7 +93,7 @@ test('an owner that keeps its partition writes it again after everything was los
 test('an owner that keeps its partition overwrites an older entry, and yields to a newer one', async () => {
   const { claim, stored } = fresh();
   await claim('a', 9);
-  assert.deepEqual(await claim('b', 4, { mode: 'keep', knownEpoch: 6 }), ok(7));
+  assert.deepEqual(await claim('b', 4, { mode: 'keep', knownEpoch: 6 }), ok(7, 'http://a'));
   assert.deepEqual(await claim('a', 9, { mode: 'keep', knownEpoch: 1 }), { answer: 'STALE', holder: owner('b', 7, 4) });
   assert.deepEqual(await stored(), owner('b', 7, 4));
 });

@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { openClients } from '../../../services/gateway/clients.ts';
 import { until } from '../../support/until.ts';
 
+const afterEvent = (_withinMs: number, run: () => void) => run();
+
 function client(partition: number, moved: number[]) {
-  return { partition, routed: true, moveOn: () => void moved.push(partition) };
+  return { partition, routed: true, moveOn: () => void moved.push(partition), afterEvent };
 }
 
 test('only the clients of the partition are asked to move on', async () => {
@@ -20,25 +22,35 @@ test('only the clients of the partition are asked to move on', async () => {
   assert.deepEqual(moved, [1, 1, 1, 1]);
 });
 
-test('clients move on spread over the window', t => {
+test('clients move on spread over the window, of which its last part is for their next event', t => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const draws = [0, 0.5, 0.999];
+  const patienceMs = new Set<number>();
   const clients = openClients(() => draws.shift() ?? 0);
   const moved: number[] = [];
   for (let index = 0; index < 3; index++) {
-    clients.add({ partition: 0, routed: false, moveOn: () => void moved.push(index) });
+    clients.add({
+      partition: 0,
+      routed: false,
+      moveOn: () => void moved.push(index),
+      afterEvent(withinMs, run) {
+        patienceMs.add(withinMs);
+        run();
+      },
+    });
   }
   clients.moveOn(0, 1_000);
   for (const [afterMs, count] of [
     [1, 1],
-    [498, 1],
+    [435, 1],
     [2, 2],
-    [497, 2],
+    [435, 2],
     [2, 3],
   ] as const) {
     t.mock.timers.tick(afterMs);
     assert.equal(moved.length, count);
   }
+  assert.deepEqual([...patienceMs], [125]);
 });
 
 test('a client that has gone, or whose partition has come back, is left alone', async () => {
@@ -55,6 +67,20 @@ test('a client that has gone, or whose partition has come back, is left alone', 
   clients.moveOn(3, 20);
   await until('the third has moved', () => moved.length > 0);
   assert.deepEqual(moved, [3]);
+});
+
+test('a client that waits for its event stays when its partition comes back', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const clients = openClients(() => 0);
+  const moved: number[] = [];
+  let event = () => {};
+  clients.add({ ...client(1, moved), afterEvent: (_withinMs, run) => (event = run) });
+  let leaving = true;
+  clients.moveOn(1, 1_000, () => leaving);
+  t.mock.timers.tick(1);
+  leaving = false;
+  event();
+  assert.deepEqual(moved, []);
 });
 
 test('it is told when the last client of a partition has gone, once', () => {

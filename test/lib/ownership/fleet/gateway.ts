@@ -58,6 +58,7 @@ export class SimulatedGateway {
           });
         }),
       prepare: () => new Promise(resolve => world.wires.send(`warm ${name}`, resolve)),
+      tookOver() {},
       transition: rules.transition,
       ...{ clock: world.time, metrics, log },
     });

@@ -33,7 +33,7 @@ export class SimulatedRegistry {
     const owner = { epoch, generation, address, memberId, peer };
     this.entries.set(partition, owner);
     this.#publish(partition, owner);
-    return { answer: 'OK', epoch };
+    return { answer: 'OK', epoch, predecessor: stored?.address === address ? '' : (stored?.address ?? '') };
   }
 
   release(partition: number, memberId: string): boolean {

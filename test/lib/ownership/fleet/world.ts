@@ -194,7 +194,12 @@ export class World {
       }
       client.asked = true;
     };
-    client.depart = gateway.admit({ partition, routed: true, moveOn });
+    client.depart = gateway.admit({
+      partition,
+      routed: true,
+      moveOn,
+      afterEvent: (withinMs, run) => void this.time.after(withinMs, run),
+    });
   }
 
   /** A client that was asked to go has gone. */

@@ -33,6 +33,7 @@ async function refusing(code: ErrorCode) {
     // As a WebSocket that is closing.
     send: frame => void (closed.length === 0 && sent.push(JSON.parse(frame))),
     close: closeCode => void closed.push(closeCode),
+    afterEvent() {},
     sinkOf: () => ({ next() {}, room: () => undefined }),
     follow() {},
     unfollow() {},
