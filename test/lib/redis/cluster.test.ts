@@ -37,7 +37,7 @@ test('owners are claimed, read and told of, whichever node of a cluster has them
   await until('the channel is listened to', () => listening);
   for (let partition = 0; partition < 12; partition += 1) {
     const claim = { partition, generation: 1, memberId: 'm', address: 'http://m', peer: '', knownEpoch: 0 };
-    assert.deepEqual(await registry.claim({ ...claim, mode: 'gain' }), { answer: 'OK', epoch: 1 });
+    assert.deepEqual(await registry.claim({ ...claim, mode: 'gain' }), { answer: 'OK', epoch: 1, predecessor: '' });
   }
   assert.equal((await registry.load()).size, 12);
   await until('each claim is heard of', () => heard.size === 12);

@@ -34,7 +34,7 @@ test('when sentinels promote a replica, claims and the replay buffer go on there
     registry.claim({
       ...{ partition: 0, generation, memberId: 'm', address: 'http://m', peer: '', knownEpoch: 0, mode: 'gain' },
     });
-  assert.deepEqual(await claim(1), { answer: 'OK', epoch: 1 });
+  assert.deepEqual(await claim(1), { answer: 'OK', epoch: 1, predecessor: '' });
   await world.write(topic, 0, [{ key: 'k' }, { key: 'k' }, { key: 'k' }]);
   await take(live, 3);
   const caughtUp = async () =>
