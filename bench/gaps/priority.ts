@@ -4,7 +4,7 @@ import { constants, setPriority } from 'node:os';
 /**
  * Whoever measures goes before what is measured: a client that waits for a core sees gaps that no server made. Linux
  * shares the cores between sessions first, and between the processes of one session then.
- * @returns whether this process may do that; else the figures contain its own waits.
+ * @returns whether both could be set (Linux, as root); else the figures may contain its own waits.
  */
 export function goFirst(): boolean {
   try {
