@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { dumpTopic, testKafka } from '../test/support/dump.ts';
 import { startStack } from '../test/support/stack.ts';
+import { openFar } from './gaps/far.ts';
 import { type Observation, observe } from './gaps/observe.ts';
 import { penstock } from './gaps/penstock.ts';
 import { goFirst } from './gaps/priority.ts';
@@ -15,16 +16,19 @@ import { usual } from './gaps/usual.ts';
  * The longest delivery gap while gateways come, go and die, for keys that move and keys that don't, and what is lost on the
  * way: Penstock and the usual design (bench/usual), one after the other on the same brokers, under the same producer and
  * the same faults. The truth is a dump of the topic after the run.
- * `npm run gaps -- [--clients 120] [--rate 10] [--rounds 1] [--brokers 1] [--systems penstock,usual,usual-quick] [--faults 'nothing,kill -9,return']`.
+ * `npm run gaps -- [--clients 60] [--rate 20] [--rounds 1] [--brokers 1] [--rtt 0] [--systems penstock,penstock-stock,usual,usual-quick] [--faults 'nothing,kill -9,return']`.
+ * `penstock-stock` is Penstock with clients that move when they are closed, as any stock client does, and not while they are served.
  * `usual-quick` is the usual design with clients that wait no longer before they retry than Penstock's reference client.
  * `--rate`: records a second for each client; no gap can be shorter than the time between two of its records.
+ * `--rtt`: ms that a round trip between Penstock's clients and its router takes, beyond the machine's own.
  */
 const { values } = parseArgs({
   options: {
-    clients: { type: 'string', default: '120' },
-    rate: { type: 'string', default: '10' },
+    clients: { type: 'string', default: '60' },
+    rate: { type: 'string', default: '20' },
     rounds: { type: 'string', default: '1' },
     brokers: { type: 'string', default: '1' },
+    rtt: { type: 'string', default: '0' },
     systems: { type: 'string', default: 'penstock,usual' },
     faults: { type: 'string', default: faults.join() },
   },
@@ -38,7 +42,8 @@ const chosen = values.faults.split(',').map(name => {
 const quietMs = 5_000;
 
 async function open(name: string): Promise<System> {
-  if (name === 'penstock') return penstock(stack, quietMs);
+  const moves = name === 'penstock';
+  if (moves || name === 'penstock-stock') return penstock({ stack, quietMs, moves, url: far?.url ?? stack.url });
   for (const { name } of stack.processes()) await stack.down(name); // the machine is the other's now
   if (name === 'usual') return usual(stack, quietMs);
   if (name === 'usual-quick') return usual(stack, quietMs, quickRetry);
@@ -56,6 +61,8 @@ const stack = await startStack({
   projectors: 0,
   brokers: values.brokers === '3' ? 3 : 1,
 });
+const rttMs = Number(values.rtt);
+const far = rttMs > 0 ? await openFar(stack.url, rttMs) : undefined;
 // Not what it starts: the stack is there.
 const first = goFirst();
 try {
@@ -70,10 +77,11 @@ try {
   const records = await dumpTopic(testKafka(stack.kafka), topic, 120_000);
   process.stdout.write(
     `\n${cpus().length} cores, Node ${process.version}, ${values.brokers} broker(s), ${gatewayCount} gateways, ${users.length} clients, ` +
-      `${values.rate} records/s each, ${values.rounds} round(s), ${records.length} records; ` +
+      `${values.rate} records/s each, ${values.rounds} round(s), ${records.length} records, round trip + ${rttMs}; ` +
       `the clients ${first ? 'go before' : 'share the cores with'} the servers; ms\n\n`,
   );
   process.stdout.write(table(observations, records));
 } finally {
+  await far?.close();
   await stack.stop();
 }

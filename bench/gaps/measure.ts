@@ -16,6 +16,8 @@ export interface Window {
 export interface ClientFindings {
   /** Longest time without a delivery that touches the window; from its beginning, or to its end, where there is none. */
   gapMs: number;
+  /** Longest time between two appends of its key that touches the window: without anybody's fault a gap is hardly shorter. */
+  appendGapMs: number;
   /** The latest that a record appended within the window came, counted from its append. */
   latestMs: number;
   /** Records appended within the window that never came. */
@@ -32,7 +34,7 @@ export function findingsOf(
   appendedAtMs: readonly number[],
   deliveries: readonly Delivery[],
 ): ClientFindings {
-  const findings = { gapMs: 0, latestMs: 0, lost: 0, twice: 0, outOfOrder: 0 };
+  const findings = { gapMs: 0, appendGapMs: 0, latestMs: 0, lost: 0, twice: 0, outOfOrder: 0 };
   const isOfWindow = (atMs: number | undefined): atMs is number => atMs !== undefined && atMs >= fromMs && atMs < toMs;
   const seen = new Set<number>();
   let highest = -1;
@@ -52,6 +54,11 @@ export function findingsOf(
     if (record > highest) highest = record;
   }
   if (previousMs < toMs) findings.gapMs = Math.max(findings.gapMs, toMs - previousMs);
+  for (const [record, atMs] of appendedAtMs.entries()) {
+    const before = appendedAtMs[record - 1];
+    if (before === undefined || atMs < fromMs || before >= toMs) continue;
+    findings.appendGapMs = Math.max(findings.appendGapMs, atMs - before);
+  }
   findings.lost = appendedAtMs.filter((appended, record) => isOfWindow(appended) && !seen.has(record)).length;
   return findings;
 }

@@ -5,8 +5,17 @@ import type { Stack } from '../../test/support/stack.ts';
 import { until } from '../../test/support/until.ts';
 import { gatewayCount, type System } from './system.ts';
 
+export interface PenstockOptions {
+  stack: Stack;
+  quietMs: number;
+  /** The clients connect to their next gateway while they are served; else they are closed to make them move. */
+  moves: boolean;
+  /** Where the clients find the router. */
+  url: string;
+}
+
 /** Penstock as `npm start` runs it, with the tests' reference client, which resumes by cursor. */
-export function penstock(stack: Stack, quietMs: number): System {
+export function penstock({ stack, quietMs, moves, url }: PenstockOptions): System {
   const redis = new Redis(stack.redis);
   const victim = `gateway-${gatewayCount - 1}`;
   const isReady = async (name: string) => {
@@ -18,7 +27,7 @@ export function penstock(stack: Stack, quietMs: number): System {
   };
 
   return {
-    name: 'Penstock',
+    name: moves ? 'Penstock' : 'Penstock, stock moves',
     async owners() {
       const pipeline = redis.pipeline();
       for (let partition = 0; partition < stack.partitions; partition++) {
@@ -31,7 +40,7 @@ export function penstock(stack: Stack, quietMs: number): System {
       });
     },
     async openClient(name, onRecord) {
-      const user = await openUser(stack.url, name);
+      const user = await openUser(url, name, { moves });
       const stream = user.subscribe(
         { query: 'subscription { transactions { id } }' },
         {

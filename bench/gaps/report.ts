@@ -19,8 +19,8 @@ interface KeyLog {
 export function table(observations: readonly Observation[], records: readonly LoggedRecord[]): string {
   const logs = logsByKey(records);
   const lines = [
-    '| fault | keys | system | clients | gap p50 | gap p99 | gap max | latest p99 | lost | twice | out of order |',
-    '|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+    '| fault | keys | system | clients | gap p50 | gap p99 | gap max | appends p99 | latest p99 | lost | twice | out of order |',
+    '|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|',
   ];
   for (const fault of faults) {
     for (const keys of ['move', 'stay'] as const) {
@@ -66,13 +66,20 @@ function findingsFor(
 
 function row(names: readonly string[], findings: readonly ClientFindings[]): string {
   const gaps = findings.map(({ gapMs }) => gapMs);
-  const latest = findings.map(({ latestMs }) => latestMs);
+  const p99 = (of: 'appendGapMs' | 'latestMs') =>
+    Math.round(
+      quantile(
+        findings.map(found => found[of]),
+        0.99,
+      ),
+    );
   const sum = (name: 'lost' | 'twice' | 'outOfOrder') => findings.reduce((total, found) => total + found[name], 0);
   const cells: (string | number)[] = [
     ...names,
     findings.length,
     ...[0.5, 0.99, 1].map(q => Math.round(quantile(gaps, q))),
-    Math.round(quantile(latest, 0.99)),
+    p99('appendGapMs'),
+    p99('latestMs'),
     sum('lost'),
     sum('twice'),
     sum('outOfOrder'),

@@ -10,10 +10,17 @@ export interface Client {
   moveOn(): void;
   /** Runs it once: right behind the client's next event, or after `withinMs`. */
   afterEvent(withinMs: number, run: () => void): void;
+  /**
+   * Tells the client that it is time to connect elsewhere, while it is served here; absent for one that has to be closed
+   * to do so (docs/protocol.md, Moving).
+   */
+  readonly announceMove?: (() => void) | undefined;
 }
 
 /** This share of a window a client that is due waits for its next event. */
 const eventShare = 1 / 8;
+/** In this share of a window, its first, moves are announced: so the last to be told has the rest of it to go. */
+const announcingShare = 1 / 2;
 
 /** Who is connected. */
 export interface Clients {
@@ -21,8 +28,9 @@ export interface Clients {
   add(client: Client): () => void;
   /**
    * Asks the clients of a partition (those that `which` picks) to move on, spread at random over `windowMs` so that their
-   * next gateway is not stampeded, and each right behind an event: its way to the next gateway falls into the time in which
-   * nothing is due to it anyway. `stillSo` is asked again before each: ownership may have come back meanwhile.
+   * next gateway is not stampeded. One that moves by itself is told so, and closed when the window is over; any other is
+   * closed right behind an event: its way to the next gateway falls into the time in which nothing is due to it anyway.
+   * `stillSo` is asked again before each: ownership may have come back meanwhile.
    */
   moveOn(partition: number, windowMs: number, stillSo?: () => boolean, which?: (client: Client) => boolean): void;
   count(partition?: number): number;
@@ -50,12 +58,16 @@ export function openClients(random: () => number = Math.random, clock: Clock = s
     moveOn(partition, windowMs, stillSo = () => true, which = () => true) {
       for (const client of byPartition.get(partition) ?? []) {
         if (!which(client)) continue;
+        const isDue = () => byPartition.get(partition)?.has(client) && stillSo();
+        const moveOn = () => void (isDue() && client.moveOn());
+        const { announceMove } = client;
+        if (announceMove && windowMs > 0) {
+          clock.after(random() * windowMs * announcingShare, () => void (isDue() && announceMove()));
+          clock.after(windowMs, moveOn);
+          continue;
+        }
         const patienceMs = windowMs * eventShare;
-        clock.after(random() * (windowMs - patienceMs), () =>
-          client.afterEvent(patienceMs, () => {
-            if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();
-          }),
-        );
+        clock.after(random() * (windowMs - patienceMs), () => client.afterEvent(patienceMs, moveOn));
       }
     },
     count(partition) {

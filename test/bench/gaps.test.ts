@@ -14,6 +14,7 @@ const got = (but: Readonly<Record<number, number>> = {}): Delivery[] =>
 test('a client to which nothing happened has the gap of its records, and no finding', () => {
   assert.deepEqual(findingsOf(window, appendedAtMs, got()), {
     gapMs: 100,
+    appendGapMs: 100,
     latestMs: 5,
     lost: 0,
     twice: 0,
@@ -25,11 +26,21 @@ test('a silence counts from the last delivery before it to the first after it, a
   const held = Object.fromEntries([17, 18, 19, 20, 21].map(record => [record, 2_150]));
   assert.deepEqual(findingsOf(window, appendedAtMs, got(held)), {
     gapMs: 2_150 - 1_605,
+    appendGapMs: 100,
     latestMs: 2_150 - 1_700,
     lost: 0,
     twice: 0,
     outOfOrder: 0,
   });
+});
+
+test('where nothing was written nothing can come: the time between two appends is told, also where it leaves the window', () => {
+  const paused = [900, 1_000, 1_950, 2_300, 3_000];
+  const deliveries = paused.map((appended, record) => ({ record, atMs: appended + 5 }));
+  const { appendGapMs, gapMs } = findingsOf(window, paused, deliveries);
+  assert.deepEqual({ appendGapMs, gapMs }, { appendGapMs: 950, gapMs: 950 });
+  const late = findingsOf({ ...window, fromMs: 1_960 }, paused, deliveries);
+  assert.equal(late.appendGapMs, 350);
 });
 
 test('what never came is lost, and a client that never came back has a gap to the end', () => {

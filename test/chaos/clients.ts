@@ -46,8 +46,9 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
     connected: () => diary.note(client, 'connected'),
     closed: (code: number, reason: string) => diary.note(client, `closed ${code} ${reason}`),
   });
-  const overWebSocket = (client: string, user: string, accessToken: string) => (): Promise<User> =>
-    openUser(url, user, { accessToken, watch: watch(client) });
+  /** Every other one is a stock client, which moves when it is closed. */
+  const overWebSocket = (client: string, user: string, accessToken: string, nth: number) => (): Promise<User> =>
+    openUser(url, user, { accessToken, watch: watch(client), moves: nth % 2 === 0 });
   const overSse = (client: string, user: string, accessToken: string) => async (): Promise<Line> => {
     const tokens = { current: accessToken, renew: () => logIn(url, user) };
     const streams: ReturnType<typeof streamEvents>[] = [];
@@ -85,7 +86,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
         await add([record(client, user, 'ticks')], overSse(client, user, token), true);
         continue;
       }
-      const open = overWebSocket(client, user, token);
+      const open = overWebSocket(client, user, token, nth);
       const streams = [record(client, user, 'ticks'), record(client, user, 'transactions')];
       await add(streams, nth > 0 ? open : async () => remember(user, await open()), nth > 0);
     }
@@ -96,7 +97,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
     if (nth % 3 === 1) await add([record(client, 'auditor', 'allTicks')], overSse(client, 'auditor', token), true);
     else {
       const streams = [record(client, 'auditor', 'allTicks'), record(client, 'auditor', 'ledger')];
-      await add(streams, overWebSocket(client, 'auditor', token), true);
+      await add(streams, overWebSocket(client, 'auditor', token, nth), true);
     }
   }
 

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type Client, createClient, type ExecutionResult, type SubscribePayload } from 'graphql-ws';
-import { WebSocket } from 'ws';
+import type { ExecutionResult, SubscribePayload } from 'graphql-ws';
+import { type ConnectionWatch, type Line, openLine, openSession } from './client-line.ts';
+
+export { logIn } from './client-line.ts';
 
 /**
  * A tiny reference client: stock graphql-ws, plus the three habits that make it lossless — ask the router where to go
- * at each connect, keep the newest cursor of every subscription, send it with the next subscribe.
+ * at each connect, keep the newest cursor of every subscription, send it with the next subscribe — and one that makes it
+ * smooth: told to move, it connects to its next gateway while it is served by the last one.
  */
 export interface User {
   name: string;
@@ -40,19 +43,6 @@ export interface Stream {
   stop(): void;
 }
 
-export async function logIn(url: string, username: string, password = `${username}-password`): Promise<string> {
-  for (;;) {
-    const response = await fetch(`${url}/login`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ username, password }),
-    });
-    if (response.status === 200) return ((await response.json()) as { accessToken: string }).accessToken;
-    if (response.status !== 503) throw new Error(`login of ${username}: ${response.status} ${await response.text()}`);
-    await new Promise(resolve => setTimeout(resolve, 200));
-  }
-}
-
 /** `always` is right. `never` is the usual client, which forgets its cursors, `stale` one that keeps an old one: mutants. */
 export type Resume = 'always' | 'never' | 'stale';
 
@@ -60,92 +50,106 @@ export interface UserOptions {
   resume?: Resume;
   /** Of an earlier login; default: logs in. */
   accessToken?: string;
+  /** Default; else it is a stock client, which moves when it is closed. */
+  moves?: boolean;
   /** Told when a connection has begun, and when it has ended and how. */
   watch?: ConnectionWatch;
 }
 
-export interface ConnectionWatch {
-  connected(): void;
-  closed(code: number, reason: string): void;
+/** A subscription, wherever it is served. */
+interface Subscription {
+  cursor: string | undefined;
+  readonly payload: Pick<SubscribePayload, 'query'> & { extensions?: SubscribePayload['extensions'] };
+  readonly listener: StreamListener;
+  /** Takes it off the line that it is on, without a word to the listener. */
+  leave(): void;
 }
-
-/** Whoever is closed while it connects has to connect first: so often it is tried. */
-const closingAttempts = 10;
-
-/** ms; jittered. */
-const backOffMs = (attempt: number) => Math.min(1_000, 50 * attempt) * (0.5 + Math.random());
 
 /** Logs in and connects lazily. */
 export async function openUser(
   url: string,
   name: string,
-  { resume = 'always', accessToken: given, watch }: UserOptions = {},
+  { resume = 'always', accessToken: given, moves = true, watch }: UserOptions = {},
 ): Promise<User> {
-  let accessToken = given ?? (await logIn(url, name));
-  /** The route token is bound to the access token with which it was asked for: a fresh one that came since is for the next time. */
-  let routedToken = accessToken;
-  /** A router takes a token for some seconds longer than it holds (clocks differ), a gateway doesn't serve with it. */
-  let expired = false;
+  const session = await openSession(url, name, given);
+  const ids = new Map<object, string>();
+  const streams = new Map<string, Subscription>();
+  /** Those that answer mutations yet, and where everything is now. */
+  const lines = new Set<Line>();
+  /** Mutations under way. */
+  const asked = new WeakMap<Line, number>();
   let connections = 0;
   let closed = false;
-  let socket: WebSocket | undefined;
-  /** Known to us, so that it can be told to stop reading. */
-  class KnownSocket extends WebSocket {
-    constructor(address: string, protocols?: string | string[]) {
-      super(address, protocols);
-      socket = this;
-    }
-  }
-  const ids = new Map<object, string>();
-  const streams = new Map<
-    string,
-    { cursor: string | undefined; payload: { extensions?: SubscribePayload['extensions'] } }
-  >();
-  const client: Client = createClient({
-    // Never rejects: graphql-ws 6.4 would neither catch it nor try again.
-    url: async () => {
-      for (let attempt = 1; !closed || attempt <= closingAttempts; attempt++) {
-        const address = await askForRoute().catch(() => undefined);
-        if (address !== undefined) return address;
-        await new Promise(resolve => setTimeout(resolve, backOffMs(attempt)));
-      }
-      return `${url.replace(/^http/, 'ws')}/graphql`;
-    },
-    connectionParams: () => ({ accessToken: routedToken }),
-    webSocketImpl: KnownSocket,
-    lazy: true,
-    lazyCloseTimeout: 1_000,
-    retryAttempts: Number.POSITIVE_INFINITY,
-    shouldRetry: () => true,
-    retryWait: attempt => new Promise(resolve => setTimeout(resolve, backOffMs(attempt))),
-    generateID: payload => ids.get(payload) ?? randomUUID(),
-    on: {
-      connected: () => {
-        connections++;
-        watch?.connected();
-      },
-      ping: (received, payload) => {
-        const cursors = received ? (payload?.cursors as Record<string, string> | undefined) : undefined;
-        for (const [id, cursor] of Object.entries(cursors ?? {})) moved(id, cursor);
-      },
-      closed: event => {
-        const { code = 0, reason = '' } = event as { code?: number; reason?: string };
-        watch?.closed(code, reason);
-        expired ||= code === 4403;
-      },
-    },
-  });
+  /** A line to the next gateway, which has not let us in yet. */
+  let next: Line | undefined;
+  let current = open(false);
 
-  /** Undefined while no router can say. */
-  async function askForRoute(): Promise<string | undefined> {
-    if (expired) accessToken = await logIn(url, name);
-    expired = false;
-    const token = accessToken;
-    const response = await fetch(`${url}/route`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
-    const body = (await response.json()) as { url?: string };
-    expired = response.status === 401;
-    routedToken = token;
-    return response.status === 200 ? body.url : undefined;
+  function open(eager: boolean): Line {
+    const line: Line = openLine({
+      ...{ url, session, eager, moves, idOf: payload => ids.get(payload) ?? randomUUID() },
+      watch: {
+        connected() {
+          connections++;
+          watch?.connected();
+          if (line === next) settle(line);
+        },
+        closed: (code, reason) => watch?.closed(code, reason),
+      },
+      pinged({ cursors, move }) {
+        // One that comes from the line of before may be ahead of what was taken from it.
+        if (line !== current) return;
+        for (const [id, cursor] of Object.entries(cursors ?? {})) moved(id, cursor);
+        if (move && !closed) next ??= open(true);
+      },
+      failed() {
+        if (line === next) next = undefined;
+        lines.delete(line);
+      },
+    });
+    lines.add(line);
+    return line;
+  }
+
+  /** The next gateway has let us in: every stream goes on there, behind what the last one has shown. */
+  function settle(line: Line): void {
+    const before = current;
+    current = line;
+    next = undefined;
+    for (const stream of streams.values()) {
+      stream.leave();
+      begin(stream);
+    }
+    if (!asked.get(before)) drop(before);
+  }
+
+  function drop(line: Line): void {
+    lines.delete(line);
+    void line.close();
+  }
+
+  function begin(stream: Subscription): void {
+    const id = ids.get(stream.payload) ?? '';
+    let here = true;
+    const ended = () => {
+      if (!here) return false;
+      here = false;
+      return streams.delete(id);
+    };
+    const stop = current.client.subscribe(stream.payload, {
+      next(value) {
+        if (!here) return;
+        const result = value as ExecutionResult;
+        stream.listener.next(result);
+        const cursor = result.extensions?.cursor;
+        if (typeof cursor === 'string') moved(id, cursor);
+      },
+      error: error => void (ended() && stream.listener.error?.(error)),
+      complete: () => void (ended() && stream.listener.complete?.()),
+    });
+    stream.leave = () => {
+      here = false;
+      stop();
+    };
   }
 
   function moved(id: string, cursor: string): void {
@@ -158,71 +162,65 @@ export async function openUser(
     else if (resume === 'always' || isFirst) stream.payload.extensions = { ...stream.payload.extensions, cursor };
   }
 
+  function mutate(query: string, variables: Record<string, unknown> | undefined): Promise<ExecutionResult> {
+    const line = current;
+    asked.set(line, (asked.get(line) ?? 0) + 1);
+    const answered = () => {
+      asked.set(line, (asked.get(line) ?? 0) - 1);
+      if (line !== current && !asked.get(line)) drop(line);
+    };
+    return new Promise<ExecutionResult>((resolve, reject) => {
+      let result: ExecutionResult | undefined;
+      line.client.subscribe(
+        { query, variables: variables ?? null },
+        {
+          next: value => (result = value as ExecutionResult),
+          error: reject,
+          complete: () => (result ? resolve(result) : reject(new Error('completed without a result'))),
+        },
+      );
+    }).finally(answered);
+  }
+
   return {
     name,
-    accessToken: () => accessToken,
+    accessToken: session.accessToken,
     connections: () => connections,
     async post(query, variables, extensions) {
       const ask = () =>
         fetch(`${url}/graphql`, {
           method: 'POST',
-          headers: { 'content-type': 'application/json', authorization: `Bearer ${accessToken}` },
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${session.accessToken()}` },
           body: JSON.stringify({ query, variables, extensions }),
         });
       let response = await ask();
       if (response.status === 401) {
-        accessToken = await logIn(url, name);
+        await session.logIn();
         response = await ask();
       }
       const body = (await response.json()) as Partial<Answer>;
       return { ...body, status: response.status, data: body.data ?? {} };
     },
-    mutate: (query, variables) =>
-      new Promise((resolve, reject) => {
-        let result: ExecutionResult | undefined;
-        client.subscribe(
-          { query, variables: variables ?? null },
-          {
-            next: value => (result = value as ExecutionResult),
-            error: reject,
-            complete: () => (result ? resolve(result) : reject(new Error('completed without a result'))),
-          },
-        );
-      }),
+    mutate,
     subscribe(payload, listener) {
       const id = randomUUID();
-      const own = { ...payload };
-      const stream = { cursor: undefined as string | undefined, payload: own };
-      ids.set(own, id);
+      const stream: Subscription = { cursor: undefined, payload: { ...payload }, listener, leave() {} };
+      ids.set(stream.payload, id);
       streams.set(id, stream);
-      const stop = client.subscribe(own, {
-        next(value) {
-          const result = value as ExecutionResult;
-          listener.next(result);
-          const cursor = result.extensions?.cursor;
-          if (typeof cursor === 'string') moved(id, cursor);
-        },
-        error: error => listener.error?.(error),
-        complete: () => listener.complete?.(),
-      });
+      begin(stream);
       return {
         cursor: () => stream.cursor,
         stop() {
-          streams.delete(id);
-          ids.delete(own);
-          stop();
+          ids.delete(stream.payload);
+          stream.leave();
+          if (streams.delete(id)) listener.complete?.();
         },
       };
     },
-    stopReading() {
-      const stopped = socket;
-      stopped?.pause();
-      return () => stopped?.resume();
-    },
+    stopReading: () => current.stopReading(),
     close: async () => {
       closed = true;
-      // Rejects where it was just connecting, in vain: it is closed all the same.
-      await Promise.resolve(client.dispose()).catch(() => undefined);
+      await Promise.all([...lines].map(line => line.close()));
     },
   };
 }

@@ -8,8 +8,8 @@ export interface RawSocket {
   // biome-ignore lint/suspicious/noExplicitAny: whatever JSON the server sent; each test knows what it asks for
   received: readonly any[];
   send(message: object | string): void;
-  /** connection_init, and the ack. */
-  greet(accessToken: string): Promise<void>;
+  /** connection_init, and the ack. `more`: what else its payload has. */
+  greet(accessToken: string, more?: object): Promise<void>;
   /** Waits for the close. */
   closed(): Promise<{ code: number; reason: string }>;
 }
@@ -34,8 +34,8 @@ export async function openRawSocket(url: string, options: RawSocketOptions = {})
     socket,
     received,
     send: message => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
-    async greet(accessToken) {
-      socket.send(JSON.stringify({ type: 'connection_init', payload: { accessToken } }));
+    async greet(accessToken, more) {
+      socket.send(JSON.stringify({ type: 'connection_init', payload: { accessToken, ...more } }));
       await until('the ack', () => received.some(({ type }) => type === 'connection_ack') || closing !== undefined);
       if (closing) throw new Error(`closed with ${closing.code} ${closing.reason}`);
     },

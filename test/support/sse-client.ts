@@ -1,5 +1,6 @@
 import type { ExecutionResult, SubscribePayload } from 'graphql-ws';
-import type { ConnectionWatch, Stream, StreamListener } from './client.ts';
+import type { Stream, StreamListener } from './client.ts';
+import type { ConnectionWatch } from './client-line.ts';
 
 export interface AccessTokens {
   current: string;

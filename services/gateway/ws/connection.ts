@@ -33,6 +33,8 @@ export interface Connection {
   close(code: number, reason: string): void;
   /** As {@link Client.afterEvent}, for an event of any operation. */
   afterEvent(withinMs: number, run: () => void): void;
+  /** A ping that tells the client to connect elsewhere while it is served here. */
+  announceMove(): void;
   sinkOf(operationId: string): EventSink;
   /** From now on pings carry the flow's cursor; the first one leaves at once. */
   follow(operationId: string, flow: Flow): void;
@@ -66,6 +68,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     send,
     close,
     afterEvent: events.run,
+    announceMove: () => send(pingFrame({ cursors: cursors(), move: true })),
     sinkOf(operationId) {
       const head = `{"id":${JSON.stringify(operationId)},"type":"next","payload":{`;
       return {
@@ -80,7 +83,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     follow(operationId, flow) {
       flows.set(operationId, flow);
       const cursor = flow.cursor();
-      if (cursor !== undefined) send(pingFrame({ [operationId]: cursor }));
+      if (cursor !== undefined) send(pingFrame({ cursors: { [operationId]: cursor } }));
     },
     unfollow(operationId, flow) {
       if (flows.get(operationId) === flow) flows.delete(operationId);
@@ -106,12 +109,17 @@ export function openConnection(options: ConnectionOptions): Connection {
       return;
     }
     socket.ping();
-    const cursors: Record<string, string> = {};
+    send(pingFrame({ cursors: cursors() }));
+  }
+
+  /** By operation. */
+  function cursors(): Record<string, string> {
+    const found: Record<string, string> = {};
     for (const [operationId, flow] of flows) {
       const cursor = flow.cursor();
-      if (cursor !== undefined) cursors[operationId] = cursor;
+      if (cursor !== undefined) found[operationId] = cursor;
     }
-    send(pingFrame(cursors));
+    return found;
   }
 
   /** Not a byte for several pings, although nothing that we sent could have held up their pongs. */
@@ -123,6 +131,6 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 }
 
-function pingFrame(cursors: Readonly<Record<string, string>>): string {
-  return JSON.stringify({ type: 'ping', payload: { cursors } });
+function pingFrame(payload: { cursors: Readonly<Record<string, string>>; move?: true }): string {
+  return JSON.stringify({ type: 'ping', payload });
 }

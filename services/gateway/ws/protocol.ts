@@ -15,9 +15,10 @@ export interface ProtocolOptions {
   /** Operations under way on one connection. */
   maxOperations: number;
   /**
-   * Checks the access token of `connection_init`; undefined: it closed the connection itself.
+   * Checks the access token of `connection_init`; undefined: it closed the connection itself. `moves`: the client can be
+   * told to move, and need not be closed for it.
    */
-  welcome(connection: Connection, accessToken: string | undefined): Promise<Caller | undefined>;
+  welcome(connection: Connection, accessToken: string | undefined, moves: boolean): Promise<Caller | undefined>;
 }
 
 /** What `onSubscribe` found out, handed on to `execute` or `subscribe` as the context value. */
@@ -37,8 +38,9 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
     connectionInitWaitTimeout: 10_000,
 
     async onConnect({ extra: connection, connectionParams }) {
-      const token = connectionParams?.accessToken;
-      connection.caller = await welcome(connection, typeof token === 'string' ? token : undefined);
+      const { accessToken, moves } = connectionParams ?? {};
+      const token = typeof accessToken === 'string' ? accessToken : undefined;
+      connection.caller = await welcome(connection, token, moves === true);
       return connection.caller !== undefined;
     },
 

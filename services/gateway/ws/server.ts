@@ -135,7 +135,11 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
     });
   }
 
-  async function welcome(connection: Connection, accessToken: string | undefined): Promise<Caller | undefined> {
+  async function welcome(
+    connection: Connection,
+    accessToken: string | undefined,
+    moves: boolean,
+  ): Promise<Caller | undefined> {
     try {
       const caller = await accessTokens.verify(accessToken);
       checkBinding(connection.route, caller);
@@ -147,6 +151,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
           partition: options.partitionOf(caller.userKey),
           routed: connection.route !== undefined,
           afterEvent: connection.afterEvent,
+          announceMove: moves ? connection.announceMove : undefined,
           moveOn: () => connection.close(closeCodes.restart, 'this replica hands over: reconnect and resume'),
         }),
         whenOver(caller.expiresAtMs, () => connection.close(closeCodes.tokenExpired, 'the access token has expired')),

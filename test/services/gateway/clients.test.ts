@@ -53,6 +53,53 @@ test('clients move on spread over the window, of which its last part is for thei
   assert.deepEqual([...patienceMs], [125]);
 });
 
+test('one that moves by itself is told in the first half of the window, and closed at its end if it is still there', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const clients = openClients(() => 0.999);
+  const said: string[] = [];
+  const add = (name: string) =>
+    clients.add({
+      ...client(1, []),
+      moveOn: () => void said.push(`${name} closed`),
+      announceMove: () => void said.push(`${name} told`),
+    });
+  const leave = add('quick');
+  add('slow');
+  clients.moveOn(1, 1_000);
+  t.mock.timers.tick(499);
+  assert.deepEqual(said, []);
+  t.mock.timers.tick(1);
+  assert.deepEqual(said, ['quick told', 'slow told']);
+  leave();
+  t.mock.timers.tick(499);
+  assert.equal(said.length, 2);
+  t.mock.timers.tick(1);
+  assert.deepEqual(said.slice(2), ['slow closed']);
+});
+
+test('one that moves by itself is left alone when its partition comes back, told or not, and closed at once where nobody waits', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const draws = [0, 0.5];
+  const clients = openClients(() => draws.shift() ?? 0);
+  const said: string[] = [];
+  for (const name of ['first', 'second']) {
+    clients.add({
+      ...client(1, []),
+      moveOn: () => void said.push(`${name} closed`),
+      announceMove: () => void said.push(`${name} told`),
+    });
+  }
+  let leaving = true;
+  clients.moveOn(1, 1_000, () => leaving);
+  t.mock.timers.tick(1);
+  leaving = false;
+  t.mock.timers.tick(2_000);
+  assert.deepEqual(said, ['first told']);
+  clients.moveOn(1, 0);
+  t.mock.timers.tick(1);
+  assert.deepEqual(said.slice(1), ['first closed', 'second closed']);
+});
+
 test('a client that has gone, or whose partition has come back, is left alone', async () => {
   const clients = openClients();
   const moved: number[] = [];

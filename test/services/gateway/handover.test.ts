@@ -114,3 +114,41 @@ test('a client that moves goes on behind its cursor with nothing lost and nothin
   );
   resumed.close();
 });
+
+test('a client that moves by itself is told to while it is served; one that stays is closed when the window is over', async () => {
+  const lasting = { PENSTOCK_OWNERSHIP_HANDOVER_WINDOW_MS: '1500' };
+  const [from, to] = [await lab.gateway({ env: lasting }), await lab.gateway({ env: lasting })];
+  const user = userIn(0);
+  const token = await lab.accessToken(user);
+  const open = async (gateway: TestGateway, extensions: object) => {
+    const socket = await openRawSocket(gateway.wsUrl);
+    sockets.push(socket);
+    await socket.greet(token, { moves: true });
+    const payload = { query: 'subscription { notes { n } }', extensions };
+    socket.send({ id: 'x', type: 'subscribe', payload });
+    await until('its first ping', () => socket.received.some(({ type }) => type === 'ping'));
+    return socket;
+  };
+  const told = ({ received }: RawSocket) => received.some(({ type, payload }) => type === 'ping' && payload.move);
+  const notes = ({ received }: RawSocket) =>
+    received.filter(({ type }) => type === 'next').map(({ payload }) => payload);
+
+  const [mover, stayer] = [await open(from, {}), await open(from, {})];
+  await lab.note(user, 1);
+  await until('it comes', () => notes(mover).length === 1);
+  assert.equal(told(mover), false);
+  const left = from.stop();
+  await until('both are told to move', () => told(mover) && told(stayer));
+  await lab.note(user, 2);
+  await until('the one that leaves serves it yet', () => notes(mover).length === 2);
+  const next = await open(to, { cursor: notes(mover)[1].extensions.cursor });
+  mover.socket.close(1000);
+  await lab.note(user, 3);
+  await until('it goes on behind what it had', () => notes(next).length > 0);
+  assert.deepEqual(
+    [...notes(mover), ...notes(next)].map(({ data }) => data.notes.n),
+    [1, 2, 3],
+  );
+  assert.equal((await stayer.closed()).code, 1012);
+  assert.equal(await left, 0);
+});

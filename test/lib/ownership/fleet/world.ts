@@ -177,7 +177,8 @@ export class World {
 
   /** A client that has no gateway asks a router for one. */
   act(which: number): void {
-    const client = this.#clients[which % this.#clients.length];
+    const index = which % this.#clients.length;
+    const client = this.#clients[index];
     if (client === undefined || client.gateway !== undefined) return;
     const { partition } = client;
     const owner = this.#routers[which % this.#routers.length]?.owners.get(partition);
@@ -199,6 +200,7 @@ export class World {
       routed: true,
       moveOn,
       afterEvent: (withinMs, run) => void this.time.after(withinMs, run),
+      announceMove: index % 2 === 1 ? moveOn : undefined,
     });
   }
 

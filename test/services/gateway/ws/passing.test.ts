@@ -34,6 +34,7 @@ async function refusing(code: ErrorCode) {
     send: frame => void (closed.length === 0 && sent.push(JSON.parse(frame))),
     close: closeCode => void closed.push(closeCode),
     afterEvent() {},
+    announceMove() {},
     sinkOf: () => ({ next() {}, room: () => undefined }),
     follow() {},
     unfollow() {},
