@@ -99,7 +99,10 @@ export interface Topics {
   clusterId(): Promise<string>;
   /** Undefined when the topic does not exist. */
   partitionCount(topic: string): Promise<number | undefined>;
-  /** Creates what is missing; throws where an existing topic has another partition count than `partitions`. */
+  /**
+   * Creates what is missing; throws where an existing topic has another partition count than `partitions`. Goes by a
+   * broker's metadata: for a moment after its deletion a topic may still count as existing, and is not created then.
+   */
   ensure(specs: readonly TopicSpec[]): Promise<void>;
   /** Gives a topic more partitions. Resolves when all of them have leaders. */
   grow(topic: string, partitions: number): Promise<void>;

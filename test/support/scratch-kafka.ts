@@ -7,6 +7,7 @@ import {
   type Topics,
 } from '../../lib/kafka/index.ts';
 import { quietOps } from './quiet-ops.ts';
+import { until } from './until.ts';
 
 /** The test broker; a test without one must fail, not pass silently. */
 export function kafkaAddress(): string {
@@ -48,6 +49,7 @@ export interface ScratchKafka {
   topic(partitions: number, config?: Readonly<Record<string, string>>): Promise<string>;
   /** A group id of its own. */
   group(): string;
+  /** Resolves when the topic is gone for `topics` too, so that `ensure` makes another one. */
   remove(topic: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -85,6 +87,8 @@ export function openScratchKafka(
     async remove(topic) {
       made.splice(made.indexOf(topic), 1);
       await remove(topic);
+      // The controller has answered; the broker goes on naming the topic until it gets to it.
+      await until('the topic is gone', async () => (await topics.identity(topic)) === undefined);
     },
     async close() {
       for (const topic of made) await remove(topic).catch(() => undefined);
