@@ -26,6 +26,7 @@ export function openPace({ sliceMs, rowRecords, now = () => performance.now() }:
   const waiting: FairQueue<() => void> = openFairQueue();
   /** End of this round of the event loop's deliveries; undefined before the first. */
   let deadlineMs: number | undefined;
+  let serving = false;
   return {
     turn(inRow, user) {
       const timeMs = now();
@@ -34,7 +35,7 @@ export function openPace({ sliceMs, rowRecords, now = () => performance.now() }:
       if (!isLate && (waiting.size === 0 || inRow < rowRecords)) return undefined;
       return new Promise(resolve => {
         waiting.push(user, resolve);
-        if (!isLate) waiting.shift()?.();
+        if (!isLate) serve();
       });
     },
   };
@@ -42,8 +43,25 @@ export function openPace({ sliceMs, rowRecords, now = () => performance.now() }:
   function beginRound(timeMs: number): number {
     setImmediate(() => {
       deadlineMs = waiting.size > 0 ? beginRound(now()) : undefined;
-      waiting.shift()?.();
+      serve();
     });
     return timeMs + sliceMs;
+  }
+
+  /**
+   * Wakes one after the other until the round is over: most have a single record to deliver and then ask for no further turn,
+   * so that nobody would wake the next one before the event loop has gone round.
+   */
+  function serve(): void {
+    if (serving) return;
+    serving = true;
+    const wakeNext = () => {
+      const wake = deadlineMs !== undefined && now() < deadlineMs ? waiting.shift() : undefined;
+      serving = wake !== undefined;
+      if (wake === undefined) return;
+      wake();
+      queueMicrotask(wakeNext); // behind what the one that is awake delivers at once
+    };
+    wakeNext();
   }
 }

@@ -74,6 +74,26 @@ test('streams that have much to deliver take turns, and none is left out', async
   assert.ok(late <= names.length * 17, `the last one began after ${late} records of others`);
 });
 
+test('whoever waits with a single record is served with the others of its round, and not one a round', async () => {
+  const { now, spend } = clock();
+  const pace = openPace({ sliceMs: 20, rowRecords: 16, now });
+  const order: string[] = [];
+  let rounds = 0;
+  let done = false;
+  const watch = () => {
+    rounds++;
+    if (!done) setImmediate(watch);
+  };
+  // Its slice is used up, so everybody else has to wait for the next round.
+  const busy = take('busy', 201, pace, order, spend);
+  const singles = Array.from({ length: 300 }, (_, index) => take(`single-${index}`, 1, pace, order, spend));
+  setImmediate(watch);
+  await Promise.all([busy, ...singles]);
+  done = true;
+  assert.equal(order.length, 501);
+  assert.ok(rounds <= 4, `300 records of 0.1 ms each took ${rounds} rounds of 20 ms`);
+});
+
 test('a user with many streams has no more turns than one with a single stream', async () => {
   const { now, spend } = clock();
   const pace = openPace({ sliceMs: 20, rowRecords: 16, now });
