@@ -46,7 +46,7 @@ export interface StreamsOptions {
 
 export function openStreams(options: StreamsOptions): Streams {
   const { records, rendered, cursors, metrics, partitionCount, growths, offsetAt, bufferBytes } = options;
-  const pace = openPace({ sliceMs: 20, rowRecords: 16 });
+  const pace = openPace({ sliceMs: 8, rowRecords: 16 });
   const all = Array.from({ length: partitionCount }, (_, partition) => partition);
   return {
     async open({ plan, args, projection }, call, request) {
