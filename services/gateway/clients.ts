@@ -59,7 +59,9 @@ export function openClients(random: () => number = Math.random, clock: Clock = s
       for (const client of byPartition.get(partition) ?? []) {
         if (!which(client)) continue;
         const isDue = () => byPartition.get(partition)?.has(client) && stillSo();
-        const moveOn = () => void (isDue() && client.moveOn());
+        const moveOn = () => {
+          if (isDue()) client.moveOn();
+        };
         const { announceMove } = client;
         if (announceMove && windowMs > 0) {
           clock.after(random() * windowMs * announcingShare, () => void (isDue() && announceMove()));

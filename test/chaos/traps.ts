@@ -18,7 +18,7 @@ const places = {
   },
   'in-handover': {
     file: 'services/gateway/clients.ts',
-    before: '            if (byPartition.get(client.partition)?.has(client) && stillSo()) client.moveOn();',
+    before: '          if (isDue()) client.moveOn();',
   },
   'in-replay': {
     file: 'lib/replay/flow.ts',

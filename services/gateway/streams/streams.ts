@@ -46,6 +46,7 @@ export interface StreamsOptions {
 
 export function openStreams(options: StreamsOptions): Streams {
   const { records, rendered, cursors, metrics, partitionCount, growths, offsetAt, bufferBytes } = options;
+  // What is written in a slice leaves the process behind it and takes as long again (bench/README.md, Hot key).
   const pace = openPace({ sliceMs: 8, rowRecords: 16 });
   const all = Array.from({ length: partitionCount }, (_, partition) => partition);
   return {
