@@ -40,6 +40,7 @@ test('a gateway that joins takes its share; the old owner sees its clients off m
   const two = await world.gateway();
   await until('the second has its share', () => two.in('owned').length === partitions / 2);
   const moved = two.in('owned');
+  await until('the first has heard of it', () => one.in('handing-over').length > 0);
   assert.deepEqual(one.in('handing-over'), moved);
   await until('its successors are visible to the first', () =>
     moved.every(partition => !one.ownership.admits(partition)),
