@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { backUp } from '../../test/chaos/whole.ts';
 import { openUser } from '../../test/support/client.ts';
 import type { Stack } from '../../test/support/stack.ts';
 import { until } from '../../test/support/until.ts';
@@ -18,13 +19,6 @@ export interface PenstockOptions {
 export function penstock({ stack, quietMs, moves, url }: PenstockOptions): System {
   const redis = new Redis(stack.redis);
   const victim = `gateway-${gatewayCount - 1}`;
-  const isReady = async (name: string) => {
-    const process = stack.processes().find(candidate => candidate.name === name);
-    if (process === undefined) return false;
-    const answer = await fetch(`${process.admin}/readyz`).catch(() => undefined);
-    await answer?.body?.cancel();
-    return answer?.ok === true;
-  };
 
   return {
     name: moves ? 'Penstock' : 'Penstock, stock moves',
@@ -58,15 +52,13 @@ export function penstock({ stack, quietMs, moves, url }: PenstockOptions): Syste
       async 'rolling restart'() {
         for (let index = 0; index < gatewayCount; index++) {
           const name = `gateway-${index}`;
-          const pid = stack.kill(name, 'SIGTERM');
-          await until(`another ${name}`, () => (stack.pid(name) ?? pid) !== pid, 60_000);
-          await until(`${name} to be ready`, () => isReady(name), 60_000);
+          await backUp(stack, name, stack.kill(name, 'SIGTERM'));
         }
       },
       'kill -9': () => stack.down(victim),
       async return() {
         await stack.up(victim);
-        await until(`${victim} to be ready`, () => isReady(victim), 60_000);
+        await backUp(stack, victim, 0); // it had none
       },
     },
     async close() {

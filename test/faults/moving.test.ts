@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { backUp } from '../chaos/whole.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
 import { openUser } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
@@ -35,17 +36,10 @@ async function payer(name: string, moves: boolean) {
   return { user, closes, seen, paying };
 }
 
-async function restart(name: string): Promise<void> {
-  const pid = stack.kill(name, 'SIGTERM');
-  await until(`another ${name}`, () => (stack.pid(name) ?? pid) !== pid, 60_000);
-  const ready = async () => (await fetch(`${stack.process(name).admin}/readyz`)).ok;
-  await until(`${name} to be ready`, () => ready().catch(() => false), 60_000);
-}
-
 test('told to move, a client goes on at its next gateway before it leaves the last: payments and events, each once and in order', async () => {
   const movers = await Promise.all(Array.from({ length: users }, (_, index) => payer(`mover-${index}`, true)));
   const stock = await payer('stock', false);
-  for (const name of ['gateway-0', 'gateway-1']) await restart(name);
+  for (const name of ['gateway-0', 'gateway-1']) await backUp(stack, name, stack.kill(name, 'SIGTERM'));
   for (const { user, paying, seen } of [...movers, stock]) {
     await paying;
     await until(`the last event of ${user.name}`, () => seen.got.length >= payments);
