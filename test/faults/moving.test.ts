@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { backUp } from '../chaos/whole.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser } from '../support/client.ts';
+import { openUser, type User } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
 let stack: Stack;
+const opened: User[] = [];
 const users = 6;
 const payments = 120;
 
@@ -15,13 +16,17 @@ before(async () => {
   stack = await startStack({ gateways: 2, env: { PENSTOCK_OWNERSHIP_HANDOVER_WINDOW_MS: '3000' } });
 });
 
-after(() => stack?.stop());
+after(async () => {
+  for (const user of opened) await user.close();
+  await stack?.stop();
+});
 
 /** A client that pays into its account, one payment after the other over its WebSocket, and listens. */
 async function payer(name: string, moves: boolean) {
   const closes: number[] = [];
   const watch = { connected() {}, closed: (code: number) => void closes.push(code) };
   const user = await openUser(stack.url, name, { moves, watch });
+  opened.push(user);
   const { token, iban } = await account(user);
   const seen = collector();
   const stream = user.subscribe({ query: transactions }, seen);
@@ -57,5 +62,4 @@ test('told to move, a client goes on at its next gateway before it leaves the la
     );
   }
   assert.ok(stock.closes.includes(1012), `a stock client is closed: ${stock.closes}`);
-  for (const { user } of [...movers, stock]) await user.close();
 });
