@@ -175,6 +175,18 @@ test('a WebSocket goes by the cookie or by an Authorization header as well, and 
   assert.equal((await (await openRawSocket(url)).closed()).code, 4401);
 });
 
+test('a query over views as an event carries its cursor as id, and a stream goes on from it as Last-Event-ID', async () => {
+  const answer = await events(alice, { query: '{ account { iban } }' });
+  await answer.ended;
+  const [next, end] = answer.all;
+  assert.ok(next?.id);
+  assert.deepEqual([next.id, end?.event], [next.data.extensions.cursor, 'complete']);
+  await payIn(51);
+  const source = await events(alice, { query: transactions }, { 'last-event-id': next.id });
+  await until('the payment', () => changes(source).length > 0);
+  assert.deepEqual(changes(source), [51]);
+});
+
 test('the cursor of a query over views goes on in a filtered stream, and in the ledger of who may see it', async () => {
   const auditor = await openUser(stack.url, 'auditor');
   const answer = await auditor.post('{ account { iban } allLastTransactions(first: 1) { edges { node { id } } } }');

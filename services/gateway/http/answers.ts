@@ -1,11 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { FormattedExecutionResult } from 'graphql';
-import { type ErrorCode, errorCatalogue, PenstockError } from '../../../lib/errors.ts';
+import { errorCatalogue, PenstockError } from '../../../lib/errors.ts';
 import { codeOf, type ErrorFormatter } from '../graphql/errors.ts';
 import { HttpRefusal } from './body.ts';
 import type { AnswerForm } from './negotiation.ts';
 
 type JsonForm = Exclude<AnswerForm, 'text/event-stream'>;
+type Headers = Readonly<Record<string, string>>;
+
+/** `Retry-After` of a 429 is between 1 and this many seconds. */
+const limitSpreadSeconds = 5;
 
 /**
  * The status of a result (GraphQL over HTTP, sections 6.4.1 and 6.4.2): `application/json` says 200 to every well-formed
@@ -26,7 +30,9 @@ export function sendResult(
 ): void {
   // node:net counts what the client takes, not only what is written: who reads slowly is none of these.
   response.setTimeout(unreadMs, () => response.destroy());
-  sendJson(response, statusOf(result, form), JSON.stringify(result), { 'content-type': `${form}; charset=utf-8` });
+  const status = statusOf(result, form);
+  const type = { 'content-type': `${form}; charset=utf-8` };
+  sendJson(response, status, JSON.stringify(result), { ...type, ...whenToComeBack(status) });
 }
 
 /** Answers a request that never became an operation: every error body is JSON `{"errors":[…]}`. */
@@ -35,28 +41,28 @@ export function sendRefusal(response: ServerResponse, error: unknown, format: Er
   const code = codeOf(errors[0]);
   const refusal = error instanceof HttpRefusal ? error : undefined;
   const type = form === 'application/graphql-response+json' ? form : 'application/json';
-  sendJson(response, refusal?.status ?? errorCatalogue[code].httpStatus, JSON.stringify({ errors }), {
+  const status = refusal?.status ?? errorCatalogue[code].httpStatus;
+  sendJson(response, status, JSON.stringify({ errors }), {
     'content-type': `${type}; charset=utf-8`,
-    ...hintsOf(code, error),
+    ...(code === 'UNAUTHENTICATED' ? challengeFor(error) : {}),
+    ...whenToComeBack(status),
     ...refusal?.headers,
   });
 }
 
-/** What a client is told besides: how to authenticate (RFC 6750, section 3), when to come back. */
-function hintsOf(code: ErrorCode, error: unknown): Readonly<Record<string, string>> {
-  if (code === 'UNAUTHENTICATED') {
-    const missing = error instanceof PenstockError && error.extensions.reason === 'missing';
-    return { 'www-authenticate': missing ? 'Bearer' : 'Bearer error="invalid_token"' };
-  }
-  return code === 'UNAVAILABLE' ? { 'retry-after': '1' } : {};
+/** How to authenticate (RFC 6750, section 3). */
+function challengeFor(error: unknown): Headers {
+  const missing = error instanceof PenstockError && error.extensions.reason === 'missing';
+  return { 'www-authenticate': missing ? 'Bearer' : 'Bearer error="invalid_token"' };
 }
 
-function sendJson(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  headers: Readonly<Record<string, string>>,
-): void {
+/** Those that a limit refuses come in crowds, and must not come back as one. */
+function whenToComeBack(status: number): Headers {
+  if (status === 429) return { 'retry-after': String(1 + Math.floor(Math.random() * limitSpreadSeconds)) };
+  return status === 503 ? { 'retry-after': '1' } : {};
+}
+
+function sendJson(response: ServerResponse, status: number, body: string, headers: Headers): void {
   if (response.headersSent || response.destroyed) return;
   response
     .writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' })

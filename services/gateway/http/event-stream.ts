@@ -67,7 +67,8 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
       }
     },
     finish(result) {
-      write(nextEvent(JSON.stringify(result), undefined));
+      const cursor = result.extensions?.cursor;
+      write(nextEvent(JSON.stringify(result), typeof cursor === 'string' ? cursor : undefined));
       response.end(completeEvent);
     },
     complete() {

@@ -152,6 +152,7 @@ test('beyond its limit of connections a WebSocket is closed with 1013, and an ev
   const streams = [await openEvents(gateway.url, token, query), await openEvents(gateway.url, token, query)];
   const refused = await gateway.post(token, query, { accept: 'text/event-stream' });
   assert.equal(refused.status, 429);
+  assert.match(refused.headers.get('retry-after') ?? '', /^[1-5]$/);
   assert.match(await refused.text(), /LIMIT_EXCEEDED/);
   for (const stream of streams) stream.close();
   for (const { socket } of sockets) socket.terminate();

@@ -1,0 +1,164 @@
+import type { Watch } from './watch.ts';
+
+/** What a client may rely on: cursors, what waits for it, who is served when, moves. */
+export const clientWatches: readonly Watch[] = [
+  {
+    guarantee: 'G6',
+    name: 'a position of another topic is believed',
+    file: 'lib/replay/topic-mark.ts',
+    find: 'return mark === undefined || topicId === undefined || topicId.startsWith(mark);',
+    replace: 'return true;',
+    caughtBy: {
+      file: 'test/lib/replay/expired.test.ts',
+      test: 'a position of a topic that was made anew is expired, though the new one has its offset and nobody knows its time',
+    },
+  },
+  {
+    guarantee: 'G7',
+    name: 'rows and positions are read in two snapshots',
+    file: 'lib/views/open-views.ts',
+    find: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+    replace: 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY',
+    caughtBy: {
+      file: 'test/lib/views/snapshot.test.ts',
+      test: 'rows and positions of a snapshot belong together, whatever is projected meanwhile',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'nobody looks at what waits on the way to a socket',
+    file: 'services/gateway/outlet.ts',
+    find: 'if (writable.destroyed || waitingBytes() <= bufferBytes) return undefined;',
+    replace: 'if (writable.destroyed || waitingBytes() >= 0) return undefined;',
+    caughtBy: {
+      file: 'test/services/gateway/outlet.test.ts',
+      test: 'there is no room while the client does not take what waits, and room again when it has',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'short writes count by their bytes alone',
+    file: 'services/gateway/outlet.ts',
+    find: 'bytes + (bytes / averageBytes) * writeOverheadBytes',
+    replace: 'bytes',
+    caughtBy: {
+      file: 'test/services/gateway/outlet.test.ts',
+      test: 'what short writes cost besides their bytes counts in the budget',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'records wait for a stream without a limit',
+    file: 'lib/replay/stream-queue.ts',
+    find: 'return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#budgetBytes;',
+    replace: 'return true;',
+    caughtBy: {
+      file: 'test/lib/replay/streams.test.ts',
+      test: 'what a slow taker has in hand counts in its budget, as what waits for it',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'what a taker has in hand is not counted',
+    file: 'lib/replay/stream-queue.ts',
+    find: 'return this.#takenBytes + this.#readyBytes;',
+    replace: 'return this.#readyBytes;',
+    caughtBy: {
+      file: 'test/lib/replay/streams.test.ts',
+      test: 'what a slow taker has in hand counts in its budget, as what waits for it',
+    },
+  },
+  {
+    guarantee: 'G13',
+    name: 'a record that waits keeps its whole batch',
+    file: 'lib/replay/stream-queue.ts',
+    find: 'if (this.#queuedBytes > 0) leaveBatch(record);',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/replay/streams.test.ts',
+      test: 'records that wait keep their own bytes, not those of the batches that they came with',
+    },
+  },
+  {
+    guarantee: 'G14',
+    name: 'a line of newcomers without an end',
+    file: 'lib/auth/work-queue.ts',
+    find: 'if (waiting.size >= maxWaiting)',
+    replace: 'if (waiting.size < 0)',
+    caughtBy: {
+      file: 'test/services/router/admission.test.ts',
+      test: 'are under way up to a number, wait up to a number, and are refused beyond',
+    },
+  },
+  {
+    guarantee: 'G14',
+    name: 'an owner who keeps his turn while he has more waiting',
+    file: 'lib/replay/fair-queue.ts',
+    find: 'owners.delete(owner);',
+    replace: 'if (items.size === 1) owners.delete(owner);',
+    caughtBy: {
+      file: 'test/lib/replay/fair-queue.test.ts',
+      test: 'an owner with much waiting is served once before the others, not all of it',
+    },
+  },
+  {
+    guarantee: 'G15',
+    name: 'an append says what is in memory when its turn has come',
+    file: 'lib/replay/buffer/writer.ts',
+    find: `const call = this.#prepare(task);
+          const leave = await this.#parts.places.take(\`\${this.#at.topic}/\${this.#at.partition}\`);
+          try {
+            if (this.#closing.signal.aborted) return { outcome: { of: 'failure' }, more };`,
+    replace: `const leave = await this.#parts.places.take(\`\${this.#at.topic}/\${this.#at.partition}\`);
+          const call = this.#prepare(task);
+          try {`,
+    caughtBy: {
+      file: 'test/lib/replay/buffer/tier.test.ts',
+      test: 'what waits for its turn to be appended is what was in memory when it was chosen',
+    },
+  },
+  {
+    guarantee: 'G16',
+    name: 'all clients of a partition are sent on at once',
+    file: 'services/gateway/clients.ts',
+    find: 'clock.after(random() * (windowMs - patienceMs), ',
+    replace: 'clock.after(0, ',
+    caughtBy: {
+      file: 'test/services/gateway/clients.test.ts',
+      test: 'clients move on spread over the window, of which its last part is for their next event',
+    },
+  },
+  {
+    guarantee: 'G16',
+    name: 'a client that was told to move is closed before it has',
+    file: 'services/gateway/clients.ts',
+    find: 'clock.after(windowMs, moveOn);',
+    replace: 'clock.after(0, moveOn);',
+    caughtBy: {
+      file: 'test/services/gateway/clients.test.ts',
+      test: 'one that moves by itself is told in the first half of the window, and closed at its end if it is still there',
+    },
+  },
+  {
+    guarantee: 'G16',
+    name: 'a gateway is ready while the clients of what it took over are on their way',
+    file: 'lib/ownership/arrival.ts',
+    find: 'if (receives) {',
+    replace: 'if (!receives) {',
+    caughtBy: {
+      file: 'test/lib/ownership/arrival.test.ts',
+      test: 'a gateway that takes over is there when the clients of who had it before had their time to come',
+    },
+  },
+  {
+    guarantee: 'G16',
+    name: 'a partition that leaves takes its clients along at once',
+    file: 'services/gateway/handover.ts',
+    find: 'const leftMs = Math.max(0, untilMs - clock.nowMs());',
+    replace: 'const leftMs = 0; void untilMs;',
+    caughtBy: {
+      file: 'test/services/gateway/handover.test.ts',
+      test: 'a client that moves by itself is told to while it is served; one that stays is closed when the window is over',
+    },
+  },
+];
