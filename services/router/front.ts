@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Closable, Logger } from '../../lib/ops/index.ts';
+import { type Closable, type Logger, listenTogether } from '../../lib/ops/index.ts';
 import { answerError, HttpRefusal } from './answers.ts';
 import { endWithError } from './refusals.ts';
 
@@ -46,11 +46,6 @@ export function frontState(): FrontState {
 
 /** Beyond the limit, connections that get a proper refusal; any more are dropped unanswered. */
 const refusable = 256;
-/**
- * Connections that the system may complete before we have taken them up (it has a limit of its own, 4,096 on Linux). A
- * herd comes within one turn of the event loop; whoever finds the line full tries again after 1, 3, 7 … s.
- */
-const backlog = 16_384;
 /** Longer than the idle time of usual load balancers (60 s), so that it is they who close. */
 const keepAliveTimeoutMs = 65_000;
 const maxHeaderBytes = 32_768;
@@ -74,7 +69,7 @@ export async function openFront(
   onUpgrade: UpgradeHandler,
   log: Logger,
 ): Promise<Front> {
-  const servers = listen.map(() => {
+  const openServer = (): Server => {
     const server = createServer(
       {
         maxHeaderSize: maxHeaderBytes,
@@ -98,9 +93,12 @@ export async function openFront(
         void onRequest(request, response);
       },
     );
-    server.maxConnections = maxConnections + refusable;
     server.maxHeadersCount = 200;
     server.on('connection', socket => {
+      if (state.connections.size >= maxConnections + refusable) {
+        socket.destroy();
+        return;
+      }
       if (state.connections.size >= maxConnections) state.refused.add(socket);
       state.connections.add(socket);
       socket.once('close', () => state.connections.delete(socket));
@@ -111,12 +109,15 @@ export async function openFront(
       else endWithError(socket, statusOfClientError(error.code), 'the request is malformed, too large or too slow');
     });
     return server;
-  });
+  };
+  const servers: Server[] = [];
   const urls: string[] = [];
-  for (const [index, server] of servers.entries()) {
-    urls.push(await listenOn(server, listen[index] ?? ''));
-    server.on('error', error => log.error({ error }, 'a listening socket failed'));
+  for (const address of listen) {
+    const listening = await listenTogether(address, openServer);
+    servers.push(...listening.servers);
+    urls.push(listening.url);
   }
+  for (const server of servers) server.on('error', error => log.error({ error }, 'a listening socket failed'));
   log.info({ urls }, 'serving');
 
   let closing: Promise<void> | undefined;
@@ -182,31 +183,4 @@ function closedSocket(socket: Socket): Promise<void> {
 function statusOfClientError(code: string | undefined): number {
   if (code === 'HPE_HEADER_OVERFLOW') return 431;
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-}
-
-/** Several routers may share a port where the platform can (SO_REUSEPORT); elsewhere the first one has it for itself. */
-async function listenOn(server: Server, address: string): Promise<string> {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  const port = Number(address.slice(colon + 1));
-  if (colon === -1 || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new Error(`PENSTOCK_HTTP_LISTEN: ${address} is not host:port`);
-  }
-  const listen = (reusePort: boolean): Promise<void> =>
-    new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host, port, reusePort: reusePort && port !== 0, backlog }, () => {
-        server.removeListener('error', reject);
-        resolve();
-      });
-    });
-  try {
-    await listen(true);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTSUP' && code !== 'EINVAL' && code !== 'ENOPROTOOPT') throw error;
-    await listen(false);
-  }
-  const bound = server.address() as AddressInfo;
-  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
 }

@@ -102,6 +102,17 @@ export const clientWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G14',
+    name: 'one connection is taken up for each turn of the event loop',
+    file: 'lib/ops/listen.ts',
+    find: 'const sharing = 8;',
+    replace: 'const sharing = 1;',
+    caughtBy: {
+      file: 'test/lib/ops/listen.test.ts',
+      test: 'while turns of the event loop take long, more than one connection is taken up in each',
+    },
+  },
+  {
     guarantee: 'G15',
     name: 'an append says what is in memory when its turn has come',
     file: 'lib/replay/buffer/writer.ts',
