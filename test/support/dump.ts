@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import kafkajs from 'kafkajs';
 
@@ -41,7 +42,7 @@ export async function visitTopic(
   if (missing.size === 0) return;
   // A rejoin of the dumping group starts again at the beginning: each offset is shown once.
   const shown = new Map<number, number>();
-  const consumer = kafka.consumer({ groupId: `dump-${topic}-${process.pid}-${Date.now()}`, retry: { retries: 20 } });
+  const consumer = kafka.consumer({ groupId: `dump-${topic}-${randomUUID()}`, retry: { retries: 20 } });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   const deadline = Date.now() + timeoutMs;
