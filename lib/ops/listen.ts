@@ -4,7 +4,7 @@ import { type AddressInfo, isIPv6 } from 'node:net';
 /** Connections that the system may complete before we have taken them up; its own limit is 4,096 on Linux. */
 const backlog = 16_384;
 /**
- * The event loop takes up one connection for each listening socket and turn (libuv since 1.45), however many wait: where a
+ * The event loop takes up one connection for each listening socket and turn (seen with libuv 1.52), however many wait: where a
  * turn takes long, a queue grows behind it. So several sockets share a port where the system can (SO_REUSEPORT); it spreads
  * connections over them. Several processes may share it as well.
  */
@@ -15,7 +15,7 @@ export function parseAddress(address: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(address);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
-  if (host === undefined || port > 65_535) throw new Error(`${address} is no address of the form host:port`);
+  if (host === undefined || port > 65_535) throw new Error(`PENSTOCK_HTTP_LISTEN: ${address} is not host:port`);
   return { host, port };
 }
 

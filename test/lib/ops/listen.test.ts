@@ -13,7 +13,8 @@ test('addresses are host:port, IPv6 hosts in brackets', () => {
   }
 });
 
-test('while turns of the event loop take long, more than one connection is taken up in each', async () => {
+const skip = process.platform !== 'linux' && 'one socket a port';
+test('while turns of the event loop take long, more than one connection is taken up in each', { skip }, async () => {
   let taken = 0;
   const open = () => createServer().on('connection', () => void taken++);
   const { servers, url } = await listenTogether('127.0.0.1:0', open);
