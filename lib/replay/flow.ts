@@ -3,6 +3,7 @@ import type { ReadFault, TopicPartition } from '../kafka/types.ts';
 import type { BufferAnswer, ReplayBuffer } from './buffer/buffer.ts';
 import { type LogRecord, leaveBatch, type Point } from './log-record.ts';
 import type { ReplayMetrics, ReplayTier } from './metrics.ts';
+import type { ReadTurns } from './read-turns.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import type { Seam } from './seam.ts';
 import type { Tail, TailListener } from './tail.ts';
@@ -19,6 +20,8 @@ export interface FlowStream {
   metrics: ReplayMetrics;
   /** Whether this much more may be queued for the taker. Always, when nothing is: so a flow that waits is always woken. */
   hasRoom(bytes: number): boolean;
+  /** ALL: who reads the log. Undefined: whoever wants to. */
+  readTurns: ReadTurns | undefined;
   /** Whether this much more may wait for the end of a replay. */
   mayKeep(bytes: number): boolean;
   /** Records that wait for the end of a replay have become more or (negative) fewer. */
@@ -79,7 +82,12 @@ export class Flow implements TailListener {
   taken(): void {
     if (this.#closed || this.#halted) return;
     if (this.#seam.state.phase === 'waiting') this.#attach();
-    else if (this.#paused) this.#replay();
+    else this.mayRead();
+  }
+
+  /** Another has read the log, and it may be this one's turn. */
+  mayRead(): void {
+    if (this.#paused && !this.#closed && !this.#halted) this.#replay();
   }
 
   advance(at: Point): void {
@@ -96,7 +104,7 @@ export class Flow implements TailListener {
     this.#closed = true;
     this.#tail.detach(this.#stream.key, this);
     this.#seam.detached(reached);
-    this.#leave?.();
+    this.#stopReplay();
     this.#tail.release();
   }
 
@@ -124,8 +132,7 @@ export class Flow implements TailListener {
   stopped(_fault: ReadFault, reached: Point): void {
     this.#stream.keep(-this.#seam.bufferBytes);
     this.#seam.detached(reached);
-    this.#leave?.();
-    this.#leave = undefined;
+    this.#stopReplay();
     this.#halted = true;
     this.#stream.interrupted(this);
   }
@@ -146,8 +153,7 @@ export class Flow implements TailListener {
     this.#tail.detach(this.#stream.key, this);
     this.#seam.detached(this.#tail.reached());
     this.#check = check;
-    this.#leave?.();
-    this.#leave = undefined;
+    this.#stopReplay();
     this.#attach();
   }
 
@@ -193,20 +199,35 @@ export class Flow implements TailListener {
     const state = this.#seam.state;
     if (this.#closed || state.phase !== 'replaying' || this.#leave !== undefined) return;
     this.#paused = false;
-    const { offset, timestampMs } = this.#seam.passed;
+    const { offset } = this.#seam.passed;
     if (!this.#check && this.#tail.ring.reaches(offset)) this.#replayFromRing(offset, state.until);
-    else if (!this.#askBuffer(state.until)) {
-      this.#tier = 'kafka';
-      this.#leave = this.#stream.scans.join(this.at, {
-        from: this.#check && offset >= 0 ? offset : offset + 1,
-        until: state.until,
-        key: this.#stream.key,
-        mark: this.#stream.mark,
-        expected: this.#check && timestampMs >= 0 ? { offset, timestampMs } : undefined,
-        scanned: (records, through, readBytes) => this.#scanned(records, through, readBytes),
-        failed: fault => this.#fail(fault),
-      });
+    else if (!this.#askBuffer(state.until)) this.#readLog(state.until);
+  }
+
+  #readLog(until: number): void {
+    const { readTurns, scans, key, mark } = this.#stream;
+    if (readTurns !== undefined && !readTurns.begin(this)) {
+      this.#paused = true;
+      return;
     }
+    const { offset, timestampMs } = this.#seam.passed;
+    this.#tier = 'kafka';
+    this.#leave = scans.join(this.at, {
+      from: this.#check && offset >= 0 ? offset : offset + 1,
+      until,
+      key,
+      mark,
+      expected: this.#check && timestampMs >= 0 ? { offset, timestampMs } : undefined,
+      scanned: (records, through, readBytes) => this.#scanned(records, through, readBytes),
+      failed: fault => this.#fail(fault),
+    });
+  }
+
+  /** Ends the scan or the question to the buffer that is under way. */
+  #stopReplay(): void {
+    this.#leave?.();
+    this.#leave = undefined;
+    this.#stream.readTurns?.end(this);
   }
 
   /** @returns whether it will answer. */
@@ -257,14 +278,18 @@ export class Flow implements TailListener {
     this.#check = false;
     if (!this.#stream.replayed(readBytes)) return false;
     for (const record of records) {
-      if (!this.#stream.hasRoom(record.sizeBytes)) {
-        this.#leave = undefined;
-        this.#paused = true;
-        return false;
-      }
+      if (!this.#stream.hasRoom(record.sizeBytes)) return this.#pauseScan();
       if (this.#seam.replay(record)) this.#stream.queue(record);
     }
-    return this.#through(through);
+    if (!this.#through(through)) return false;
+    return this.#stream.readTurns?.goesOn() === false ? this.#pauseScan() : true;
+  }
+
+  /** @returns false: the scan goes on without it. */
+  #pauseScan(): boolean {
+    this.#paused = true;
+    this.#stopReplay();
+    return false;
   }
 
   /** @returns whether the replay goes on. */
@@ -272,8 +297,7 @@ export class Flow implements TailListener {
     const waited = this.#seam.bufferBytes;
     const released = this.#seam.replayedThrough(through);
     if (released === undefined) return true;
-    this.#leave?.();
-    this.#leave = undefined;
+    this.#stopReplay();
     this.#stream.keep(-waited);
     for (const record of released) this.#stream.queue(record);
     if (this.#seam.state.phase === 'waiting') this.#attach();
@@ -289,7 +313,7 @@ export class Flow implements TailListener {
   }
 
   #fail(fault: ScanFault): void {
-    this.#leave = undefined;
+    this.#stopReplay();
     this.#stream.faulted(this, fault);
   }
 }

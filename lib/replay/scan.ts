@@ -15,6 +15,7 @@ import {
 import type { Logger } from '../ops/index.ts';
 import { type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
+import { fetchBytes } from './read-turns.ts';
 import { isSameTopic } from './topic-mark.ts';
 import { openBackOff, openPlaces } from './waiting.ts';
 
@@ -63,7 +64,8 @@ interface Rider {
 
 /** A stream joins a scan that is at most this many records before what it needs; else it gets one of its own. */
 const joinWithin = 20_000;
-const fetchBytes = 524_288;
+/** What one read brings at most when OWN streams wait for it: each takes little of it. */
+const ownFetchBytes = 524_288;
 /** A read waits so long for company for each one that is under way, and never longer than that, ms. */
 const gatherStepMs = 20;
 const longestGatherMs = 200;
@@ -86,7 +88,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
   let underWay = 0;
   return {
     join(at, client) {
-      const name = `${at.topic}/${at.partition}`;
+      const name = nameOf(at);
       const running = scans.get(name) ?? new Set();
       scans.set(name, running);
       const rider = { client, next: client.from };
@@ -95,8 +97,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
         scan = { at, next: undefined, clients: new Set() };
         running.add(scan);
         scan.clients.add(rider);
-        // Clients take turns by user; those of ALL streams, whom a role lets in, by the partition.
-        void run(scan, client.key ?? `ALL ${name}`, () => {
+        void run(scan, client.key, () => {
           if (scan !== undefined) running.delete(scan);
           if (running.size === 0) scans.delete(name);
         });
@@ -107,17 +108,23 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
     close: () => closing.abort(),
   };
 
-  /** The more reads are under way, the longer a further one waits for others to join it: a herd shares its reads. */
-  async function gather(): Promise<void> {
-    const gatherMs = Math.min(longestGatherMs, underWay * gatherStepMs);
+  /**
+   * The more reads are under way, the longer a further one waits for others to join it: a herd shares its reads. Those of an
+   * ALL stream don't: they have waited for room in its budget, and a wait for each would be most of what it takes.
+   */
+  async function gather(key: string | undefined): Promise<void> {
+    const gatherMs = key === undefined ? 0 : Math.min(longestGatherMs, underWay * gatherStepMs);
     if (gatherMs > 0) await sleep(gatherMs, undefined, { signal: closing.signal }).catch(() => undefined);
   }
 
-  /** Never rejects: what goes wrong is told to the clients or tried again. */
-  async function run(scan: Scan, owner: string, ended: () => void): Promise<void> {
+  /**
+   * `key`: clients take turns by user; those of ALL streams, whom a role lets in, by the partition.
+   * Never rejects: what goes wrong is told to the clients or tried again.
+   */
+  async function run(scan: Scan, key: string | undefined, ended: () => void): Promise<void> {
     const backOff = openBackOff(closing.signal);
-    await gather();
-    const leave = await places.take(owner);
+    await gather(key);
+    const leave = await places.take(key ?? `ALL ${nameOf(scan.at)}`);
     if (leave === undefined) {
       ended();
       fail(scan, () => true, 'BUSY');
@@ -131,7 +138,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
         const from = firstNeeded(scan);
         scan.next = from;
         try {
-          const batch = await topics.fetch(scan.at, from, fetchBytes);
+          const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan));
           if (batch.nextOffset > from) {
             stuck = 0;
             backOff.reset();
@@ -242,6 +249,15 @@ function differs(records: readonly LogRecord[], expected: Point | undefined): bo
     if (found.offset === expected.offset) return found.timestampMs !== expected.timestampMs;
   }
   return false;
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+function fetchBytesFor({ clients }: Scan): number {
+  for (const { client } of clients) if (client.key !== undefined) return ownFetchBytes;
+  return fetchBytes;
 }
 
 function firstNeeded({ clients }: Scan): number {

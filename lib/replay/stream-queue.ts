@@ -26,6 +26,11 @@ export class StreamQueue {
     return this.#queuedBytes === 0 || this.#queuedBytes + this.#keptBytes + bytes <= this.#budgetBytes;
   }
 
+  /** How much more may be queued, where that is anything at all. */
+  get roomBytes(): number {
+    return this.#budgetBytes - this.#queuedBytes - this.#keptBytes;
+  }
+
   /** Whether this much more may wait for a replay. No more than half: a replay that has no room goes on record by record. */
   mayKeep(bytes: number): boolean {
     const keptBytes = this.#keptBytes + bytes;

@@ -11,6 +11,7 @@ import { type FlowStart, firstSequence, markOf } from './flow-start.ts';
 import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
 import { type LogRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
+import { openReadTurns, type ReadTurns } from './read-turns.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
@@ -59,6 +60,7 @@ class Stream implements RecordStream, FlowStream {
   readonly scans: Scans;
   readonly buffer: Pick<ReplayBuffer, 'read'> | undefined;
   readonly metrics: ReplayMetrics;
+  readonly readTurns: ReadTurns | undefined;
   readonly #request: StreamRequest;
   readonly #parts: StreamParts;
   readonly #gone: (stream: RecordStream) => void;
@@ -88,6 +90,7 @@ class Stream implements RecordStream, FlowStream {
     this.#queue = new StreamQueue(request.bufferBytes);
     this.topic = request.topic;
     this.key = request.key;
+    this.readTurns = request.key === undefined ? openReadTurns(this.#queue, () => this.#offerTurns()) : undefined;
     this.scans = parts.scans;
     this.buffer = parts.buffer;
     this.metrics = parts.metrics;
@@ -224,11 +227,21 @@ class Stream implements RecordStream, FlowStream {
 
   /** The taker is done with what it had. */
   #comeBack(): void {
-    if (!this.#queue.comeBack()) return;
-    // Not always the same flow first: one with a long way to go would keep all the room to itself.
+    if (this.#queue.comeBack()) this.#inTurn(flow => flow.taken());
+  }
+
+  #offerTurns(): void {
+    this.#inTurn(flow => flow.mayRead());
+  }
+
+  /** Not always the same flow first: one with a long way to go would keep all the room to itself. */
+  #inTurn(serve: (flow: Flow) => void): void {
     this.#firstServed += 1;
     const flows = this.#flows.length;
-    for (let index = 0; index < flows; index += 1) this.#flows[(index + this.#firstServed) % flows]?.taken();
+    for (let index = 0; index < flows; index += 1) {
+      const flow = this.#flows[(index + this.#firstServed) % flows];
+      if (flow !== undefined) serve(flow);
+    }
   }
 
   /** Of the topic that came in this one's place; nothing where the brokers still tell of this one. */

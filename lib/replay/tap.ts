@@ -29,6 +29,7 @@ export async function beginTap(
     scans: parts.scans,
     buffer: undefined,
     metrics: parts.metrics,
+    readTurns: undefined,
     hasRoom: () => true,
     mayKeep: () => true,
     keep: () => undefined,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamRecord } from '../../../lib/replay/index.ts';
 import { until } from '../../support/until.ts';
 import {
@@ -223,6 +224,34 @@ test('a thousand clients that resume at different cursors of a partition cost ab
   const logBytes = records * (500 + 160 + 3);
   const reads = (await metric('penstock_replay_scanned_bytes_total')) / logBytes;
   assert.ok(reads < 2, `the log was read ${reads.toFixed(2)} times for ${clients} clients`);
+});
+
+test('an ALL stream that is far behind in many partitions reads the log once, however slow its taker', async () => {
+  const [partitions, rounds, batch, sizeBytes] = [12, 16, 5, 10_000];
+  const topic = await world.kafka.topic(partitions);
+  const all = Array.from({ length: partitions }, (_, partition) => partition);
+  const written = Array.from({ length: batch }, () => ({ key: 'k', value: 'x'.repeat(sizeBytes) }));
+  for (let round = 0; round < rounds; round += 1) {
+    await Promise.all(all.map(partition => world.write(topic, partition, written)));
+  }
+  const { streams, metric } = world.replica({ concurrency: 12 });
+  const stream = await streams.open(request(topic, { partitions: all, start: { kind: 'earliest' } }));
+  const taken: StreamRecord[] = [];
+  while (taken.length < partitions * rounds * batch) {
+    const some = (await stream.next()) ?? [];
+    await sleep(20);
+    for (const record of some) stream.advance(record);
+    taken.push(...some);
+  }
+  for (const partition of all) {
+    assert.deepEqual(
+      offsetsOf(taken.filter(({ record }) => record.partition === partition)),
+      Array.from({ length: rounds * batch }, (_, offset) => offset),
+    );
+  }
+  const logBytes = partitions * rounds * batch * sizeBytes;
+  const reads = (await metric('penstock_replay_scanned_bytes_total')) / logBytes;
+  assert.ok(reads < 1.2, `the log was read ${reads.toFixed(2)} times`);
 });
 
 test('a held partition answers from memory', async () => {
