@@ -1,6 +1,7 @@
 /** A thread that writes a steady stream of records for each user, until it is told to stop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { testKafka } from '../../test/support/dump.ts';
+import { recordId } from './record-id.ts';
 import { topic } from './system.ts';
 
 export interface ProducerThreadData {
@@ -26,7 +27,7 @@ while (running) {
   const messages = [];
   for (; sent < due; sent++) {
     const user = users[sent % users.length] ?? '';
-    messages.push({ key: user, value: JSON.stringify(transaction(`${user}/${Math.floor(sent / users.length)}`)) });
+    messages.push({ key: user, value: JSON.stringify(transaction(recordId(user, Math.floor(sent / users.length)))) });
   }
   if (messages.length > 0) await producer.send({ topic, messages });
   await new Promise(resolve => setTimeout(resolve, tickMs));

@@ -1,5 +1,6 @@
 import { type ClientFindings, findingsOf, quantile } from './measure.ts';
 import type { Observation } from './observe.ts';
+import { sequenceOf } from './record-id.ts';
 import { faults } from './system.ts';
 
 /** A record of the dump, as far as it is needed. */
@@ -9,10 +10,10 @@ export interface LoggedRecord {
   value: Record<string, unknown> | null;
 }
 
-/** A key's records in the order of the log: when each was appended, and the place of each id. */
+/** A key's records in the order of the log: when each was appended, and the place of each sequence number. */
 interface KeyLog {
   appendedAtMs: number[];
-  places: Map<string, number>;
+  places: Map<number, number>;
 }
 
 /** One row for each fault, whether the key moved, and system. */
@@ -39,7 +40,7 @@ function logsByKey(records: readonly LoggedRecord[]): Map<string, KeyLog> {
     if (key === null) continue;
     const log: KeyLog = logs.get(key) ?? { appendedAtMs: [], places: new Map() };
     logs.set(key, log);
-    log.places.set(String(value?.id), log.appendedAtMs.length);
+    log.places.set(sequenceOf(String(value?.id)), log.appendedAtMs.length);
     log.appendedAtMs.push(timestampMs);
   }
   return logs;
@@ -57,7 +58,10 @@ function findingsFor(
     for (const [user, got] of deliveries) {
       const log = logs.get(user);
       if (log === undefined || window.moved.has(user) !== moved) continue;
-      const placed = got.map(({ id, atMs }) => ({ record: log.places.get(id) ?? Number.NaN, atMs }));
+      const placed = got.sequences.map((sequence, index) => ({
+        record: log.places.get(sequence) ?? Number.NaN,
+        atMs: got.atMs[index] ?? Number.NaN,
+      }));
       findings.push(findingsOf(window, log.appendedAtMs, placed));
     }
   }

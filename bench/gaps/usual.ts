@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'graphql-ws';
 import { Redis } from 'ioredis';
 import { WebSocket } from 'ws';
+import { putHelpersLast, startBehind } from '../../dev/processes/priority.ts';
+import { nodeOptions } from '../../dev/stack/services.ts';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import type { Stack } from '../../test/support/stack.ts';
 import { until } from '../../test/support/until.ts';
@@ -30,6 +33,7 @@ export async function usual(
   async function start(): Promise<void> {
     const script = new URL('../usual/server.ts', import.meta.url).pathname;
     const args = [
+      ...nodeOptions,
       '--disable-warning=TimeoutNegativeWarning',
       script,
       stack.kafka.join(),
@@ -38,13 +42,16 @@ export async function usual(
       ownersKey,
       String(stack.partitions),
     ];
-    // In a session of its own, as Penstock's: see priority.ts. It ends when its input does.
+    // As Penstock's: in a session of its own, behind the others while it starts. It ends when its input does.
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
     running.push(child);
+    const { pid = 0 } = child;
+    void startBehind(pid, said(child.stdout, 'listening'));
     await Promise.race([
-      once(child.stdout, 'data'),
+      said(child.stdout, 'ready'),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`a usual gateway ended with ${code}`))),
     ]);
+    putHelpersLast(pid);
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
@@ -109,4 +116,9 @@ export async function usual(
       redis.disconnect();
     },
   };
+}
+
+/** Resolves with the first output that has the word in it. */
+function said(output: Readable, word: string): Promise<void> {
+  return new Promise(resolve => output.on('data', text => String(text).includes(word) && resolve()));
 }

@@ -43,6 +43,7 @@ const webSockets = new WebSocketServer({ server, path: '/graphql' });
 useServer({ schema, roots: { subscription: root }, context: ctx => ctx }, webSockets);
 server.listen(0, '127.0.0.1');
 await new Promise(resolve => server.once('listening', resolve));
+process.stdout.write('listening\n');
 const address = server.address();
 const url = `ws://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/graphql`;
 

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { putHelpersLast, startBehind } from '../processes/priority.ts';
 import { type Counts, type Service, services } from './options.ts';
 import type { Ports } from './ports.ts';
 import {
@@ -31,6 +34,8 @@ export interface FleetParts {
 }
 
 const readyWithinMs = 120_000;
+/** While a process starts. */
+const lookEveryMs = 50;
 /** More than a service's own time-out, so that it is the one that cuts its drain short. */
 const graceMs = (service: Service) => drainTimeoutMs[service] + 1_000;
 
@@ -67,8 +72,12 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
         const { admin, http } = assigned ?? { admin: 0, http: undefined };
         const adminUrl = `http://127.0.0.1:${admin}`;
         const url = http === undefined ? adminUrl : `http://127.0.0.1:${http}`;
-        void live(adminUrl, () => current === pid).then(answers => {
+        const stillThere = () => current === pid;
+        const answering = live(adminUrl, stillThere);
+        void startBehind(pid, http === undefined ? answering : listening(http, stillThere));
+        void answering.then(answers => {
           if (!answers) return;
+          putHelpersLast(pid);
           up.set(name, { name, service, pid, url, admin: adminUrl });
           changed();
         });
@@ -123,13 +132,27 @@ async function ready(adminUrl: string): Promise<void> {
   if (response.status !== 200) throw new Error(body.trim());
 }
 
+/** Waits until a process takes connections on a port of its own: it has loaded its modules then; or until it has gone. */
+async function listening(port: number, stillThere: () => boolean): Promise<void> {
+  while (stillThere()) {
+    const socket = connect(port, '127.0.0.1');
+    const connected = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (connected) return;
+    await new Promise(resolve => setTimeout(resolve, lookEveryMs));
+  }
+}
+
 /** Waits until a process answers on its admin port; false when it has gone before. */
 async function live(adminUrl: string, stillThere: () => boolean): Promise<boolean> {
   while (stillThere()) {
     const response = await fetch(`${adminUrl}/livez`, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
     await response?.body?.cancel();
     if (response?.ok) return stillThere();
-    await new Promise(resolve => setTimeout(resolve, 50));
+    await new Promise(resolve => setTimeout(resolve, lookEveryMs));
   }
   return false;
 }

@@ -59,9 +59,13 @@ export const drainTimeoutMs: Readonly<Record<Service, number>> = {
 /**
  * V8's helper threads (collection of garbage, compilation): as many as this machine has cores, less one, and not 4 for each
  * process. Where all processes share two cores, a collection waits for helpers that wait for a core: measured up to 149 ms
- * for one of 10 (bench/README.md, Gaps).
+ * for one of 10 (bench/README.md, Gaps). So they go behind everything else (putHelpersLast), and do nothing that
+ * the program itself has to wait for.
  */
-const nodeOptions = ['--v8-pool-size=0'];
+export const nodeOptions = [
+  '--v8-pool-size=0',
+  ...['--no-parallel-scavenge', '--no-parallel-marking', '--no-parallel-compaction', '--no-parallel-pointer-update'],
+];
 
 export function serviceSpec(service: Service, ports: ServicePorts, context: ServiceContext): ProcessSpec {
   return {

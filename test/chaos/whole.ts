@@ -7,6 +7,8 @@ export type Wanted = Readonly<Record<string, number>>;
 
 /** How long a stack may take to become whole after a fault, ms. On a busy machine a Java broker takes long to start. */
 const wholeWithinMs = 90_000;
+/** Whoever asks a process that is starting whether it is ready takes from what it needs to become so. */
+const lookEveryMs = 200;
 
 /** Resolves when every process of every service is up and ready, and every partition has exactly one gateway. */
 export async function whole(stack: Stack, wanted: Wanted, signal?: AbortSignal): Promise<void> {
@@ -15,7 +17,7 @@ export async function whole(stack: Stack, wanted: Wanted, signal?: AbortSignal):
     const missing = await missingFrom(stack, wanted);
     if (missing === undefined || signal?.aborted) return;
     if (performance.now() > deadlineMs) throw new Error(`not whole within ${wholeWithinMs / 1_000} s: ${missing}`);
-    await sleep(200);
+    await sleep(lookEveryMs);
   }
 }
 
@@ -42,6 +44,7 @@ export async function backUp(stack: Stack, name: string, oldPid: number, signal?
       return found !== undefined && found.pid !== oldPid && (await reasonOf(found.admin)) === undefined;
     },
     wholeWithinMs,
+    lookEveryMs,
   );
 }
 
