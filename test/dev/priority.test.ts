@@ -32,15 +32,11 @@ test('a process that starts goes behind all others until it has started', { skip
   await end();
 });
 
-test('and for 3 s at most', { skip: cannot }, async t => {
+test('and not for ever, where it never does', { skip: cannot }, async () => {
   const { pid, end } = await startSession();
-  t.mock.timers.enable({ apis: ['setTimeout'] });
   const forward = startBehind(pid, new Promise(() => undefined));
-  t.mock.timers.tick(2_999);
   assert.equal(niceOf(pid), 19);
-  t.mock.timers.tick(1);
   await forward;
-  t.mock.timers.reset();
   assert.equal(niceOf(pid), 0);
   await end();
 });
