@@ -4,12 +4,13 @@ import { type Direction, silence, whyNoSilence } from '../network/silence.ts';
 import { namesOf, pause } from '../whole.ts';
 import type { Fault, World } from './types.ts';
 
+type Pair = readonly [string, string];
 /** A pair of processes, drawn from the stack's. */
-type Link = (stack: Stack, random: Random) => readonly [string, string];
+type Link = (stack: Stack, random: Random) => Pair;
 
 const brokers = (stack: Stack) => stack.kafka.map((_, index) => `kafka-${index + 1}`);
 
-const two = (names: readonly string[], random: Random): readonly [string, string] => {
+const two = (names: readonly string[], random: Random): Pair => {
   const one = random.pick(names);
   return [one, random.pick(names.filter(name => name !== one))];
 };
@@ -27,8 +28,10 @@ const links: Readonly<Record<string, Link>> = {
   'projector-postgres': (stack, random) => [random.pick(namesOf(stack, 'projector')), 'postgres'],
 };
 
-/** A gateway that owns nothing just then says nothing to a broker. */
-const mostDraws = 4;
+/** Pairs that are tried: a gateway that owns nothing just then says nothing to a broker. */
+const mostPairs = 4;
+/** Until a pair is drawn that was not yet. */
+const mostDraws = 100;
 const arrows: Readonly<Record<Direction, string>> = { both: '↮', to: '↛', from: '↚' };
 
 /** Packets between two processes vanish, one way or both, also those of new connections; nothing is refused or reset. */
@@ -39,17 +42,29 @@ export const networkFaults: readonly Fault[] = Object.entries(links).map(([name,
 }));
 
 async function lose(world: World, link: Link): Promise<void> {
-  for (let draws = 1; ; draws++) {
-    const dropped = await loseOnce(world, link);
+  const quiet: string[] = [];
+  while (quiet.length < mostPairs) {
+    const pair = otherPair(world, link, quiet);
+    if (pair === undefined) break;
+    const dropped = await loseOnce(world, pair);
     if (dropped > 0 || world.signal.aborted) return;
-    if (draws === mostDraws) throw new Error('nothing went between any of the pairs: no harm was done');
+    quiet.push(pair.join());
     world.log('nothing went between them: another pair');
   }
+  throw new Error('nothing went between any of the pairs: no harm was done');
+}
+
+/** One that has not been quiet; undefined where all have. */
+function otherPair({ stack, random }: World, link: Link, quiet: readonly string[]): Pair | undefined {
+  for (let draw = 0; draw < mostDraws; draw++) {
+    const pair = link(stack, random);
+    if (!quiet.includes(pair.join())) return pair;
+  }
+  return undefined;
 }
 
 /** @returns packets lost. */
-async function loseOnce({ stack, random, log, signal }: World, link: Link): Promise<number> {
-  const [one, other] = link(stack, random);
+async function loseOnce({ stack, random, log, signal }: World, [one, other]: Pair): Promise<number> {
   const direction = random.pick<Direction>(['both', 'to', 'from']);
   const ms = random.integer(3_000, 15_000);
   const [pid, otherPid] = [stack.pid(one), stack.pid(other)];
