@@ -3,7 +3,7 @@ import { Gauge, type Registry } from 'prom-client';
 interface Lagging {
   topic: string;
   position: number;
-  highWatermark: number;
+  endOffset: number;
 }
 
 type Source = () => Iterable<Lagging>;
@@ -18,14 +18,14 @@ export function reportLag(metrics: Registry, source: Source): () => void {
     sources.set(metrics, all);
     new Gauge({
       name: 'penstock_consumer_lag_records',
-      help: 'High watermark less position, summed over the partitions that this process reads',
+      help: 'Last stable offset (the end of the committed records) less position, summed over the partitions that this process reads',
       labelNames: ['topic'],
       registers: [metrics],
       collect() {
         const lags = new Map<string, number>();
         for (const one of all) {
-          for (const { topic, position, highWatermark } of one()) {
-            lags.set(topic, (lags.get(topic) ?? 0) + Math.max(0, highWatermark - position));
+          for (const { topic, position, endOffset } of one()) {
+            lags.set(topic, (lags.get(topic) ?? 0) + Math.max(0, endOffset - position));
           }
         }
         this.reset();

@@ -24,6 +24,9 @@ export class Reading implements TopicPartition {
   readonly partition: number;
   readonly sink: RecordSink;
   position: number;
+  /** The last stable offset: the end of what is committed. */
+  endOffset: number;
+  /** What lies between the end and this waits for a transaction that is open. */
   highWatermark: number;
   paused = false;
   /** Not to be fetched before, ms of the process's own clock. */
@@ -40,6 +43,7 @@ export class Reading implements TopicPartition {
     this.partition = partition;
     this.sink = sink;
     this.position = offset;
+    this.endOffset = offset;
     this.highWatermark = offset;
     this.topicId = topicId;
   }
@@ -49,21 +53,23 @@ export class Reading implements TopicPartition {
   }
 
   /** The partition's part of a fetch from {@link position}. Moves the position past what it returns. */
-  take({ errorCode, highWatermark, topicId, records: bytes }: FetchedPartition): Outcome {
+  take(fetched: FetchedPartition): Outcome {
+    const { errorCode, highWatermark, lastStableOffset: endOffset, topicId, aborted, records: bytes } = fetched;
     if (errorCode !== codes.NONE) return this.#refused(errorCode);
     this.#failures = 0;
     this.#outOfRange = 0;
     this.#missingSince = undefined;
     this.#otherIdSince = undefined;
+    this.endOffset = endOffset;
     this.highWatermark = highWatermark;
     if (bytes.length === 0) return { kind: 'nothing new' };
     const { topic, partition } = this;
     try {
-      const { records, nextOffset } = decodeRecords(this, this.position, bytes);
+      const { records, nextOffset, lastEpoch } = decodeRecords(this, this.position, bytes, aborted);
       // A broker sends one whole batch at least (KIP-74).
       if (nextOffset === this.position) return { kind: 'again', reason: 'an incomplete batch', stale: false };
       this.position = nextOffset;
-      return { kind: 'batch', batch: { topic, partition, records, nextOffset, highWatermark, topicId } };
+      return { kind: 'batch', batch: { topic, partition, records, nextOffset, endOffset, lastEpoch, topicId } };
     } catch (error) {
       return { kind: 'fault', fault: 'UNREADABLE', reason: messageOf(error) };
     }

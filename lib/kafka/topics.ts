@@ -14,10 +14,11 @@ import { decodeRecords } from './wire/record-batch.ts';
 import {
   earliestTimestamp,
   fetchRequest,
-  type ListedOffset,
   latestTimestamp,
   listOffsetsRequest,
   noTopicId,
+  offsetForLeaderEpochRequest,
+  type WireRequest,
 } from './wire/requests.ts';
 
 /** Longest time that one call tries, ms. */
@@ -74,31 +75,46 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     return (await identity(topic))?.partitions;
   }
 
+  /** Asks the leaders of these partitions, each for its own, until every one has answered without an error. */
+  async function askLeaders<A extends TopicPartition & { errorCode: number }>(
+    topic: string,
+    partitions: readonly number[],
+    request: (group: readonly number[]) => WireRequest<A[]>,
+  ): Promise<Map<number, A>> {
+    const found = new Map<number, A>();
+    await withPatience(topic, async () => {
+      const missing = partitions.filter(partition => !found.has(partition));
+      const byLeader = await leaders(cluster, topic, missing);
+      let doing = '';
+      const answers = await Promise.all(
+        [...byLeader].map(async ([nodeId, group]) => {
+          const link = await cluster.link(nodeId);
+          const asked = request(group);
+          doing = asked.apiName;
+          return link.send(asked);
+        }),
+      );
+      let failed: A | undefined;
+      for (const answer of answers.flat()) {
+        if (answer.errorCode === codes.NONE) found.set(answer.partition, answer);
+        else failed = answer;
+      }
+      if (failed !== undefined) throw errorOf(failed, doing);
+      const silent = missing.find(partition => !found.has(partition));
+      if (silent !== undefined) throw new KafkaUnavailableError(`${doing} did not name ${topic}/${silent}`);
+    });
+    return found;
+  }
+
   async function listOffsets(
     topic: string,
     partitions: readonly number[],
     timestampMs: number,
   ): Promise<Map<number, number>> {
-    const found = new Map<number, number>();
-    await withPatience(topic, async () => {
-      const missing = partitions.filter(partition => !found.has(partition));
-      const byLeader = await leaders(cluster, topic, missing);
-      const answers = await Promise.all(
-        [...byLeader].map(async ([nodeId, group]) => {
-          const link = await cluster.link(nodeId);
-          return link.send(listOffsetsRequest(group.map(partition => ({ topic, partition, timestampMs }))));
-        }),
-      );
-      let failed: ListedOffset | undefined;
-      for (const answer of answers.flat()) {
-        if (answer.errorCode === codes.NONE) found.set(answer.partition, answer.offset);
-        else failed = answer;
-      }
-      if (failed !== undefined) throw errorOf(failed, 'ListOffsets');
-      const silent = missing.find(partition => !found.has(partition));
-      if (silent !== undefined) throw new KafkaUnavailableError(`ListOffsets did not name ${topic}/${silent}`);
-    });
-    return found;
+    const answers = await askLeaders(topic, partitions, group =>
+      listOffsetsRequest(group.map(partition => ({ topic, partition, timestampMs }))),
+    );
+    return new Map([...answers].map(([partition, { offset }]) => [partition, offset]));
   }
 
   async function offsetOf(at: TopicPartition, timestampMs: number): Promise<number> {
@@ -117,8 +133,8 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     if (fetched === undefined) throw new KafkaUnavailableError(`Fetch did not name ${at.topic}/${at.partition}`);
     if (fetched.errorCode === codes.OFFSET_OUT_OF_RANGE) throw new OffsetOutOfRangeError({ ...at, offset });
     if (fetched.errorCode !== codes.NONE) throw errorOf({ ...at, errorCode: fetched.errorCode }, 'Fetch');
-    const { records, nextOffset } = decodeRecords(at, offset, fetched.records);
-    return { ...at, topicId, records, nextOffset, highWatermark: fetched.highWatermark };
+    const { records, nextOffset, lastEpoch } = decodeRecords(at, offset, fetched.records, fetched.aborted);
+    return { ...at, topicId, records, nextOffset, endOffset: fetched.lastStableOffset, lastEpoch };
   }
 
   /** @param mayCome whether a topic of so many partitions may still become the one that is waited for. */
@@ -198,6 +214,14 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
         partitions.map(partition => [partition, { start: starts.get(partition) ?? 0, end: ends.get(partition) ?? 0 }]),
       );
     },
+    async epochEnd(at, leaderEpoch) {
+      const { topic, partition } = at;
+      const answers = await askLeaders(topic, [partition], () =>
+        offsetForLeaderEpochRequest([{ topic, partition, leaderEpoch }]),
+      );
+      const found = answers.get(partition);
+      return found === undefined || found.endOffset < 0 ? undefined : found;
+    },
     async offsetAt(at, timestampMs) {
       const offset = await offsetOf(at, Math.max(0, timestampMs));
       return offset >= 0 ? offset : offsetOf(at, latestTimestamp);
@@ -207,8 +231,8 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
       for (;;) {
         const start = from;
         const batch = await withPatience(at.topic, () => fetchOnce(at, start, maxBytes));
-        // Only control records, or what compaction left of a batch: there may be records behind them.
-        if (batch.records.length > 0 || batch.nextOffset >= batch.highWatermark || batch.nextOffset === from) {
+        // Only control records, an aborted transaction, or what compaction left of a batch: there may be records behind them.
+        if (batch.records.length > 0 || batch.nextOffset >= batch.endOffset || batch.nextOffset === from) {
           return batch;
         }
         from = batch.nextOffset;

@@ -15,19 +15,24 @@ export interface KafkaRecord extends TopicPartition {
   timestampMs: number;
   /** Whose clock the timestamp is of; absent where nobody read it from a log. */
   timestampType?: 'CreateTime' | 'LogAppendTime';
+  /** The leader epoch under which it was appended (KIP-101): tells two histories of one log apart. -1 or absent: not known. */
+  leaderEpoch?: number;
   key: Buffer | null;
   value: Buffer | null;
   headers: Headers;
 }
 
 /**
- * Consecutive records of one partition, and where the next fetch goes on (control records and gaps skipped). There may be
+ * Consecutive committed records of one partition, and where the next fetch goes on (control records and gaps skipped). There may be
  * none, when all that was there was skipped.
  */
 export interface RecordBatch extends TopicPartition {
   records: readonly KafkaRecord[];
   nextOffset: number;
-  highWatermark: number;
+  /** Offset behind the last committed record that the log has now (Kafka's last stable offset). */
+  endOffset: number;
+  /** Leader epoch of the record at `nextOffset - 1`, control records and gaps included; undefined where it is not known. */
+  lastEpoch?: number | undefined;
   /** Of the topic that they were read from. */
   topicId: string;
 }
@@ -108,10 +113,15 @@ export interface Topics {
   grow(topic: string, partitions: number): Promise<void>;
   /** First offset still in the log. */
   startOffset(at: TopicPartition): Promise<number>;
-  /** Offset of the next record to be written. */
+  /** Offset behind the last committed record (the last stable offset): records of open transactions lie behind it. */
   endOffset(at: TopicPartition): Promise<number>;
   /** For many partitions at once, by `topic/partition`. */
   offsets(topic: string, partitions: readonly number[]): Promise<Map<number, { start: number; end: number }>>;
+  /**
+   * The largest leader epoch up to this one that the log has, and the offset behind its last record (KIP-320): what was read
+   * under this epoch, at or behind that offset, is not in the log any more. Undefined where the log has no such epoch.
+   */
+  epochEnd(at: TopicPartition, leaderEpoch: number): Promise<{ leaderEpoch: number; endOffset: number } | undefined>;
   /** First offset whose timestamp is ≥ `timestampMs`; the end offset when there is none. */
   offsetAt(at: TopicPartition, timestampMs: number): Promise<number>;
   /** One fetch beginning at `offset`: at least one record when there is one. Rejects with `OffsetOutOfRangeError`. */

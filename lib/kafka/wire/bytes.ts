@@ -86,11 +86,12 @@ export class ByteReader {
     return items;
   }
 
-  /** Passes over tagged fields, none of which we know. */
-  tags(): void {
+  /** Passes over tagged fields (KIP-482). `read` is shown each one and its value, and takes those that it knows. */
+  tags(read?: (tag: number, value: ByteReader) => void): void {
     for (let count = this.uvarint(); count > 0; count--) {
-      this.uvarint();
-      this.take(this.uvarint());
+      const tag = this.uvarint();
+      const value = this.take(this.uvarint());
+      read?.(tag, new ByteReader(value));
     }
   }
 

@@ -7,6 +7,7 @@ import type { KafkaRecord, OutgoingRecord, TopicPartition } from '../types.ts';
 import { ByteReader, ByteWriter, varintSize } from './bytes.ts';
 import { decompress } from './compression.ts';
 import { crc32c } from './crc32c.ts';
+import type { AbortedTransaction } from './requests.ts';
 
 /** baseOffset and length, which the length does not count. */
 const prefixBytes = 12;
@@ -14,22 +15,60 @@ const prefixBytes = 12;
 const headerBytes = 61;
 const compressionMask = 0x07;
 const logAppendTimeFlag = 0x08;
+const transactionalFlag = 0x10;
 const controlFlag = 0x20;
+/** Type of the control record that ends an aborted transaction; a commit has 1. */
+const abortMarker = 0;
 
 /** The records of a fetched record set, and the offset behind its last complete batch. */
 export interface DecodedRecords {
   records: KafkaRecord[];
   nextOffset: number;
+  /** Leader epoch of the last batch that was passed; undefined where none was. */
+  lastEpoch: number | undefined;
+}
+
+/**
+ * Follows which producers are inside an aborted transaction, batch by batch in the order of the log. A producer is from the
+ * first offset of such a transaction up to its abort marker (the algorithm of the Java client's CompletedFetch; KIP-98).
+ */
+class AbortedProducers {
+  readonly #waiting: AbortedTransaction[];
+  readonly #inside = new Set<bigint>();
+  #next = 0;
+
+  constructor(aborted: readonly AbortedTransaction[]) {
+    this.#waiting = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
+  }
+
+  /** Returns whether a transactional batch that ends at `lastOffset` belongs to an aborted transaction. */
+  has(producerId: bigint, lastOffset: number): boolean {
+    for (let first = this.#waiting[this.#next]; first !== undefined && first.firstOffset <= lastOffset; ) {
+      this.#inside.add(first.producerId);
+      first = this.#waiting[++this.#next];
+    }
+    return this.#inside.has(producerId);
+  }
+
+  ended(producerId: bigint): void {
+    this.#inside.delete(producerId);
+  }
 }
 
 /**
  * Decodes what a fetch from `fetchOffset` returned: drops records before that offset (the broker sends whole batches),
- * control records, and the cut-off tail. Keys and values are views of a copy of their batch, so that a record that is
+ * records of the transactions in `aborted`, control records, and the cut-off tail. Keys and values are views of a copy of their batch, so that a record that is
  * kept does not keep the whole response. With nothing decodable `nextOffset` is `fetchOffset`.
  * @throws UnreadableBatchError when the first batch cannot be decoded; a later one ends the result before it.
  */
-export function decodeRecords(at: TopicPartition, fetchOffset: number, bytes: Buffer): DecodedRecords {
-  const result: DecodedRecords = { records: [], nextOffset: fetchOffset };
+export function decodeRecords(
+  at: TopicPartition,
+  fetchOffset: number,
+  bytes: Buffer,
+  aborted: readonly AbortedTransaction[] = [],
+): DecodedRecords {
+  const result: DecodedRecords = { records: [], nextOffset: fetchOffset, lastEpoch: undefined };
+  const producers = new AbortedProducers(aborted);
   let position = 0;
   while (bytes.length - position >= headerBytes) {
     const size = prefixBytes + bytes.readInt32BE(position + 8);
@@ -38,7 +77,7 @@ export function decodeRecords(at: TopicPartition, fetchOffset: number, bytes: Bu
     position += size;
     try {
       if (size < headerBytes) throw new RangeError('a batch is shorter than its header');
-      decodeBatch(at, fetchOffset, batch, result);
+      decodeBatch(at, fetchOffset, batch, producers, result);
     } catch (error) {
       if (result.nextOffset > fetchOffset) return result;
       throw error instanceof UnreadableBatchError
@@ -49,10 +88,17 @@ export function decodeRecords(at: TopicPartition, fetchOffset: number, bytes: Bu
   return result;
 }
 
-function decodeBatch(at: TopicPartition, fetchOffset: number, bytes: Buffer, result: DecodedRecords): void {
+function decodeBatch(
+  at: TopicPartition,
+  fetchOffset: number,
+  bytes: Buffer,
+  producers: AbortedProducers,
+  result: DecodedRecords,
+): void {
   const header = new ByteReader(bytes);
   const baseOffset = header.int64();
-  header.position += 8; // batch length, partition leader epoch
+  header.position += 4; // batch length
+  const leaderEpoch = header.int32();
   const magic = header.int8();
   if (magic !== 2) throw new UnreadableBatchError(`message format ${magic} at offset ${baseOffset}`);
   header.position += 4; // the broker has checked the CRC, TCP the way here
@@ -60,30 +106,55 @@ function decodeBatch(at: TopicPartition, fetchOffset: number, bytes: Buffer, res
   const nextOffset = baseOffset + header.int32() + 1;
   const baseTimestamp = header.int64();
   const maxTimestamp = header.int64();
-  header.position += 14; // producer id, epoch, base sequence
+  const isAborted =
+    (attributes & transactionalFlag) !== 0 &&
+    leavesOut(producers, header.bigInt64(), nextOffset - 1, (attributes & controlFlag) !== 0 ? bytes : undefined);
+  header.position = headerBytes - 4;
   const count = header.int32();
   if (nextOffset <= fetchOffset) return;
-  if ((attributes & controlFlag) === 0) {
+  if ((attributes & controlFlag) === 0 && !isAborted) {
     const body = bytes.subarray(headerBytes);
     const codec = attributes & compressionMask;
     const reader = new ByteReader(codec === 0 ? Buffer.from(body) : decompress(codec, body));
     // With LogAppendTime only the batch has the time: the deltas are still the producer's.
     const appendTimestamp = (attributes & logAppendTimeFlag) === 0 ? undefined : maxTimestamp;
     for (let i = 0; i < count; i++) {
-      const record = decodeRecord(at, reader, baseOffset, baseTimestamp, appendTimestamp);
+      const record = decodeRecord(at, reader, { baseOffset, baseTimestamp, appendTimestamp, leaderEpoch });
       if (record.offset >= fetchOffset) result.records.push(record);
     }
   }
   result.nextOffset = nextOffset;
+  result.lastEpoch = leaderEpoch;
 }
 
-function decodeRecord(
-  at: TopicPartition,
-  reader: ByteReader,
-  baseOffset: number,
-  baseTimestamp: number,
-  appendTimestamp: number | undefined,
-): KafkaRecord {
+/** Returns whether the batch's records are left out. `control`: the batch, where it is a marker that ends a transaction. */
+function leavesOut(producers: AbortedProducers, producerId: bigint, lastOffset: number, control?: Buffer): boolean {
+  const isInside = producers.has(producerId, lastOffset);
+  if (control !== undefined && isAbort(control)) producers.ended(producerId);
+  return isInside;
+}
+
+/** Returns whether a control batch is an abort marker. Its record's key is a version and a type, two bytes each. */
+function isAbort(batch: Buffer): boolean {
+  const reader = new ByteReader(batch, headerBytes);
+  reader.varint(); // length
+  reader.position += 1; // attributes
+  reader.varlong(); // timestamp
+  reader.varint(); // offset
+  const key = reader.varBytes();
+  return key !== null && key.length >= 4 && key.readInt16BE(2) === abortMarker;
+}
+
+/** What the records of a batch have in common. */
+interface BatchHead {
+  baseOffset: number;
+  baseTimestamp: number;
+  appendTimestamp: number | undefined;
+  leaderEpoch: number;
+}
+
+function decodeRecord(at: TopicPartition, reader: ByteReader, batch: BatchHead): KafkaRecord {
+  const { baseOffset, baseTimestamp, appendTimestamp, leaderEpoch } = batch;
   const length = reader.varint();
   const end = reader.position + length;
   reader.position += 1; // attributes, unused
@@ -99,6 +170,7 @@ function decodeRecord(
     offset,
     timestampMs: appendTimestamp ?? timestampMs,
     timestampType: appendTimestamp === undefined ? 'CreateTime' : 'LogAppendTime',
+    leaderEpoch,
     key,
     value,
     headers,

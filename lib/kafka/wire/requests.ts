@@ -27,8 +27,8 @@ export interface TopicMetadata {
   /** Of this topic and no other that ever has its name (KIP-516), as base64url; {@link noTopicId} where it is unknown. */
   topicId: string;
   errorCode: number;
-  /** `leader` is -1 while there is none. */
-  partitions: { partition: number; errorCode: number; leader: number }[];
+  /** `leader` is -1 while there is none; `leaderEpoch` counts the elections of a partition (KIP-101). */
+  partitions: { partition: number; errorCode: number; leader: number; leaderEpoch: number }[];
 }
 
 /** What stands for no id. */
@@ -74,10 +74,10 @@ export function metadataRequest(topics: readonly string[]): WireRequest<Metadata
           const partitionError = reader.int16();
           const partition = reader.int32();
           const leader = reader.int32();
-          reader.int32(); // leader epoch
+          const leaderEpoch = reader.int32();
           for (let list = 0; list < 3; list++) reader.compactArray(() => reader.int32()); // replicas, in sync, offline
           reader.tags();
-          return { partition, errorCode: partitionError, leader };
+          return { partition, errorCode: partitionError, leader, leaderEpoch };
         });
         reader.int32(); // authorized operations
         reader.tags();
@@ -93,7 +93,27 @@ export interface FetchTarget {
   topicId: string;
   partition: number;
   offset: number;
+  /**
+   * Leader epoch of the record before `offset`, where it is known: the broker then says where its own log diverges from the
+   * one that was read so far (KIP-320, KIP-595). {@link noLeaderEpoch} asks for no such check.
+   */
+  lastEpoch?: number;
   maxBytes: number;
+}
+
+/** The place-holder for a leader epoch that is not known. */
+export const noLeaderEpoch = -1;
+
+/** A transaction that a producer has aborted: its records are those from `firstOffset` to the producer's next abort marker. */
+export interface AbortedTransaction {
+  producerId: bigint;
+  firstOffset: number;
+}
+
+/** The largest leader epoch that the log and the reader have in common, and the offset behind its last record. */
+export interface EpochEnd {
+  leaderEpoch: number;
+  endOffset: number;
 }
 
 export interface FetchedPartition {
@@ -102,6 +122,12 @@ export interface FetchedPartition {
   partition: number;
   errorCode: number;
   highWatermark: number;
+  /** Offset of the first record whose transaction is still open, or the high watermark: the end of what is committed. */
+  lastStableOffset: number;
+  /** Transactions among `records` that were aborted, by their first offset. */
+  aborted: readonly AbortedTransaction[];
+  /** Set where the log was truncated below the position that was asked for; there are no records then. */
+  diverging: EpochEnd | undefined;
   records: Buffer;
 }
 
@@ -111,9 +137,13 @@ export interface FetchOptions {
   maxBytes: number;
 }
 
+/** Isolation level of a request (KIP-98): read committed. What a transaction has not committed is not a fact yet. */
+const readCommitted = 1;
+
 /**
- * Read uncommitted, outside of any fetch session. The broker serves targets in the order given. Topics go by their id: what
- * is read can't be another topic that has got the name meanwhile.
+ * Reads up to the last stable offset, outside of any fetch session. Records of aborted transactions are in the answer and
+ * named by `aborted`: `decodeRecords` leaves them out. The broker serves targets in the order given. Topics go by their id:
+ * what is read can't be another topic that has got the name meanwhile.
  */
 export function fetchRequest(
   targets: readonly FetchTarget[],
@@ -125,11 +155,15 @@ export function fetchRequest(
     apiName: 'Fetch',
     encode(writer) {
       writer.noTags(); // of the header
-      writer.int32(-1).int32(maxWaitMs).int32(minBytes).int32(maxBytes).int8(0).int32(0).int32(-1);
+      writer.int32(-1).int32(maxWaitMs).int32(minBytes).int32(maxBytes).int8(readCommitted).int32(0).int32(-1);
       writer.compactArray(runsOf(targets, 'topicId'), ([first, items]) => {
         writer.uuid(first.topicId).compactArray(items, target => {
-          writer.int32(target.partition).int32(-1).int64(target.offset).int32(-1).int64(-1).int32(target.maxBytes);
-          writer.noTags();
+          writer.int32(target.partition).int32(noLeaderEpoch).int64(target.offset);
+          writer
+            .int32(target.lastEpoch ?? noLeaderEpoch)
+            .int64(-1)
+            .int32(target.maxBytes)
+            .noTags();
         });
         writer.noTags();
       });
@@ -150,16 +184,31 @@ export function fetchRequest(
           const partition = reader.int32();
           const partitionError = reader.int16();
           const highWatermark = reader.int64();
-          reader.position += 16; // last stable offset, log start offset
-          for (let aborted = reader.uvarint() - 1; aborted > 0; aborted--) {
-            reader.position += 16;
+          const lastStableOffset = reader.int64();
+          reader.position += 8; // log start offset
+          const aborted = reader.compactArray(() => {
+            const transaction = { producerId: reader.bigInt64(), firstOffset: reader.int64() };
             reader.tags();
-          }
+            return transaction;
+          });
           reader.position += 4; // preferred read replica
           const size = reader.uvarint() - 1;
           const records = reader.take(Math.max(0, size));
-          reader.tags();
-          partitions.push({ topic, topicId, partition, errorCode: partitionError, highWatermark, records });
+          let diverging: EpochEnd | undefined;
+          reader.tags((tag, value) => {
+            if (tag === divergingEpochTag) diverging = { leaderEpoch: value.int32(), endOffset: value.int64() };
+          });
+          partitions.push({
+            topic,
+            topicId,
+            partition,
+            errorCode: partitionError,
+            highWatermark,
+            lastStableOffset,
+            aborted,
+            diverging,
+            records,
+          });
         }
         reader.tags();
       }
@@ -168,6 +217,9 @@ export function fetchRequest(
     timeoutMs: maxWaitMs + 5_000,
   };
 }
+
+/** Number of the tagged field of a fetched partition that says where its log diverges. */
+const divergingEpochTag = 0;
 
 /** Consecutive targets of one topic share its name on the wire. */
 function runsOf<T>(items: readonly T[], by: keyof T): [first: T, items: T[]][] {
@@ -253,19 +305,27 @@ export interface ListedOffset {
   timestampMs: number;
   /** -1 when no record is that young. */
   offset: number;
+  /** Of the record there; -1 where it is not known. */
+  leaderEpoch: number;
 }
+
+/** Which end of a log is meant: that of the committed records, or the high watermark with open transactions below it. */
+export type OffsetIsolation = 'committed' | 'uncommitted';
 
 export function listOffsetsRequest(
   targets: readonly { topic: string; partition: number; timestampMs: number }[],
+  isolation: OffsetIsolation = 'committed',
 ): WireRequest<ListedOffset[]> {
   return {
     apiKey: 2,
-    apiVersion: 3,
+    apiVersion: 4,
     apiName: 'ListOffsets',
     encode(writer) {
-      writer.int32(-1).int8(0);
+      writer.int32(-1).int8(isolation === 'committed' ? readCommitted : 0);
       writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {
-        writer.string(topic).array(items, target => writer.int32(target.partition).int64(target.timestampMs));
+        writer.string(topic).array(items, target => {
+          writer.int32(target.partition).int32(noLeaderEpoch).int64(target.timestampMs);
+        });
       });
     },
     decode(reader) {
@@ -278,7 +338,51 @@ export function listOffsetsRequest(
           const errorCode = reader.int16();
           const timestampMs = reader.int64();
           const offset = reader.int64();
-          answers.push({ topic, partition, errorCode, timestampMs, offset });
+          const leaderEpoch = reader.int32();
+          answers.push({ topic, partition, errorCode, timestampMs, offset, leaderEpoch });
+        });
+      });
+      return answers;
+    },
+  };
+}
+
+export interface ListedEpochEnd extends EpochEnd {
+  topic: string;
+  partition: number;
+  errorCode: number;
+}
+
+/**
+ * Asks where leader epochs end: for each target the largest epoch up to the given one that the log has, and the offset behind
+ * its last record (KIP-101, KIP-320). Both are -1 where the log has none. Only the partition's leader answers.
+ */
+export function offsetForLeaderEpochRequest(
+  targets: readonly { topic: string; partition: number; leaderEpoch: number }[],
+): WireRequest<ListedEpochEnd[]> {
+  return {
+    apiKey: 23,
+    apiVersion: 3,
+    apiName: 'OffsetForLeaderEpoch',
+    encode(writer) {
+      writer.int32(-1); // replica: a consumer
+      writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {
+        writer.string(topic).array(items, ({ partition, leaderEpoch }) => {
+          writer.int32(partition).int32(noLeaderEpoch).int32(leaderEpoch);
+        });
+      });
+    },
+    decode(reader) {
+      reader.int32(); // throttle time
+      const answers: ListedEpochEnd[] = [];
+      reader.array(() => {
+        const topic = reader.string() ?? '';
+        reader.array(() => {
+          const errorCode = reader.int16();
+          const partition = reader.int32();
+          const leaderEpoch = reader.int32();
+          const endOffset = reader.int64();
+          answers.push({ topic, partition, errorCode, leaderEpoch, endOffset });
         });
       });
       return answers;

@@ -247,11 +247,11 @@ export class BufferWriter {
     const inRing = this.#tail.ring.timestampAt(mark.offset);
     if (inRing !== undefined) return inRing === mark.timestampMs ? 'same' : 'other';
     try {
-      const { records, highWatermark, topicId } = await this.#parts.topics.fetch(this.#at, mark.offset, checkBytes);
+      const { records, endOffset, topicId } = await this.#parts.topics.fetch(this.#at, mark.offset, checkBytes);
       // The tail reads a topic that is gone, and will notice: until then there is nothing to compare.
       if (!isSameTopic(this.#tail.topicId(), topicId)) return 'unknown';
       const found = records.find(({ offset }) => offset === mark.offset);
-      return found?.timestampMs === mark.timestampMs && tail < highWatermark ? 'same' : 'other';
+      return found?.timestampMs === mark.timestampMs && tail < endOffset ? 'same' : 'other';
     } catch (error) {
       return error instanceof OffsetOutOfRangeError ? 'other' : 'unknown';
     }

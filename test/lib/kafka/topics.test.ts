@@ -63,7 +63,7 @@ test('a fetch begins at its offset, gives at least one record, and none at the e
   for (let i = 0; i < 5; i++) await lanes.send(at, { key: 'k', value: 'x'.repeat(10_000) });
   const batch = await kafka.topics.fetch(at, 2, 100);
   assert.equal(batch.records[0]?.offset, 2);
-  assert.equal(batch.highWatermark, 5);
+  assert.equal(batch.endOffset, 5);
   const end = await kafka.topics.fetch(at, 5, 100);
   assert.deepEqual(end.records, []);
   assert.equal(end.nextOffset, 5);

@@ -40,7 +40,7 @@ export function openOnePartition(log: OneLog, valueBytes?: number) {
       const records: KafkaRecord[] = [];
       for (let next = offset; next < log.end; next++) records.push(recordAt(next, valueBytes));
       const { topicId, end } = log;
-      return { ...at, topicId, records, nextOffset: Math.max(offset, end), highWatermark: end };
+      return { ...at, topicId, records, nextOffset: Math.max(offset, end), endOffset: end };
     },
   };
   const ops = quietOps();
@@ -56,7 +56,7 @@ export function openOnePartition(log: OneLog, valueBytes?: number) {
     live(...offsets: number[]) {
       const records = offsets.map(offset => recordAt(offset));
       const nextOffset = (offsets.at(-1) ?? 0) + 1;
-      sink?.onBatch({ ...at, topicId: log.topicId, records, nextOffset, highWatermark: nextOffset });
+      sink?.onBatch({ ...at, topicId: log.topicId, records, nextOffset, endOffset: nextOffset });
     },
     fault: (fault: ReadFault) => sink?.onFault(fault, { ...at, offset: log.end }),
     buffer(store: Partial<BufferStore>, fillRecords = 1_000) {

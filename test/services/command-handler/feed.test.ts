@@ -138,7 +138,7 @@ test('who was paused for the records of a partition that is then lost is read ag
   const at = (partition: number) => ({ topic: 'commands', partition });
   const deliver = (partition: number, count: number) =>
     sinks.get(partition)?.onBatch({
-      ...{ ...at(partition), topicId: 'id', nextOffset: count, highWatermark: count },
+      ...{ ...at(partition), topicId: 'id', nextOffset: count, endOffset: count },
       records: Array.from({ length: count }, (_, offset) => ({
         ...{ ...at(partition), offset, timestampMs: 0, headers: {} },
         ...{ key: Buffer.from('k'), value: Buffer.alloc(500) },

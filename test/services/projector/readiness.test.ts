@@ -40,7 +40,7 @@ test('records that could not be applied are no reason any more when their partit
   });
   worker = mine;
   feeds.open({ ...at, epoch: 1, next: 0, topicId: 'id' });
-  sink?.onBatch({ ...at, records: [], nextOffset: 5, highWatermark: 5, topicId: 'id' });
+  sink?.onBatch({ ...at, records: [], nextOffset: 5, endOffset: 5, topicId: 'id' });
   await until('a reason', () => ops.readiness.reasons().rows);
   feeds.keepOnly(new Set());
   await until('no reason', () => ops.readiness.reasons().rows === undefined);

@@ -54,6 +54,7 @@ test('a batch that is written is read back, record by record', () => {
           offset: baseOffset + index,
           timestampMs,
           timestampType: 'CreateTime',
+          leaderEpoch: -1,
           key: record.key,
           value: record.value,
           headers: { ...record.headers },
@@ -101,6 +102,53 @@ test('control records are skipped, and the offset moves past them', () => {
   const { records: found, nextOffset } = decodeRecords(at, 4, control);
   assert.deepEqual(found, []);
   assert.equal(nextOffset, 5);
+});
+
+/** A batch of a transaction, as it stands in the log. */
+function transactional(producerId: bigint, baseOffset: number, count: number): Buffer {
+  const batch = append(encodeBatch(records(count), { ...stamp, producerId }), baseOffset);
+  batch.writeInt16BE(0x10, 21);
+  batch.writeInt32BE(3, 12); // leader epoch
+  return batch;
+}
+
+/** The marker that ends a transaction. */
+function marker(producerId: bigint, offset: number, type: 'abort' | 'commit'): Buffer {
+  const key = Buffer.from([0, 0, 0, type === 'abort' ? 0 : 1]);
+  const record: SizedRecord = { record: { key, value: null }, timestampMs: 1, sizeBytes: 0 };
+  const batch = append(encodeBatch([record], { ...stamp, producerId }), offset);
+  batch.writeInt16BE(0x20 | 0x10, 21);
+  return batch;
+}
+
+test('records of an aborted transaction are left out, up to its marker, also when the fetch begins inside it', () => {
+  const log = Buffer.concat([
+    transactional(1n, 0, 2),
+    transactional(2n, 2, 2),
+    transactional(1n, 4, 1),
+    marker(1n, 5, 'abort'),
+    transactional(1n, 6, 1),
+    marker(2n, 7, 'commit'),
+    marker(1n, 8, 'commit'),
+    transactional(1n, 9, 1),
+    marker(1n, 10, 'abort'),
+  ]);
+  const aborted = [
+    { producerId: 1n, firstOffset: 9 },
+    { producerId: 1n, firstOffset: 0 },
+  ];
+  const whole = decodeRecords(at, 0, log, aborted);
+  assert.deepEqual(
+    whole.records.map(({ offset, leaderEpoch }) => [offset, leaderEpoch]),
+    [2, 3, 6].map(offset => [offset, 3]),
+  );
+  assert.equal(whole.nextOffset, 11);
+  const inside = decodeRecords(at, 1, log, aborted);
+  assert.deepEqual(
+    inside.records.map(({ offset }) => offset),
+    [2, 3, 6],
+  );
+  assert.equal(inside.lastEpoch, -1);
 });
 
 test('a compacted batch leaves gaps, and the offset moves past its last one', () => {

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import kafkajs from 'kafkajs';
+import type { TopicPartition } from '../../lib/kafka/index.ts';
+
+export interface OpenTransaction {
+  /** Appends records, one for each value; resolves when the broker has them. */
+  send(at: TopicPartition, values: readonly string[], key?: string): Promise<void>;
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+/** Somebody else's transactional producer: kafkajs's own, one transaction at a time. */
+export interface TransactionalProducer {
+  begin(): Promise<OpenTransaction>;
+  close(): Promise<void>;
+}
+
+/** @param timeoutMs after which the broker aborts a transaction that is left open. */
+export async function openTransactionalProducer(
+  brokers: readonly string[],
+  timeoutMs = 60_000,
+): Promise<TransactionalProducer> {
+  const kafka = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING });
+  const producer = kafka.producer({
+    transactionalId: randomUUID(),
+    idempotent: true,
+    maxInFlightRequests: 1,
+    transactionTimeout: timeoutMs,
+    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    retry: { initialRetryTime: 20, retries: 15 },
+  });
+  await producer.connect();
+  return {
+    async begin() {
+      const transaction = await producer.transaction();
+      return {
+        async send({ topic, partition }, values, key = 'k') {
+          await transaction.send({ topic, acks: -1, messages: values.map(value => ({ partition, key, value })) });
+        },
+        commit: () => transaction.commit(),
+        abort: () => transaction.abort(),
+      };
+    },
+    close: () => producer.disconnect(),
+  };
+}
