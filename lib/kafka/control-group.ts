@@ -1,10 +1,10 @@
 import type { KafkaConnection } from './connection.ts';
 import { FencedMemberError, KafkaUnavailableError, UnknownTopicError } from './errors.ts';
-import { anyBrokerAnswers, coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
+import { anyBrokerAnswers, byTopic, committedOffsets, coordinatorOf, evictFrom, leaveGroup } from './group-admin.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, encodeState, protocolName, shareOut } from './member-protocol.ts';
 import { backOffMs, inTime } from './pulse.ts';
-import type { Assignment, ControlGroup, ControlGroupOptions, LossCause, TopicPartition } from './types.ts';
+import type { Assignment, ControlGroup, ControlGroupOptions, LossCause } from './types.ts';
 import { codes } from './wire/error-codes.ts';
 
 /** Codes that say: the group does not know this member, or not with this generation. */
@@ -267,7 +267,11 @@ export async function joinControlGroup(
             groupId,
             groupGenerationId: current.generation,
             memberId: current.memberId,
-            topics: byTopic(offsets),
+            topics: byTopic(offsets, ({ partition, offset, topicId: metadata = '' }) => ({
+              partition,
+              offset: String(offset),
+              metadata,
+            })),
           }),
         );
       } catch (error) {
@@ -275,6 +279,17 @@ export async function joinControlGroup(
         if (fencing.includes(error.code)) throw new FencedMemberError(`commit: ${error.type}`, error);
         throw new KafkaUnavailableError(`commit: ${error.type}`, error);
       }
+    },
+    async committed(places) {
+      const patienceMs = sessionTimeoutMs / 3;
+      return inTime(
+        committedOffsets(await findCoordinator(), groupId, places),
+        patienceMs,
+        'the committed offsets',
+      ).catch((error: unknown) => {
+        dropCoordinator(error);
+        throw isProtocolError(error) ? new KafkaUnavailableError(`offset fetch: ${error.type}`, error) : error;
+      });
     },
     hurry() {
       if (wake === undefined) hurried = true;
@@ -296,14 +311,4 @@ export async function joinControlGroup(
       return closing;
     },
   };
-}
-
-function byTopic(
-  offsets: readonly (TopicPartition & { offset: number })[],
-): { topic: string; partitions: { partition: number; offset: string }[] }[] {
-  const topics = new Map<string, { partition: number; offset: string }[]>();
-  for (const { topic, partition, offset } of offsets) {
-    topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset: String(offset) }]);
-  }
-  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
 }

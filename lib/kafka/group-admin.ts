@@ -5,6 +5,7 @@ import { KafkaUnavailableError } from './errors.ts';
 import { isProtocolError, type Link } from './link.ts';
 import { decodeShare, decodeState } from './member-protocol.ts';
 import { inTime } from './pulse.ts';
+import type { CommittedOffset, TopicPartition } from './types.ts';
 import { codes } from './wire/error-codes.ts';
 import { metadataRequest } from './wire/requests.ts';
 
@@ -82,6 +83,45 @@ export async function evictFrom(cluster: Cluster, groupId: string, memberId: str
     if (!isProtocolError(error)) throw error;
     if (error.code !== codes.UNKNOWN_MEMBER_ID) throw new KafkaUnavailableError(`evict: ${error.type}`, error);
   }
+}
+
+/** Groups places by their topic, as requests about offsets want them. */
+export function byTopic<P extends TopicPartition, T>(
+  places: readonly P[],
+  entryOf: (place: P) => T,
+): { topic: string; partitions: T[] }[] {
+  const topics = new Map<string, T[]>();
+  for (const place of places) {
+    const entries = topics.get(place.topic);
+    if (entries === undefined) topics.set(place.topic, [entryOf(place)]);
+    else entries.push(entryOf(place));
+  }
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+}
+
+/**
+ * Asks a group's coordinator for what was committed for these places; those without a committed offset are left out.
+ * @throws KafkaUnavailableError; whatever the broker answers
+ */
+export async function committedOffsets(
+  coordinator: Link,
+  groupId: string,
+  places: readonly TopicPartition[],
+): Promise<CommittedOffset[]> {
+  const topics = byTopic(places, ({ partition }) => ({ partition }));
+  const { responses } = await coordinator.call(broker => broker.offsetFetch({ groupId, topics }));
+  return responses.flatMap(({ topic, partitions }) =>
+    partitions
+      .filter(({ offset }) => Number(offset) >= 0)
+      .map(({ partition, offset, metadata }) => ({
+        ...{
+          topic,
+          partition,
+          offset: Number(offset),
+          topicId: metadata === null || metadata === '' ? undefined : metadata,
+        },
+      })),
+  );
 }
 
 export interface GroupAssignment {

@@ -77,8 +77,11 @@ export interface Broker {
     groupId: string;
     groupGenerationId: number;
     memberId: string;
-    topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+    topics: { topic: string; partitions: { partition: number; offset: string; metadata?: string }[] }[];
   }): Promise<unknown>;
+  offsetFetch(args: { groupId: string; topics: { topic: string; partitions: { partition: number }[] }[] }): Promise<{
+    responses: { topic: string; partitions: { partition: number; offset: string; metadata: string | null }[] }[];
+  }>;
   describeGroups(args: { groupIds: string[] }): Promise<GroupDescription>;
   createTopics(args: {
     topics: {

@@ -141,12 +141,23 @@ export interface Assignment {
 /** Why a member is not in its group any more: the group said so, or it could not be reached for a session's length. */
 export type LossCause = 'fenced' | 'silence';
 
+export interface CommittedOffset extends TopicPartition {
+  offset: number;
+  /** Of the topic that the offset is in; undefined where whoever committed it did not say. */
+  topicId: string | undefined;
+}
+
 /** Membership and assignment only; never fetches. */
 export interface ControlGroup {
   /** Rejects when a heartbeat with the current generation fails: then this member is a zombie. */
   heartbeat(): Promise<void>;
-  /** Generation-fenced commit, for lag displays only; never trusted as a position. */
-  commit(offsets: readonly (TopicPartition & { offset: number })[]): Promise<void>;
+  /** Generation-fenced commit, for lag displays and as a witness; never trusted as a position. The topic's id goes with it. */
+  commit(offsets: readonly (TopicPartition & { offset: number; topicId?: string })[]): Promise<void>;
+  /**
+   * What was committed last for these, as the coordinator knows it now. One that has nothing, or whose offsets have expired, is
+   * left out. Rejects with `KafkaUnavailableError`.
+   */
+  committed(places: readonly TopicPartition[]): Promise<CommittedOffset[]>;
   /** A rebalance has probably begun: heartbeat now, so as not to learn of it an interval later. */
   hurry(): void;
   /**

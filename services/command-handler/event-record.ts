@@ -2,7 +2,7 @@ import type { OutgoingRecord } from '../../lib/kafka/index.ts';
 import type { OutboxRow } from './types.ts';
 
 /** `ce_source` of everything that follows from a command. */
-const source = '/penstock/command-handler';
+export const eventSource = '/penstock/command-handler';
 /** Of a value that Kafka refuses for its size, fields that need no more than this are kept, bytes of JSON. */
 const stubFieldBytes = 256;
 
@@ -15,7 +15,7 @@ export function eventRecord(row: OutboxRow): OutgoingRecord {
       ce_specversion: '1.0',
       ce_id: row.eventId,
       ce_type: row.topic,
-      ce_source: source,
+      ce_source: eventSource,
       ce_time: new Date(row.timeMs).toISOString(),
       ce_keysequence: String(row.sequence),
       'content-type': 'application/json',

@@ -1,6 +1,7 @@
 import type { AppPlan, CommandApp } from '../../lib/app/index.ts';
 import type { ControlGroup, ControlGroupOptions, DirectReader, Lanes, Topics } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { watchDatabase } from './database-watch.ts';
 import { openPool } from './postgres.ts';
 import { serve } from './serve.ts';
 import { aborted } from './signal.ts';
@@ -39,8 +40,10 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
 
   async function run(): Promise<void> {
     const { ops, plan, app, topics, config } = options;
+    const database = watchDatabase(ops.log);
     const pool = openPool(
       {
+        verify: database.verify,
         url: config.postgres.url,
         size: config.postgres.poolSize,
         transactionTimeoutMs: config.handler.transactionTimeoutMs,
@@ -59,7 +62,7 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
     if (count === undefined) return;
     await insist('preparing the database', () => prepareDatabase(pool, app, count), ops.log, ending.signal);
     if (ending.signal.aborted) return;
-    closeParts = await serve(options, pool, count);
+    closeParts = await serve(options, { pool, database }, count);
     ops.readiness.set('start', undefined);
     await aborted(ending.signal);
   }

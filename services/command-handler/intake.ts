@@ -73,7 +73,7 @@ function userKeyOf({ key }: KafkaRecord): string | undefined {
 
 function commandIdOf(record: KafkaRecord, topicId: string): string {
   const id = headerText(record.headers, 'ce_id');
-  if (id !== undefined && isStorable(id, maxIdBytes)) return id;
+  if (id !== undefined && isCommandId(id)) return id;
   return uuidV5(namespace, `${topicId}/${record.topic}/${record.partition}/${record.offset}`);
 }
 
@@ -88,6 +88,11 @@ function traceOf(record: KafkaRecord): string | undefined {
 /** Whether a text can be the key of a record and of the tables. */
 export function isUserKey(text: string): boolean {
   return isStorable(text, maxKeyBytes);
+}
+
+/** Whether a text can be the id of a command in the tables. */
+export function isCommandId(text: string): boolean {
+  return isStorable(text, maxIdBytes);
 }
 
 function isStorable(text: string, maxBytes: number): boolean {

@@ -11,6 +11,19 @@ export interface HandlerMetrics {
   published: Counter<'topic'>;
 }
 
+/** Adds the gauge of partitions whose commands are stopped until an operator has done something, by reason. */
+export function gaugeStopped(registry: Registry, count: () => number): void {
+  new Gauge({
+    name: 'penstock_handler_partitions_stopped',
+    help: 'Assigned partitions whose commands wait for an operator, by reason',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      this.set({ reason: 'ledger_went_back' }, count());
+    },
+  });
+}
+
 export function openMetrics(registry: Registry, unacknowledged: () => number): HandlerMetrics {
   const registers = [registry];
   new Gauge({

@@ -35,6 +35,8 @@ export interface Outbox {
   keep(rows: readonly OutboxRow[]): void;
   /** Rows handed out and neither acknowledged nor abandoned. */
   unacknowledged(): number;
+  /** Rows handed out, also in an earlier tenure, whose deletion is not known: they are in the log or may still reach it. */
+  underWay(): OutboxRow[];
 }
 
 export interface KeyPlace {
@@ -84,6 +86,7 @@ export function openOutbox(): Outbox {
       acknowledged = [...rows, ...acknowledged];
     },
     unacknowledged: () => pending.size,
+    underWay: () => [...pending, ...acknowledged],
   };
 
   /** Whether the row is new to its tenure. */

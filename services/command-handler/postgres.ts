@@ -14,11 +14,14 @@ export interface PoolOptions {
    * its successor waits for.
    */
   transactionTimeoutMs: number;
+  /** Asked about each new connection before anybody has it; one that it rejects is closed. */
+  verify?(client: pg.ClientBase): Promise<void>;
 }
 
 /** Pipelined: statements that do not depend on each other's answers travel together. */
-export function openPool({ url, size, transactionTimeoutMs }: PoolOptions, log: Logger): pg.Pool {
+export function openPool({ url, size, transactionTimeoutMs, verify }: PoolOptions, log: Logger): pg.Pool {
   const pool = new pg.Pool({
+    onConnect: verify,
     connectionString: url,
     max: size,
     pipeline: true,

@@ -25,6 +25,11 @@ export interface Processing<State, Change> {
   plan: AppPlan;
   /** What this handler owns and remembers; only read here. */
   outbox: Pick<Outbox, 'tenure' | 'highest'>;
+  /**
+   * Whether a partition is still held, asked once there is a connection: it may lead to another database than the one in which
+   * the partition was claimed. Left out: it is.
+   */
+  isHeld?(partition: number): boolean;
   partitionOf(key: string): number;
   now(): number;
   uuid(): string;
@@ -75,6 +80,11 @@ async function attempt<State, Change>(
   const client = await pool.connect();
   let clean = false;
   try {
+    const released = batch.filter(({ partition }) => processing.isHeld?.(partition) === false);
+    if (released.length > 0) {
+      clean = true;
+      throw new FencedError(released);
+    }
     const decidable = intakes.filter(({ refusal }) => refusal === undefined).map(({ command }) => command);
     const [, { moved, decided: known }, state] = await together(client, () =>
       allOf([

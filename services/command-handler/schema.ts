@@ -61,4 +61,18 @@ export const migrations = [
     PRIMARY KEY (partition, user_key, sequence)
   ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000)`,
   'CREATE SEQUENCE IF NOT EXISTS penstock.repetition',
+  // A row says that the ledger has gone back: nobody claims a partition while it is there (ledger-fault.ts).
+  `CREATE TABLE IF NOT EXISTS penstock.ledger_fault (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    reason text NOT NULL,
+    detected_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  )`,
+  // What lies below these offsets was dealt with by ledger-reconcile: it is no evidence against the ledger any more.
+  `CREATE TABLE IF NOT EXISTS penstock.reconciled_logs (
+    topic text COLLATE "C",
+    partition integer,
+    topic_id text NOT NULL,
+    end_offset bigint NOT NULL,
+    PRIMARY KEY (topic, partition)
+  )`,
 ];

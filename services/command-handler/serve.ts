@@ -4,17 +4,20 @@ import { messageOf } from '../../lib/errors.ts';
 import {
   type ControlGroup,
   type KafkaRecord,
+  KafkaUnavailableError,
   keyText,
   openDeadLetters,
   partitionOf,
   type TopicPartition,
 } from '../../lib/kafka/index.ts';
 import type { Batch } from './batch.ts';
+import type { DatabaseWatch } from './database-watch.ts';
 import { openGraveyard } from './dead-letters.ts';
 import { type Feed, openFeed } from './feed.ts';
 import type { HandlerOptions } from './handler.ts';
 import { openSorting, type Sort } from './intake.ts';
-import { type HandlerMetrics, openMetrics } from './metrics.ts';
+import { openLedgerCheck } from './ledger-check.ts';
+import { gaugeStopped, type HandlerMetrics, openMetrics } from './metrics.ts';
 import { openOutbox } from './outbox.ts';
 import { type Processing, processBatch } from './process-batch.ts';
 import { openPublisher } from './publisher.ts';
@@ -30,7 +33,7 @@ const faultMs = 1_000;
 /** Puts the parts together and joins the group. Returns how to stop: finish the batch, publish, leave. */
 export async function serve<State, Change>(
   options: HandlerOptions<State, Change>,
-  pool: pg.Pool,
+  { pool, database }: { pool: pg.Pool; database: DatabaseWatch },
   partitionCount: number,
 ): Promise<() => Promise<void>> {
   const { config, ops, plan, app, reader, lanes, topics, joinGroup } = options;
@@ -45,6 +48,7 @@ export async function serve<State, Change>(
 
   const processing: Processing<State, Change> = {
     ...{ pool, app, plan, outbox, partitionOf: placeOf, now: Date.now, uuid: randomUUID, maxValueBytes },
+    isHeld: partition => tenures.isHeld(partition),
     onFault: ({ reason, cause }) => log.error({ reason, error: cause }, 'a command is refused'),
   };
   const feed: Feed = openFeed({
@@ -62,8 +66,16 @@ export async function serve<State, Change>(
     owned: () => tenures.held(),
     onRoom: () => worker.wake(),
   });
+  const check = openLedgerCheck({
+    ...{ pool, topics, ops, log, underWay: outbox.underWay },
+    names: plan.topics.map(({ name }) => name).filter(name => !commandTopics.includes(name)),
+    async committed(places) {
+      if (controlGroup === undefined) throw new KafkaUnavailableError('not in the group yet');
+      return controlGroup.committed(places);
+    },
+  });
   const tenures = keepTenures({
-    ...{ pool, topics, commandTopics, ops },
+    ...{ pool, topics, commandTopics, ops, inspect: check.inspect },
     heartbeat: async () => controlGroup?.heartbeat(),
     onHeld(partition, claims) {
       publisher.gain(partition);
@@ -74,6 +86,8 @@ export async function serve<State, Change>(
       for (const topic of commandTopics) feed.close({ topic, partition });
     },
   });
+  database.onReplaced(() => tenures.claimAgain(tenures.held()));
+  gaugeStopped(ops.metrics, () => (readiness.reasons().ledger === undefined ? 0 : tenures.missing()));
   const { createTopics, replicationFactor } = config.kafka;
   const create = createTopics ? { replicationFactor } : undefined;
   const worker = startWorker({
@@ -85,12 +99,16 @@ export async function serve<State, Change>(
     async process(batch, acknowledged) {
       const done = await processBatch(processing, batch, acknowledged);
       noteCommitted(batch);
+      check.noteCommitted(batch);
       return done;
     },
     publish: publisher.publish,
     distrust: partitions => tenures.claimAgain(partitions ?? tenures.held()),
   });
-  const committing = setInterval(() => void commitForLag(), commitMs);
+  const committing = setInterval(() => {
+    void commitForLag();
+    void stopWithOthers();
+  }, commitMs);
 
   readiness.set('kafka', 'not in the group yet');
   controlGroup = await joinGroup({
@@ -130,9 +148,18 @@ export async function serve<State, Change>(
       committed.set(`${topic}/${partition}`, { topic, partition, offset: toOffset });
   }
 
+  /** Another handler has found that the ledger went back: its transaction fences ours, and a handler without any hears of it here. */
+  async function stopWithOthers(): Promise<void> {
+    if (tenures.held().length === 0) return;
+    const isStopped = await check.isStopped().catch(() => false);
+    if (isStopped) tenures.claimAgain(tenures.held());
+  }
+
   async function commitForLag(): Promise<void> {
     const held = new Set(tenures.held());
-    const offsets = [...committed.values()].filter(({ partition }) => held.has(partition));
+    const offsets = [...committed.values()]
+      .filter(({ partition }) => held.has(partition))
+      .map(each => ({ ...each, topicId: check.reached(each)?.topicId ?? '' }));
     committed.clear();
     if (offsets.length === 0) return;
     await controlGroup?.commit(offsets).catch((error: unknown) => {

@@ -3,13 +3,13 @@ import { messageOf } from '../../lib/errors.ts';
 import {
   type Assignment,
   FencedMemberError,
-  KafkaUnavailableError,
   type TopicPartition,
   type Topics,
   UnknownTopicError,
 } from '../../lib/kafka/index.ts';
 import type { Ops } from '../../lib/ops/index.ts';
 import { type Claim, type Claimed, claim, type LogOf } from './claims.ts';
+import { boundsOf } from './log-bounds.ts';
 import { openSignal, pause } from './signal.ts';
 
 export interface TenureOptions {
@@ -19,6 +19,8 @@ export interface TenureOptions {
   ops: Pick<Ops, 'log' | 'readiness'>;
   /** Rejects with FencedMemberError when this member is not in the group with its generation any more. */
   heartbeat(): Promise<void>;
+  /** Returns those partitions of new claims that may be served: the ledger is as new as the log. */
+  inspect(claims: readonly Claimed[]): Promise<ReadonlySet<number>>;
   /** All command topics of the partition are claimed. `readFrom` is behind the position where the log begins later. */
   onHeld(partition: number, claims: readonly (Claim & { readFrom: number })[]): void;
   /** At once, before anybody else can have claimed it where possible. */
@@ -33,6 +35,9 @@ export interface TenureKeeper {
   /** What memory says of these is not to be trusted: let them go and claim them again while they are assigned. */
   claimAgain(partitions: Iterable<number>, afterMs?: number): void;
   held(): readonly number[];
+  isHeld(partition: number): boolean;
+  /** Partitions that are assigned and not held. */
+  missing(): number;
   close(): Promise<void>;
 }
 
@@ -40,7 +45,7 @@ const busyMs = 20;
 const retryMs = 500;
 
 export function keepTenures(options: TenureOptions): TenureKeeper {
-  const { pool, topics, commandTopics, ops, heartbeat, onHeld, onLetGo } = options;
+  const { pool, topics, commandTopics, ops, heartbeat, inspect, onHeld, onLetGo } = options;
   let generation = 0;
   let assigned = new Set<number>();
   const held = new Set<number>();
@@ -48,6 +53,8 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
   const forced = new Set<number>();
   /** Partitions whose log does not reach to their position, and why that keeps us from being ready. */
   const displaced = new Map<number, string>();
+  /** How often claims were called in question: what was found out about them before is not to be trusted. */
+  let doubts = 0;
   const asked = openSignal();
   const ending = new AbortController();
   const running = run();
@@ -68,11 +75,14 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
       tellDisplaced();
     },
     claimAgain(partitions, afterMs = 0) {
+      doubts++;
       for (const partition of partitions) letGo(partition);
       if (afterMs === 0) asked.raise();
       else void pause(afterMs, ending.signal).then(() => asked.raise());
     },
     held: () => [...held],
+    isHeld: partition => held.has(partition),
+    missing: () => [...assigned].filter(partition => !held.has(partition)).length,
     async close() {
       ending.abort();
       asked.raise();
@@ -115,7 +125,7 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
       const identity = await topics.identity(topic);
       if (identity === undefined) throw new UnknownTopicError(topic);
       ids.set(topic, identity.topicId);
-      const found = await boundsOf(topic, missing);
+      const found = await boundsOf(topics, topic, missing);
       for (const [partition, bound] of found) bounds.set(nameOf({ topic, partition }), bound);
       missing = missing.filter(partition => found.has(partition));
     }
@@ -124,28 +134,20 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
     for (const force of [false, true]) {
       const wanted = placesOf(missing.filter(partition => forced.has(partition) === force));
       if (wanted.length === 0) continue;
+      const before = doubts;
       const result = await claim(pool, wanted, generation, logOf, force);
       if (result.busy.length > 0) waitMs = Math.max(waitMs, busyMs);
       if (result.stale.length > 0) waitMs = Math.max(waitMs, await believe(result.stale, under));
-      for (const partition of missing) {
-        const claims = result.claimed.filter(each => each.partition === partition);
-        if (claims.length === commandTopics.length && !hold(partition, claims, bounds)) waitMs = retryMs;
+      const complete = missing
+        .map(partition => result.claimed.filter(each => each.partition === partition))
+        .filter(claims => claims.length === commandTopics.length);
+      const served = complete.length > 0 ? await inspect(complete.flat()) : new Set<number>();
+      for (const claims of complete) {
+        const partition = claims[0]?.partition ?? -1;
+        if (before !== doubts || !served.has(partition) || !hold(partition, claims, bounds)) waitMs = retryMs;
       }
     }
     return waitMs;
-  }
-
-  /** One that has no leader, or whose leader does not answer, is left out: the others need not wait for it. */
-  async function boundsOf(topic: string, partitions: readonly number[]): ReturnType<Topics['offsets']> {
-    try {
-      return await topics.offsets(topic, partitions);
-    } catch (error) {
-      if (!(error instanceof KafkaUnavailableError) || partitions.length < 2) throw error;
-      const each = await Promise.allSettled(partitions.map(partition => topics.offsets(topic, [partition])));
-      const found = new Map(each.flatMap(result => (result.status === 'fulfilled' ? [...result.value] : [])));
-      if (found.size === 0) throw error;
-      return found;
-    }
   }
 
   /** A later generation is believed only if ours is over: a group that was empty for long begins again at 1. */

@@ -166,15 +166,20 @@ test('a member that closes while it joins does not keep the others waiting', asy
   await settled([a, e], 4);
 });
 
-test('a commit of the current generation is taken, one of a member that is out is refused', async () => {
+test('a commit of the current generation is taken and read back with its topic’s id, one of a member that is out is refused', async () => {
   const topic = await kafka.topic(2);
   const groupId = kafka.group();
   const a = await join('a', groupId, [topic]);
   await settled([a], 2);
   await a.group.commit([
     { topic, partition: 0, offset: 3 },
-    { topic, partition: 1, offset: 4 },
+    { topic, partition: 1, offset: 4, topicId: 'an id' },
   ]);
+  assert.deepEqual(await a.group.committed([0, 1].map(partition => ({ topic, partition }))), [
+    { topic, partition: 0, offset: 3, topicId: undefined },
+    { topic, partition: 1, offset: 4, topicId: 'an id' },
+  ]);
+  assert.deepEqual(await a.group.committed([{ topic: 'none', partition: 0 }]), []);
   await evictMember(kafka.connection, groupId, a.latest()?.memberId ?? '');
   await assert.rejects(a.group.commit([{ topic, partition: 0, offset: 9 }]), FencedMemberError);
 });

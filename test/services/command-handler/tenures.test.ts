@@ -31,9 +31,19 @@ const topics: TenureOptions['topics'] = {
   identity: async () => ({ topicId: 'id', partitions: 24 }),
   offsets: async (_, partitions) => new Map(partitions.map(partition => [partition, { start: 0, end }])),
 };
+const inspect: TenureOptions['inspect'] = async claims => new Set(claims.map(({ partition }) => partition));
 function keep(t: TestContext, options: Partial<TenureOptions> = {}) {
   const tenures = keepTenures({
-    ...{ pool, topics, commandTopics: ['commands'], ops, heartbeat: async () => {}, onHeld() {}, onLetGo() {} },
+    ...{
+      pool,
+      topics,
+      commandTopics: ['commands'],
+      ops,
+      heartbeat: async () => {},
+      inspect,
+      onHeld() {},
+      onLetGo() {},
+    },
     ...options,
   });
   t.after(() => tenures.close());
