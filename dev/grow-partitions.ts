@@ -9,15 +9,14 @@ import { parseArgs } from 'node:util';
 import { ConfigError } from '../lib/ops/config.ts';
 import { type Growing, GrowthRefusedError, openGrowing } from '../services/command-handler/growing.ts';
 import { withRunningStack } from '../services/projector/running-stack.ts';
-import { replaceJson } from './stack/files.ts';
 import { filesOf, readSettings, saveSettings } from './stack/folder.ts';
 import { main } from './stack/main.ts';
-import { root, type Scale, services } from './stack/options.ts';
+import { root } from './stack/options.ts';
+import { countsOf, scale } from './stack/scaling.ts';
 import { readStackFile, type StackFile } from './stack/stack-file.ts';
 import { Trouble } from './stack/trouble.ts';
 
 const drainWithinMs = 60_000;
-const scaleWithinMs = 120_000;
 const lookMs = 100;
 
 await main(async signal => {
@@ -72,42 +71,6 @@ async function growStack({ growing, stack, folder, to, signal }: StackGrowth): P
     say('starting the services again');
     await scale(folder, counts, signal);
   }
-}
-
-function countsOf({ processes }: StackFile): Scale {
-  const counts: Scale = {};
-  for (const service of services) {
-    const numbers = processes.filter(one => one.service === service).map(({ name }) => Number(name.split('-').at(-1)));
-    counts[service] = Math.max(-1, ...numbers) + 1;
-  }
-  return counts;
-}
-
-/** Resolves when there are so many, and all of them are ready. */
-async function scale(folder: string, wanted: Scale, signal: AbortSignal): Promise<void> {
-  const files = filesOf(folder);
-  replaceJson(files.scale, wanted);
-  const deadline = Date.now() + scaleWithinMs;
-  for (;;) {
-    const stack = readStackFile(files.stack);
-    if (stack === undefined) throw new Trouble('the stack has stopped meanwhile');
-    const up = countsOf(stack);
-    const isSo = services.every(service => wanted[service] === undefined || up[service] === wanted[service]);
-    if (isSo && (await areReady(stack))) return;
-    if (Date.now() > deadline) throw new Trouble(`not ${JSON.stringify(wanted)} within ${scaleWithinMs / 1_000} s`);
-    await sleep(lookMs, undefined, { signal });
-  }
-}
-
-/** Those that are up; routers are not ready without gateways, and are asked only when these are there. */
-async function areReady({ processes }: StackFile): Promise<boolean> {
-  if (!processes.some(({ service }) => service === 'gateway')) return true;
-  const answers = await Promise.all(
-    processes.map(({ admin }) =>
-      fetch(`${admin}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined),
-    ),
-  );
-  return answers.every(answer => answer?.ok);
 }
 
 function say(line: string): void {

@@ -25,6 +25,8 @@ export interface Stage {
   kafka: ScratchKafka;
   postgres: ScratchPostgres;
   topic(name: TopicName): string;
+  /** What a process needs to find the servers and the app's topics. */
+  settings: Readonly<Record<string, string>>;
   /** Produces a command as a gateway would; resolves with its id when it is in the log. */
   command(user: string, type: string, args: object, id?: string): Promise<string>;
   /** Produces any record to the command topic. */
@@ -105,13 +107,20 @@ export default {
 };\n`,
   );
 
+  const settings = {
+    PENSTOCK_SCHEMA: schema,
+    PENSTOCK_KAFKA_BROKERS: brokers.join(),
+    PENSTOCK_POSTGRES_URL: postgres.url,
+    PENSTOCK_HANDLER_GROUP: group,
+  };
+
   async function produce(record: Parameters<Stage['produce']>[0], partition?: number): Promise<void> {
     const place = partition ?? (record.key === null ? 0 : partitionOf(record.key, partitions));
     await lanes.send({ topic: topic('commands'), partition: place }, record);
   }
 
   const stage: Stage = {
-    ...{ plan, partitions, group, kafka, postgres, topic, produce },
+    ...{ plan, partitions, group, kafka, postgres, topic, produce, settings },
     async command(user, type, args, id = randomUUID()) {
       const headers = {
         ce_specversion: '1.0',
@@ -155,12 +164,9 @@ export default {
         stdio: ['ignore', 'ignore', 'pipe'],
         env: {
           ...plainEnvironment(process.env),
-          PENSTOCK_SCHEMA: schema,
+          ...settings,
           PENSTOCK_APP_FOLDER: folder,
-          PENSTOCK_KAFKA_BROKERS: brokers.join(),
           PENSTOCK_KAFKA_SESSION_TIMEOUT_MS: '6000',
-          PENSTOCK_POSTGRES_URL: postgres.url,
-          PENSTOCK_HANDLER_GROUP: group,
           PENSTOCK_HANDLER_BATCH_COMMANDS: '20',
           ...env,
         },
