@@ -5,7 +5,7 @@ import { watchDatabase } from './database-watch.ts';
 import { openPool } from './postgres.ts';
 import { serve } from './serve.ts';
 import { aborted } from './signal.ts';
-import { commonPartitionCount, insist, prepareDatabase } from './start-up.ts';
+import { commonPartitionCount, insist, prepareDatabase, warnOfSettings } from './start-up.ts';
 
 export interface HandlerOptions<State, Change> {
   config: PenstockConfig<'kafka' | 'postgres' | 'handler'>;
@@ -61,6 +61,7 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
     );
     if (count === undefined) return;
     await insist('preparing the database', () => prepareDatabase(pool, app, count), ops.log, ending.signal);
+    await insist('reading its settings', () => warnOfSettings(pool, ops.log), ops.log, ending.signal);
     if (ending.signal.aborted) return;
     closeParts = await serve(options, { pool, database }, count);
     ops.readiness.set('start', undefined);

@@ -68,6 +68,23 @@ export async function commonPartitionCount(
   return common;
 }
 
+/** Settings under which a server that crashes forgets what it has said to be committed, and what they must not be. */
+const careless: Readonly<Record<string, string>> = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' };
+
+/** Warns of settings under which PostgreSQL may go back by a crash; it is for an operator to know whether it matters. */
+export async function warnOfSettings(pool: pg.Pool, log: Logger): Promise<void> {
+  const { rows } = await pool.query<{ name: string; setting: string }>(
+    'SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])',
+    [Object.keys(careless)],
+  );
+  const settings = rows.filter(({ name, setting }) => careless[name] === setting).map(({ name }) => `${name}=off`);
+  if (settings.length === 0) return;
+  log.warn(
+    { event: 'postgres_settings', settings },
+    'PostgreSQL may forget commits when it crashes: commands would then stop until the ledger is reconciled',
+  );
+}
+
 /** The tables of handler and app; then whether what they hold fits the partition count. */
 export async function prepareDatabase<State, Change>(
   pool: pg.Pool,

@@ -11,6 +11,7 @@ import {
   insist,
   prepareDatabase,
   StartRefusedError,
+  warnOfSettings,
 } from '../../../services/command-handler/start-up.ts';
 import { kafkaAddress, kafkaConfig, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
@@ -75,4 +76,15 @@ test('topics may grow only when the outbox is drained', async () => {
   );
   await prepareDatabase(pool, bank, 8);
   await assert.rejects(prepareDatabase(pool, bank, 12), StartRefusedError);
+});
+
+test('settings under which PostgreSQL forgets commits are warned of, and only those', async () => {
+  const lines: string[] = [];
+  const heard = pino({ level: 'warn' }, { write: line => void lines.push(line) });
+  await warnOfSettings(pool, heard);
+  assert.deepEqual(lines, []);
+  await postgres.query(`ALTER DATABASE ${new URL(postgres.url).pathname.slice(1)} SET synchronous_commit = off`);
+  const later = openPool({ url: postgres.url, size: 1, transactionTimeoutMs: 3_000 }, log);
+  await warnOfSettings(later, heard).finally(() => later.end());
+  assert.deepEqual(JSON.parse(lines[0] ?? '{}').settings, ['synchronous_commit=off']);
 });
