@@ -150,7 +150,7 @@ export async function serve<State, Change>(
 
   /** Another handler has found that the ledger went back: its transaction fences ours, and a handler without any hears of it here. */
   async function stopWithOthers(): Promise<void> {
-    if (tenures.held().length === 0) return;
+    if (tenures.held().length === 0 && readiness.reasons().ledger === undefined) return;
     const isStopped = await check.isStopped().catch(() => false);
     if (isStopped) tenures.claimAgain(tenures.held());
   }

@@ -156,4 +156,48 @@ export const logWatches: readonly Watch[] = [
       test: 'a record that is given up for its age takes along the younger ones of its key, and no others',
     },
   },
+  {
+    guarantee: 'G17',
+    name: 'a ledger that has gone back is gone on with',
+    file: 'services/command-handler/ledger-check.ts',
+    find: 'if (first !== undefined) {',
+    replace: 'if (first === undefined && found.length > 0) {',
+    caughtBy: {
+      file: 'test/services/command-handler/went-back.test.ts',
+      test: 'a handler that starts on a restored backup decides and publishes nothing, and says why; replayed, money and events are whole',
+    },
+  },
+  {
+    guarantee: 'G17',
+    name: 'a connection to another database is taken for one to the same',
+    file: 'services/command-handler/database-watch.ts',
+    find: 'if (before === undefined || before === identity) return;',
+    replace: 'return;',
+    caughtBy: {
+      file: 'test/services/command-handler/went-back.test.ts',
+      test: 'handlers whose database is replaced while they run stop, also the one whose own positions are right',
+    },
+  },
+  {
+    guarantee: 'G17',
+    name: 'the end of the log is no witness',
+    file: 'services/command-handler/evidence.ts',
+    find: 'if (known.sequence < reached) {',
+    replace: 'if (known.sequence < 0) {',
+    caughtBy: {
+      file: 'test/services/command-handler/evidence.test.ts',
+      test: 'a record is evidence where the ledger has not given its sequence, or has another verdict on its command',
+    },
+  },
+  {
+    guarantee: 'G17',
+    name: 'sequences are not raised above those in the log',
+    file: 'services/command-handler/reconcile.ts',
+    find: 'SET sequence = GREATEST(stored.sequence, excluded.sequence)',
+    replace: 'SET sequence = stored.sequence',
+    caughtBy: {
+      file: 'test/services/command-handler/went-back.test.ts',
+      test: 'a handler that starts on a restored backup decides and publishes nothing, and says why; replayed, money and events are whole',
+    },
+  },
 ];

@@ -51,7 +51,14 @@ async function usedTwice(): Promise<string[]> {
 }
 
 const stoppedBy = (handler: HandlerProcess) =>
-  until('commands are stopped', async () => (await handler.reasons()).ledger, 30_000);
+  until(
+    'commands are stopped',
+    async () => {
+      assert.deepEqual(await usedTwice(), [], 'sequences that were used again');
+      return (await handler.reasons()).ledger;
+    },
+    20_000,
+  );
 
 /** Events that a stream from the beginning, or a view, shows: for each topic and key those above the last sequence shown. */
 async function shown(): Promise<Event[]> {
