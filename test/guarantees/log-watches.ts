@@ -175,7 +175,7 @@ export const logWatches: readonly Watch[] = [
     replace: 'return;',
     caughtBy: {
       file: 'test/services/command-handler/went-back.test.ts',
-      test: 'handlers whose database is replaced while they run stop, also the one whose own positions are right',
+      test: 'handlers whose database is replaced while they run stop, also the one whose own positions are right; with the newer one back they go on',
     },
   },
   {

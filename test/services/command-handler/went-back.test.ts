@@ -171,7 +171,7 @@ test('skipped, lost commands keep the verdict that clients were told, and nothin
   await end(handler);
 });
 
-test('handlers whose database is replaced while they run stop, also the one whose own positions are right', async t => {
+test('handlers whose database is replaced while they run stop, also the one whose own positions are right; with the newer one back they go on', async t => {
   stage = await openStage({ partitions: 2 });
   t.after(() => stage.close());
   const handlers = [await stage.start(), await stage.start()];
@@ -183,10 +183,18 @@ test('handlers whose database is replaced while they run stop, also the one whos
   // commands of her partition alone, an event of his
   await transfer(alice, hers, his, 40);
   const events = (await readAll()).length;
+  const bringBack = await stage.postgres.backUp();
+  for (const handler of handlers) await handler.ready();
   await restore();
-  await payIn(bob, his, randomUUID());
+  const id = await payIn(bob, his, randomUUID());
   for (const handler of handlers) await stoppedBy(handler);
   assert.equal((await readAll()).length, events, 'nothing is published');
+
+  await bringBack();
+  assert.equal((await stage.verdict(bob, id)).success, true, 'the newer one is gone on with');
+  for (const handler of handlers) await handler.ready();
+  assert.deepEqual(await balances(), { [alice]: 960, [bob]: 47 });
+  assert.deepEqual(await usedTwice(), []);
   for (const handler of handlers) await end(handler);
 });
 
