@@ -71,11 +71,14 @@ async function shown(): Promise<Event[]> {
   });
 }
 
-async function reconcile(apply: Resolution | undefined): Promise<{ report: ReconcileReport; lost: Lost[] }> {
+async function reconcile(
+  apply: Resolution | undefined,
+  sinceMs?: number,
+): Promise<{ report: ReconcileReport; lost: Lost[] }> {
   const reconciling = await openReconciling(stage.settings);
   try {
     const lost: Lost[] = [];
-    return { report: await reconciling.run({ apply, sinceMs: undefined, onLost: each => lost.push(each) }), lost };
+    return { report: await reconciling.run({ apply, sinceMs, onLost: each => lost.push(each) }), lost };
   } finally {
     await reconciling.close();
   }
@@ -150,6 +153,13 @@ test('a handler that starts on a restored backup decides and publishes nothing, 
   await fourth.ready();
   await end(fourth);
   assert.equal((await reconcile(undefined)).lost.length, 0, 'what was dealt with is not named again');
+  await stage.postgres.query('TRUNCATE penstock.reconciled_logs');
+  assert.deepEqual(
+    (await reconcile(undefined)).lost.map(({ kind, commandId }) => [kind, commandId]),
+    lost.map(commandId => ['other-verdict', commandId]),
+    'a second verdict is told',
+  );
+  assert.equal((await reconcile(undefined, Date.now() + 3_600_000)).report.recordsRead, 0);
 });
 
 test('skipped, lost commands keep the verdict that clients were told, and nothing of them is done again', async t => {
