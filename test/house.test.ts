@@ -82,3 +82,16 @@ test('nothing in lib or services knows the bank', () => {
   );
   assert.deepEqual(found, []);
 });
+
+test('every transaction names its isolation level, whatever the database has as its default', () => {
+  const found = globSync(['{lib,services,apps,examples,dev}/**/*.{ts,mjs}'], { cwd: root })
+    .filter(file => !file.includes('node_modules'))
+    .flatMap(file =>
+      [
+        ...readFileSync(join(root, file), 'utf8').matchAll(
+          /(?<!\$\$ )\b(?:BEGIN|START TRANSACTION)\b(?! ISOLATION LEVEL )/g,
+        ),
+      ].map(({ index }) => `${file} at ${index}`),
+    );
+  assert.deepEqual(found, []);
+});

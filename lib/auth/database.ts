@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
+import { readCommitted } from '../postgres/index.ts';
 import { migrations } from './schema.ts';
 
 export interface Queries {
@@ -44,6 +45,7 @@ export function openAuthDatabase(
   // It may break in the very read that says it is ready: before whoever asked for it can listen.
   pool.on('connect', client => {
     client.on('error', error => ops.log.debug({ error: messageOf(error) }, 'a PostgreSQL connection broke'));
+    client.query(readCommitted).catch(() => undefined);
   });
   const listeners: (() => void)[] = [];
   let prepared = false;
@@ -62,7 +64,7 @@ export function openAuthDatabase(
     };
     client.on('error', onError);
     try {
-      await client.query('BEGIN');
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
       const result = await work({
         query: async <Row>(sql: string, values: readonly unknown[] = []) =>
           (await client.query(sql, [...values])).rows as Row[],

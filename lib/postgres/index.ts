@@ -1,1 +1,1 @@
-export { allOf, gather, keyLookupsOnly, preparedName } from './statements.ts';
+export { allOf, gather, keyLookupsOnly, preparedName, readCommitted } from './statements.ts';

@@ -3,13 +3,19 @@ import type { Writable } from 'node:stream';
 import type pg from 'pg';
 
 /**
+ * For connections with statements outside of a transaction that names its isolation level. A database may have another
+ * default, under which a statement that meets a concurrent change fails instead of looking at the row again.
+ */
+export const readCommitted = "SET default_transaction_isolation = 'read committed'";
+
+/**
  * For connections whose statements look up keys, in tables that grow from nothing or are empty one moment and full the
  * next. A plan made from the statistics of the wrong moment reads all of a table for each batch (seen: all of the outbox
  * for each row to delete). So plans do without statistics: sequential scans are off, statements are planned once (which
  * was a fifth of a small batch's cost), and where a join could walk a whole index, a lateral subquery with OFFSET 0 keeps
- * it a look-up.
+ * it a look-up. Includes {@link readCommitted}.
  */
-export const keyLookupsOnly = 'SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off';
+export const keyLookupsOnly = `${readCommitted}; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off`;
 
 const names = new Map<string, string>();
 /** Whoever builds SQL anew for each batch gets unnamed statements instead of an endless cache. */

@@ -82,7 +82,7 @@ export async function migrate(pool: pg.Pool, ofApp: readonly string[]): Promise<
   const client = await pool.connect();
   let failed = true;
   try {
-    await client.query('BEGIN');
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('penstock.command-handler'))`);
     for (const statement of [...migrations, ...ofApp]) await client.query(statement);
     await client.query('COMMIT');

@@ -88,7 +88,7 @@ async function attempt<State, Change>(
     const decidable = intakes.filter(({ refusal }) => refusal === undefined).map(({ command }) => command);
     const [, { moved, decided: known }, state] = await together(client, () =>
       allOf([
-        client.query('BEGIN'),
+        client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
         open(client, batch, namesOf(intakes)),
         inApp('load', () => app.load(queriesOf(client), decidable)),
       ]),

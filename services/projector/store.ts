@@ -109,7 +109,7 @@ async function inTransaction<Result>(
   try {
     gather(client);
     const begin = client.query(
-      `BEGIN; SET LOCAL TIME ZONE 'UTC'; SET LOCAL idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL TIME ZONE 'UTC'; SET LOCAL idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
     );
     const [, result] = await allOf([begin, work(queriesOf(client))]);
     const { command } = await client.query('COMMIT');

@@ -47,6 +47,17 @@ export const logWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G8',
+    name: "a projector's transaction sees the database as it was when it began",
+    file: 'services/projector/store.ts',
+    find: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+    replace: 'BEGIN ISOLATION LEVEL REPEATABLE READ',
+    caughtBy: {
+      file: 'test/services/projector/rebuild.test.ts',
+      test: "a batch that waits for a swap goes to the new version, also where the database's default is repeatable read",
+    },
+  },
+  {
     guarantee: 'G9',
     name: "a handler's epoch is not checked",
     file: 'services/command-handler/statements.ts',

@@ -8,6 +8,8 @@ export interface ScratchPostgres {
   query<Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Copies the database as it is now, breaking all connections to it. Returns what puts the copy in its place, as often as called. */
   backUp(): Promise<() => Promise<void>>;
+  /** Gives the database another default isolation level, for connections that are opened from now on. */
+  defaultIsolation(level: 'repeatable read' | 'serializable'): Promise<void>;
   /** Drops the database, with whoever is still connected. */
   drop(): Promise<void>;
 }
@@ -35,6 +37,9 @@ export async function scratchPostgres(): Promise<ScratchPostgres> {
     },
     query: async <Row>(sql: string, values: readonly unknown[] = []) =>
       (await pool.query(sql, [...values])).rows as Row[],
+    async defaultIsolation(level) {
+      await admin.query(`ALTER DATABASE ${name} SET default_transaction_isolation = '${level}'`);
+    },
     async drop() {
       await pool.end();
       for (const each of [name, ...copies]) await admin.query(`DROP DATABASE ${each} WITH (FORCE)`);

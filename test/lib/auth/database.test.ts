@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { openAuthDatabase } from '../../../lib/auth/index.ts';
+import { countFailure, subjectsOf } from '../../../lib/auth/login-backoff.ts';
 import { openViews } from '../../../lib/views/index.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
+import { scratchPostgres } from '../../support/scratch-postgres.ts';
 import { until } from '../../support/until.ts';
 
 /** One message of PostgreSQL's protocol, version 3. */
@@ -42,4 +44,22 @@ test('a connection that breaks in the read that says it is ready ends no process
   await views.close();
   await database.close();
   server.close();
+});
+
+test('failures of one user that are counted at the same time all count, whatever the isolation level of the database', async t => {
+  const scratch = await scratchPostgres();
+  await scratch.defaultIsolation('serializable');
+  const ops = quietOps();
+  const database = openAuthDatabase({ url: scratch.url, poolSize: 10 }, ops);
+  t.after(async () => {
+    await database.close();
+    await scratch.drop();
+  });
+  await until('PostgreSQL is prepared', () => ops.readiness.reasons().postgres === undefined);
+  const subjects = subjectsOf('alice', '10.0.0.1');
+  await Promise.all(Array.from({ length: 40 }, () => countFailure(database, subjects, false)));
+  const [counted] = await scratch.query<{ level: number }>(
+    `SELECT round(level)::integer AS level FROM penstock_auth.login_failure WHERE scope = 'user'`,
+  );
+  assert.equal(counted?.level, 40);
 });

@@ -48,6 +48,8 @@ const notes: CommandApp<undefined, { id: string; text: string }> = {
 before(async () => {
   plan = await loadApp('apps/bank');
   postgres = await scratchPostgres();
+  // A database may have another default than READ COMMITTED: ours name theirs.
+  await postgres.defaultIsolation('repeatable read');
   pool = openPool({ url: postgres.url, size: 6, transactionTimeoutMs: 3_000 }, pino({ level: 'silent' }));
   await Promise.all([migrate(pool, notes.migrations), migrate(pool, notes.migrations)]);
 });

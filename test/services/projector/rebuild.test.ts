@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import type { AppPlan } from '../../../lib/app/index.ts';
 import type { Views } from '../../../lib/views/index.ts';
 import { buildTable } from '../../../services/projector/build.ts';
-import { openStore, type Store } from '../../../services/projector/store.ts';
+import { liveScope } from '../../../services/projector/positions.ts';
+import { openStore, type Queries, type Store } from '../../../services/projector/store.ts';
 import { dropRetired } from '../../../services/projector/versions.ts';
 import { openProjectorWorld, type ProjectorWorld } from '../../support/projector-world.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
@@ -112,6 +113,48 @@ test('while a table is rebuilt under load, no query finds it empty or behind an 
   );
   for (const projector of projectors) await projector.close();
 });
+
+for (const level of ['repeatable read', 'serializable'] as const) {
+  test(`a batch that waits for a swap goes to the new version, also where the database's default is ${level}`, async () => {
+    await world.postgres.defaultIsolation(level);
+    const topic = await world.topic(1);
+    const plan = world.plan(counters(topic));
+    const projector = await world.start(plan);
+    const views = world.views(plan);
+    await world.send(topic, 0, { key: 'k', json: { name: 'early', n: 1 } });
+    await world.caughtUp(topic);
+    let late: Promise<void> | undefined;
+    /** While the swap holds the live positions, a record comes in, and the projector's batch waits for them. */
+    const comeLate = async () => {
+      await world.send(topic, 0, { key: 'k', json: { name: 'late', n: 2 } });
+      await until('the batch waits for the swap', async () => {
+        const waiting = await world.postgres.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return waiting.length > 0;
+      });
+    };
+    const session: Store['session'] = async () => {
+      const own = await store.session();
+      const watched = (queries: Queries): Queries => ({
+        async query<Row>(sql: string, values?: readonly unknown[]) {
+          const rows = await queries.query<Row>(sql, values);
+          if (/view_positions.* FOR UPDATE/s.test(sql) && values?.[0] === liveScope) await (late ??= comeLate());
+          return rows;
+        },
+      });
+      return { ...own, transaction: work => own.transaction(queries => work(watched(queries))) };
+    };
+    assert.equal((await build(plan, { store: { session } })).kind, 'swapped');
+    assert.ok(late, 'nothing came while the tables were swapped');
+    await world.caughtUp(topic);
+    assert.deepEqual(await world.read(views, plan, 'counters'), [
+      { name: 'late', n: 2 },
+      { name: 'early', n: 1 },
+    ]);
+    await projector.close();
+  });
+}
 
 test('a rebuild that is interrupted leaves the view as it was, and the next one begins clean', async () => {
   const topic = await world.topic(1);
