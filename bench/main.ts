@@ -11,7 +11,7 @@ const [first = '', ...others] = process.argv.slice(2);
 const scenario = first.startsWith('-') || first === '' ? 'commands' : first;
 const run = scenarios[scenario];
 if (run === undefined) throw new Error(`no scenario ${scenario}: there are ${Object.keys(scenarios).join(', ')}`);
-process.argv.splice(2, process.argv.length, ...(scenario === first ? others : process.argv.slice(2)));
+process.argv = process.argv.slice(0, 2).concat(scenario === first ? others : process.argv.slice(2));
 await run();
 
 export {};

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 
@@ -94,4 +97,21 @@ test('every transaction names its isolation level, whatever the database has as 
       ].map(({ index }) => `${file} at ${index}`),
     );
   assert.deepEqual(found, []);
+});
+
+test('the linter refuses a call whose arguments are the elements of an array', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-lint-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'biome.json'), JSON.stringify({ plugins: [join(root, 'dev/check/spread.grit')] }));
+  const refused = ['a.push(...b)', 'a.push(0, ...b)', 'a.unshift(...b.c())', 'a.splice(0, 1, ...b)', 'Math.max(...b)'];
+  const accepted = ['a.push({ ...b })', 'a.push([...b])', 'Math.max(a, b)'];
+  const lines = [...refused, ...accepted].map(call => `${call};\n`);
+  await writeFile(join(folder, 'calls.ts'), lines.join(''));
+  const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
+  const { stdout, stderr } = spawnSync(process.execPath, [biome, 'lint', '.'], { cwd: folder, encoding: 'utf8' });
+  const found = [...(stdout + stderr).matchAll(/calls\.ts:(\d+):\d+ plugin/g)].map(([, line]) => Number(line));
+  assert.deepEqual(
+    found.sort((x, y) => x - y),
+    refused.map((_, index) => index + 1),
+  );
 });

@@ -66,7 +66,7 @@ export async function load(queries: LedgerQueries, commands: readonly Command[])
       `SELECT nextval('bank.account_serial')::float8 AS serial FROM generate_series(1, $1::int)`,
       [newcomers],
     );
-    ledger.serials.push(...rows.map(row => row.serial));
+    for (const { serial } of rows) ledger.serials.push(serial);
   }
   return ledger;
 }

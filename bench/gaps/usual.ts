@@ -101,7 +101,8 @@ export async function usual(
       leave: () => end('SIGTERM'),
       async 'rolling restart'() {
         for (let index = 0; index < gatewayCount; index++) {
-          running.unshift(...running.splice(-1)); // the next one each time
+          const last = running.pop();
+          if (last !== undefined) running.unshift(last); // the next one each time
           await end('SIGTERM');
           await sleep(1_000); // as long as Penstock's supervisor waits
           await start();

@@ -14,7 +14,7 @@ export function countsOf({ processes }: StackFile): Scale {
   const counts: Scale = {};
   for (const service of services) {
     const numbers = processes.filter(one => one.service === service).map(({ name }) => Number(name.split('-').at(-1)));
-    counts[service] = Math.max(-1, ...numbers) + 1;
+    counts[service] = numbers.reduce((most, number) => Math.max(most, number), -1) + 1;
   }
   return counts;
 }

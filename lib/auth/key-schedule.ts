@@ -52,7 +52,7 @@ export function successorSignsFrom(
   schedule: KeySchedule,
   nowMs: number,
 ): number | undefined {
-  const newestFromMs = Math.max(...keys.map(key => key.signsFromMs));
+  const newestFromMs = keys.reduce((newest, key) => Math.max(newest, key.signsFromMs), Number.NEGATIVE_INFINITY);
   if (newestFromMs > nowMs) return undefined;
   if (signingKeyAt(keys, schedule, nowMs) === undefined) return nowMs;
   if (nowMs < newestFromMs + schedule.rotationMs - schedule.publishAheadMs) return undefined;

@@ -152,7 +152,8 @@ export async function describeAssignment(
       const { address, peer } = decodeState(memberMetadata);
       return { memberId, address, peer, partitions: share?.partitions ?? [] };
     });
-    return generations.length === 0 ? { members } : { generation: Math.max(...generations), members };
+    if (generations.length === 0) return { members };
+    return { generation: generations.reduce((most, each) => Math.max(most, each)), members };
   } catch (error) {
     if (!isProtocolError(error)) throw error;
     throw new KafkaUnavailableError(`describe group ${groupId}: ${error.type}`, error);

@@ -129,7 +129,7 @@ export class Lane {
   }
 
   #unload(): void {
-    if (this.batch !== undefined) this.#queue.unshift(...this.batch.passengers);
+    if (this.batch !== undefined) this.#queue = this.batch.passengers.concat(this.#queue);
     this.batch = undefined;
   }
 

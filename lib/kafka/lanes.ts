@@ -192,7 +192,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       );
     } catch (error) {
       // All of them at the same time again, so that a broker that is away is not asked for each.
-      const failures = Math.max(...loads.map(({ lane }) => lane.failures));
+      const failures = loads.reduce((most, { lane }) => Math.max(most, lane.failures), 0);
       const notBefore = performance.now() + backOffMs(failures, 20, 1_000);
       for (const { lane } of loads) {
         staleTopics.add(lane.at.topic);

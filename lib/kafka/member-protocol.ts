@@ -60,7 +60,8 @@ export function shareOut(
     owned,
     generation: of,
   }));
-  const plan = planSticky(Math.max(0, ...Object.values(partitionCounts)), claimants);
+  const partitionCount = Object.values(partitionCounts).reduce((most, count) => Math.max(most, count), 0);
+  const plan = planSticky(partitionCount, claimants);
   const routing: Record<string, readonly number[]> = {};
   for (const [memberId, partitions] of plan) {
     const address = states.get(memberId)?.address ?? '';

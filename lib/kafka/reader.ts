@@ -194,8 +194,11 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       case 'batch':
         try {
           sink.onBatch(outcome.batch);
+          reading.taken();
         } catch (error) {
-          log.error({ error, topic, partition }, 'a sink failed; the reader goes on');
+          log.error({ error, topic, partition, offset: outcome.from }, 'a sink did not take a batch');
+          // It may have moved its partition, or dropped it, before it threw.
+          if (readings.get(reading.name) === reading) follow(reading, reading.notTaken(outcome.from, error));
         }
         return;
       case 'again': {

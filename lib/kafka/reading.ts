@@ -7,13 +7,16 @@ import type { FetchedPartition, TopicMetadata } from './wire/requests.ts';
 
 /** A topic said to be unknown may be one that a broker has not heard of yet; after this time it is gone. */
 const missingPatienceMs = 3_000;
+/** How often a sink is handed a batch, with about 2 s of back-off in all, before its partition is stopped. */
+const sinkTries = 8;
 /** A topic said to have another id may be the one that a broker has not heard of yet; after this time it is another. */
 const otherIdPatienceMs = 1_000;
 
 /** What a broker's word on a partition comes to. */
 export type Outcome =
   | { kind: 'nothing new' }
-  | { kind: 'batch'; batch: RecordBatch }
+  /** `from`: where the position was before it. */
+  | { kind: 'batch'; batch: RecordBatch; from: number }
   /** To be tried again, `stale` after asking who leads it. */
   | { kind: 'again'; reason: string; stale: boolean }
   | { kind: 'fault'; fault: ReadFault; reason: string };
@@ -32,6 +35,7 @@ export class Reading implements TopicPartition {
   /** Not to be fetched before, ms of the process's own clock. */
   notBefore = 0;
   #failures = 0;
+  #sinkFailures = 0;
   #outOfRange = 0;
   #missingSince: number | undefined;
   #otherIdSince: number | undefined;
@@ -68,8 +72,9 @@ export class Reading implements TopicPartition {
       const { records, nextOffset, lastEpoch } = decodeRecords(this, this.position, bytes, aborted);
       // A broker sends one whole batch at least (KIP-74).
       if (nextOffset === this.position) return { kind: 'again', reason: 'an incomplete batch', stale: false };
+      const from = this.position;
       this.position = nextOffset;
-      return { kind: 'batch', batch: { topic, partition, records, nextOffset, endOffset, lastEpoch, topicId } };
+      return { kind: 'batch', from, batch: { topic, partition, records, nextOffset, endOffset, lastEpoch, topicId } };
     } catch (error) {
       return { kind: 'fault', fault: 'UNREADABLE', reason: messageOf(error) };
     }
@@ -91,6 +96,21 @@ export class Reading implements TopicPartition {
     this.#otherIdSince ??= now;
     if (now - this.#otherIdSince < otherIdPatienceMs) return { kind: 'again', reason: 'another id', stale: false };
     return { kind: 'fault', fault: 'TOPIC_RECREATED', reason: 'its name belongs to another topic' };
+  }
+
+  /** The sink has taken the batch. */
+  taken(): void {
+    this.#sinkFailures = 0;
+  }
+
+  /** The sink threw: the position goes back to before the batch, which is read again, and given up after {@link sinkTries}. */
+  notTaken(from: number, error: unknown): Outcome {
+    this.position = from;
+    const reason = `its sink failed: ${messageOf(error)}`;
+    // Each batch that is fetched counts as a success of reading; the back-off grows all the same.
+    this.#failures = this.#sinkFailures++;
+    if (this.#sinkFailures >= sinkTries) return { kind: 'fault', fault: 'SINK_FAILED', reason };
+    return { kind: 'again', reason, stale: false };
   }
 
   /** Back-off after a failure. Returns how many there were in a row. */

@@ -45,14 +45,14 @@ export function planSticky(partitionCount: number, members: readonly Claimant[])
     const mine = held.get(memberId) ?? [];
     const quota = quotas.get(memberId) ?? 0;
     plan.set(memberId, mine.slice(0, quota));
-    free.push(...mine.slice(quota));
+    for (const partition of mine.slice(quota)) free.push(partition);
   }
   free.sort((a, b) => a - b);
   let next = 0;
   for (const { memberId } of sorted) {
     const mine = plan.get(memberId) ?? [];
     const missing = (quotas.get(memberId) ?? 0) - mine.length;
-    mine.push(...free.slice(next, next + missing));
+    for (const partition of free.slice(next, next + missing)) mine.push(partition);
     next += missing;
     mine.sort((a, b) => a - b);
   }

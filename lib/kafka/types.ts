@@ -37,11 +37,22 @@ export interface RecordBatch extends TopicPartition {
   topicId: string;
 }
 
-/** Why a partition is not read any more. The reader goes on with all others. */
-export type ReadFault = 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_OR_PARTITION' | 'TOPIC_RECREATED' | 'UNREADABLE';
+/**
+ * Why a partition is not read any more. The reader goes on with all others. `SINK_FAILED`: its sink threw each time that it
+ * was handed the batch that begins at the fault's offset.
+ */
+export type ReadFault =
+  | 'OFFSET_OUT_OF_RANGE'
+  | 'UNKNOWN_TOPIC_OR_PARTITION'
+  | 'TOPIC_RECREATED'
+  | 'UNREADABLE'
+  | 'SINK_FAILED';
 
 export interface RecordSink {
-  /** Called in order, synchronously, as soon as fetched; the position is past the batch when it returns. */
+  /**
+   * Called in order, synchronously, as soon as fetched; the position is past the batch when it returns. Where it throws, it is
+   * called again with the same records after a back-off, so it must skip those that it took before it threw.
+   */
   onBatch(batch: RecordBatch): void;
   onFault(fault: ReadFault, at: TopicPartition & { offset: number }): void;
 }

@@ -108,7 +108,17 @@ export class Flow implements TailListener {
     this.#tail.release();
   }
 
+  /** Where it throws, the record may be neither queued nor sent: the stream is told, for the tail goes on. */
   live(record: LogRecord, before: Point): void {
+    try {
+      this.#live(record, before);
+    } catch (error) {
+      this.#fail('SINK_FAILED');
+      throw error;
+    }
+  }
+
+  #live(record: LogRecord, before: Point): void {
     const waited = this.#seam.bufferBytes;
     const { sizeBytes } = record;
     const room = this.isLive ? this.#stream.hasRoom(sizeBytes) : this.#stream.mayKeep(sizeBytes);

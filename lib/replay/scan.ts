@@ -204,8 +204,8 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
     try {
       return client.scanned(records, through, readBytes);
     } catch (error) {
-      log.error({ error }, 'who was replayed to has failed');
-      client.failed('UNREADABLE');
+      log.error({ error }, 'the consumer of a replay threw');
+      client.failed('SINK_FAILED');
       return false;
     }
   }

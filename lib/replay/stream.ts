@@ -189,9 +189,10 @@ class Stream implements RecordStream, FlowStream {
 
   faulted(flow: Flow, fault: ScanFault): void {
     if (fault === 'BUSY') this.#end(() => new PenstockError('UNAVAILABLE', 'too many replays wait: come back later'));
-    else if (fault === 'UNREADABLE') {
+    else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
       const { topic, partition } = flow.at;
-      this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be read`));
+      const what = fault === 'UNREADABLE' ? 'read' : 'taken';
+      this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be ${what}`));
     } else if (fault === 'TOPIC_RECREATED') void this.#tellApart(flow);
     else if (fault === 'TIMESTAMP_DIFFERS') this.#madeAnew();
     else void this.#judge(flow, [flow], 'the log does not have it any more');

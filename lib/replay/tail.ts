@@ -152,8 +152,12 @@ class SharedTail implements RecordSink {
       if (item.offset <= this.#reached.offset) continue;
       const record = logRecord(item);
       records.push(record);
-      this.#show(record);
-      this.#reached = pointOf(record);
+      try {
+        this.#show(record);
+      } finally {
+        // A batch that was not taken to its end comes again; this record has been shown.
+        this.#reached = pointOf(record);
+      }
     }
     if (batch.nextOffset - 1 > this.#reached.offset) this.#reached = { offset: batch.nextOffset - 1, timestampMs: -1 };
     if (this.#holders > 0) this.ring.append(first, records, this.#reached.offset + 1);

@@ -10,7 +10,7 @@ import { topicMark } from './topic-mark.ts';
 /** Repeats pass: whoever waits for a verdict wants the repeated one too. */
 const noMemory: SequenceMemory = { last: () => undefined, pass: () => undefined };
 
-/** Where too many replays wait, it tries again after this, ms. */
+/** Where too many replays wait, or its listener threw, it tries again after this, ms. */
 const busyMs = 200;
 
 /**
@@ -38,7 +38,8 @@ export async function beginTap(
     wentLive: () => undefined,
     interrupted: stopped => stopped.goOn(false),
     faulted(stopped, fault) {
-      if (fault === 'BUSY') setTimeout(() => stopped.goOn(false), busyMs).unref();
+      // A listener that threw has heard its record: what comes behind it is heard all the same.
+      if (fault === 'BUSY' || fault === 'SINK_FAILED') setTimeout(() => stopped.goOn(false), busyMs).unref();
       else again();
     },
   };

@@ -105,7 +105,7 @@ export function decideBatch<State, Change>(
       return { key: command.userKey, commandId: command.id, reason: 'too large' };
     }
     for (const each of planned) add(intake, each);
-    changes.push(...decision.changes);
+    for (const change of decision.changes) changes.push(change);
     outcomes.push({ type: command.type, verdict: decision.verdict });
   }
   return { rows, counts, changes, repeats, outcomes };

@@ -59,7 +59,7 @@ export function evidenceOfClaim(
     committed?.topicId === claim.topicId ? committed.offset : 0,
     reached?.topicId === claim.topicId ? reached.position : 0,
   ];
-  const furthest = Math.max(...positions.filter(position => position > reconciledTo), 0);
+  const furthest = positions.reduce((most, each) => (each > reconciledTo ? Math.max(most, each) : most), 0);
   return furthest > stored ? { kind: 'position', topic, partition, stored, reached: furthest } : undefined;
 }
 

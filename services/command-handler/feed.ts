@@ -75,10 +75,12 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   function add(channel: Channel, { records, nextOffset }: RecordBatch): void {
     if (channels.get(nameOf(channel.claim)) !== channel) return;
     for (const record of records) {
+      if (record.offset < channel.nextOffset) continue; // the batch comes again, and this was taken before
       channel.records.push(record);
       buffered += sizeOf(record);
+      channel.nextOffset = record.offset + 1;
     }
-    channel.nextOffset = nextOffset;
+    channel.nextOffset = Math.max(channel.nextOffset, nextOffset);
     if (buffered >= bufferBytes) {
       reader.pause(channel.claim);
       channel.paused = true;
@@ -105,18 +107,12 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
 
   function takeFrom(channel: Channel, limit: number): Slice {
     const { claim } = channel;
-    const records = channel.records.splice(0, limit);
-    for (const record of records) buffered -= sizeOf(record);
     const { topic, partition, epoch, topicId, position: fromOffset } = claim;
+    // Sorted before they are taken out: nothing is lost where that throws.
+    const intakes = channel.records.slice(0, limit).map(record => sort(record, topicId));
+    for (const record of channel.records.splice(0, limit)) buffered -= sizeOf(record);
     claim.position = channel.records[0]?.offset ?? channel.nextOffset;
-    return {
-      topic,
-      partition,
-      epoch,
-      fromOffset,
-      toOffset: claim.position,
-      intakes: records.map(record => sort(record, topicId)),
-    };
+    return { topic, partition, epoch, fromOffset, toOffset: claim.position, intakes };
   }
 
   function resume(): void {

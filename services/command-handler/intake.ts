@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type AppPlan, type CommandPlan, commandTypes, validateArguments } from '../../lib/app/index.ts';
 import { uuidV5 } from '../../lib/app/uuid.ts';
+import { messageOf } from '../../lib/errors.ts';
 import { headerText, type KafkaRecord } from '../../lib/kafka/index.ts';
 import type { CommandIntake, DeadIntake, Intake } from './types.ts';
 
@@ -33,8 +34,7 @@ function commandOf(
   name: { userKey: string; id: string },
 ): CommandIntake {
   const json = jsonOf(record.value);
-  const checked = validateArguments(plan, type, json);
-  const raw = isObject(json) ? json : {};
+  const { checked, raw } = checkedArguments(plan, type, json);
   return {
     ...placeOf(record),
     kind: 'command',
@@ -48,6 +48,16 @@ function commandOf(
     traceparent: traceOf(record),
     refusal: checked.ok ? undefined : checked.reason,
   };
+}
+
+/** A value that is nested too deeply can be parsed, but neither checked nor written again: nothing of it is kept. */
+function checkedArguments(plan: AppPlan, type: CommandPlan, json: unknown) {
+  try {
+    return { checked: validateArguments(plan, type, json), raw: isObject(json) ? json : {} };
+  } catch (error) {
+    const reason = `the arguments can't be checked: ${messageOf(error)}`;
+    return { checked: { ok: false as const, reason }, raw: {} };
+  }
 }
 
 function dead(record: KafkaRecord, exception: string, message: string): DeadIntake {

@@ -51,8 +51,8 @@ export function openLedgerCheck(options: LedgerCheckOptions): LedgerCheck {
         };
         return evidenceOfClaim(claim, witnesses) ?? [];
       });
-      traces.push(...tracesOf(underWay(), new Set(partitions)));
-      found.push(...(await evidenceIn(traces)));
+      const everyTrace = traces.concat(tracesOf(underWay(), new Set(partitions)));
+      for (const evidence of await evidenceIn(everyTrace)) found.push(evidence);
       const [first] = found;
       if (first !== undefined) {
         await stop(first, found.length);

@@ -21,6 +21,7 @@ import { gaugeStopped, type HandlerMetrics, openMetrics } from './metrics.ts';
 import { openOutbox } from './outbox.ts';
 import { type Processing, processBatch } from './process-batch.ts';
 import { openPublisher } from './publisher.ts';
+import { openReadFaults } from './read-faults.ts';
 import { within } from './signal.ts';
 import { keepTenures } from './tenures.ts';
 import { startWorker } from './worker.ts';
@@ -29,6 +30,8 @@ import { startWorker } from './worker.ts';
 const commitMs = 5_000;
 /** A partition that could not be read is claimed again after this time, ms. */
 const faultMs = 1_000;
+/** The reader takes about 2 s to be sure of a fault, and a claim its time. */
+const recoveredMs = faultMs + 9_000;
 
 /** Puts the parts together and joins the group. Returns how to stop: finish the batch, publish, leave. */
 export async function serve<State, Change>(
@@ -51,6 +54,7 @@ export async function serve<State, Change>(
     isHeld: partition => tenures.isHeld(partition),
     onFault: ({ reason, cause }) => log.error({ reason, error: cause }, 'a command is refused'),
   };
+  const readFaults = openReadFaults(ops, recoveredMs);
   const feed: Feed = openFeed({
     reader,
     sort: watchPlaces(openSorting(plan), placeOf, metrics, ops),
@@ -58,6 +62,7 @@ export async function serve<State, Change>(
     onReady: () => worker.wake(),
     onFault(fault, { topic, partition, offset }) {
       log.error({ topic, partition, offset, fault }, 'a command partition can not be read; trying again');
+      readFaults.note(fault, { topic, partition, offset });
       tenures.claimAgain([partition], faultMs);
     },
   });
@@ -120,10 +125,12 @@ export async function serve<State, Change>(
     onAssigned({ generation, partitions }) {
       const grown = partitions.some(partition => partition >= partitionCount);
       readiness.set('kafka', grown ? 'the partition count has changed: drain and restart every handler' : undefined);
+      readFaults.keepOnly(partitions);
       tenures.assigned({ generation, partitions: partitions.filter(partition => partition < partitionCount) });
     },
     onLost(reason) {
       readiness.set('kafka', reason);
+      readFaults.keepOnly([]);
       tenures.lost();
     },
   });

@@ -44,10 +44,15 @@ export class Feed {
     return this.#fetched > this.#next;
   }
 
+  /** Takes a batch; of one that comes again, the records that were not taken before. */
   add(batch: RecordBatch): void {
-    this.#records.push(...batch.records);
-    for (const record of batch.records) this.#bytes += sizeOf(record);
-    this.#fetched = batch.nextOffset;
+    for (const record of batch.records) {
+      if (record.offset < this.#fetched) continue;
+      this.#records.push(record);
+      this.#bytes += sizeOf(record);
+      this.#fetched = record.offset + 1;
+    }
+    this.#fetched = Math.max(this.#fetched, batch.nextOffset);
   }
 
   /** What lies before this offset is gone from the log. */

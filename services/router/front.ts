@@ -114,7 +114,7 @@ export async function openFront(
   const urls: string[] = [];
   for (const address of listen) {
     const listening = await listenTogether(address, openServer);
-    servers.push(...listening.servers);
+    for (const server of listening.servers) servers.push(server);
     urls.push(listening.url);
   }
   for (const server of servers) server.on('error', error => log.error({ error }, 'a listening socket failed'));

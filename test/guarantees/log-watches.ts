@@ -48,6 +48,17 @@ export const logWatches: readonly Watch[] = [
   },
   {
     guarantee: 'G8',
+    name: 'the position passes a batch that its sink has not taken',
+    file: 'lib/kafka/reading.ts',
+    find: 'this.position = from;',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/kafka/reader.test.ts',
+      test: 'a batch that its sink does not take comes again from its beginning, before anything behind it',
+    },
+  },
+  {
+    guarantee: 'G8',
     name: "a projector's transaction sees the database as it was when it began",
     file: 'services/projector/store.ts',
     find: 'BEGIN ISOLATION LEVEL READ COMMITTED',

@@ -24,7 +24,7 @@ export async function listenOn(addresses: readonly string[], listener: RequestLi
   for (const address of addresses) {
     try {
       const listening = await listenTogether(address, open);
-      servers.push(...listening.servers);
+      for (const server of listening.servers) servers.push(server);
       urls.push(listening.url);
     } catch (cause) {
       for (const server of servers) server.close();

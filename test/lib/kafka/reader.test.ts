@@ -152,23 +152,55 @@ test('a sink may move or drop its partition while it is called', async () => {
   assert.equal(reader.position(at), undefined);
 });
 
-test('a sink that throws stops nobody', async () => {
+test('a batch that its sink does not take comes again from its beginning, before anything behind it', async () => {
+  const topic = await kafka.topic(2);
+  const at = { topic, partition: 0 };
+  const written = await write(at, 0, 5);
+  await write({ topic, partition: 1 }, 0, 3);
+  const sink = collect();
+  let thrown = 0;
+  reader.assign(at, 0, {
+    onBatch(batch) {
+      if (thrown++ < 3) throw new RangeError('Maximum call stack size exceeded');
+      sink.onBatch(batch);
+    },
+    onFault: sink.onFault,
+  });
+  const other = collect();
+  reader.assign({ topic, partition: 1 }, 0, other);
+  await until('the other partition is read', () => other.values().length === 3);
+  await until('the batch is taken', () => sink.values().length >= 5);
+  written.push(...(await write(at, 5, 8)));
+  await until('what lies behind it is read', () => sink.values().length >= 8);
+  assert.deepEqual(sink.values(), written);
+  assert.deepEqual(sink.faults, []);
+  assert.equal(reader.position(at), 8);
+  reader.unassign(at);
+  reader.unassign({ topic, partition: 1 });
+});
+
+test('a sink that never takes a batch stops its partition before it, with a fault; others go on', async () => {
   const topic = await kafka.topic(2);
   await write({ topic, partition: 0 }, 0, 3);
   await write({ topic, partition: 1 }, 0, 3);
   const sink = collect();
+  const other = collect();
   let thrown = 0;
-  reader.assign({ topic, partition: 0 }, 0, {
+  reader.assign({ topic, partition: 0 }, 1, {
     onBatch() {
       thrown++;
       throw new Error('a sink that throws');
     },
     onFault: sink.onFault,
   });
-  reader.assign({ topic, partition: 1 }, 0, sink);
-  await until('both are read', () => thrown > 0 && sink.values().length === 3);
-  assert.equal(reader.position({ topic, partition: 0 }), 3);
-  reader.unassign({ topic, partition: 0 });
+  reader.assign({ topic, partition: 1 }, 0, other);
+  await until('the partition is stopped', () => sink.faults.length > 0);
+  assert.deepEqual(sink.faults, [{ fault: 'SINK_FAILED', offset: 1 }]);
+  assert.equal(reader.position({ topic, partition: 0 }), undefined);
+  const tries = thrown;
+  await write({ topic, partition: 1 }, 3, 6);
+  await until('the other goes on', () => other.values().length === 6);
+  assert.equal(thrown, tries);
   reader.unassign({ topic, partition: 1 });
 });
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Flow, type FlowStream } from '../../../lib/replay/flow.ts';
+import { Seam } from '../../../lib/replay/seam.ts';
+import { openSequenceMemory } from '../../../lib/replay/sequence-filter.ts';
 import { beginTap } from '../../../lib/replay/tap.ts';
 import { until } from '../../support/until.ts';
-import { at, openOnePartition } from './one-partition.ts';
+import { at, openOnePartition, recordAt } from './one-partition.ts';
 
 const claim = { generation: 1, counter: 1, verify: async () => 'member' as const };
 const fence = { generation: 1, counter: 1 };
@@ -39,6 +42,52 @@ test('a listener that throws costs nobody else a record, nor the ring', async ()
   assert.deepEqual(heard, [1_001, 1_002, 1_003, 1_004]);
   const ring = [...tail.ring.after(1_000, 2_000)].map(({ record }) => record.offset);
   assert.deepEqual(ring, heard);
+  one.close();
+});
+
+test('a batch that comes again after a part of it was shown is shown to its end, each record once', async () => {
+  const one = openOnePartition({ topicId: 'id', start: 0, end: 1_001 });
+  const tail = one.tails.acquire(at, true);
+  await tail.ready();
+  const heard: number[] = [];
+  tail.attach(undefined, { live: ({ record }) => void heard.push(record.offset), stopped() {} });
+  const broken = {
+    ...recordAt(1_003),
+    get key(): Buffer {
+      throw new RangeError('Array buffer allocation failed');
+    },
+  };
+  assert.throws(() => one.liveRecords(recordAt(1_001), recordAt(1_002), broken));
+  one.live(1_001, 1_002, 1_003, 1_004);
+  assert.deepEqual(heard, [1_001, 1_002, 1_003, 1_004]);
+  assert.equal(tail.reached().offset, 1_004);
+  const ring = [...tail.ring.after(tail.ring.first - 1, 2_000)].map(({ record }) => record.offset);
+  assert.deepEqual(ring, [1_003, 1_004], 'complete from its first offset on');
+  one.close();
+});
+
+test('a stream that cannot take a record is told so at once: it ends, rather than go on behind it', async () => {
+  const one = openOnePartition({ topicId: 'id', start: 0, end: 1_001 });
+  const tail = one.tails.acquire(at, false);
+  await tail.ready();
+  const taken: number[] = [];
+  const faults: string[] = [];
+  const stream: FlowStream = {
+    ...{ key: undefined, mark: undefined, buffer: undefined, readTurns: undefined },
+    ...{ scans: one.scans, metrics: one.metrics, hasRoom: () => true, mayKeep: () => true, keep() {} },
+    queue({ record }) {
+      if (record.offset === 1_002) throw new RangeError('Array buffer allocation failed');
+      taken.push(record.offset);
+    },
+    ...{ replayed: () => true, wentLive() {}, interrupted() {} },
+    faulted(flow, fault) {
+      faults.push(fault);
+      flow.close();
+    },
+  };
+  new Flow(at, tail, new Seam(tail.reached(), openSequenceMemory(10)), stream).begin(false);
+  one.live(1_001, 1_002, 1_003);
+  assert.deepEqual([taken, faults], [[1_001], ['SINK_FAILED']]);
   one.close();
 });
 

@@ -49,15 +49,15 @@ export function openOnePartition(log: OneLog, valueBytes?: number) {
   const parts = { reader: reader as DirectReader, rings, log: ops.log };
   const tails = openTails({ ...parts, offsets: openFreshOffsets(topics) });
   const scans = openScans({ topics: topics as Topics, concurrency: 4, maxWaiting: 100, metrics, log: ops.log });
+  const liveRecords = (...records: KafkaRecord[]) => {
+    const nextOffset = (records.at(-1)?.offset ?? 0) + 1;
+    sink?.onBatch({ ...at, topicId: log.topicId, records, nextOffset, endOffset: nextOffset });
+  };
   return {
-    ...{ tails, scans, rings, metrics, ops },
+    ...{ tails, scans, rings, metrics, ops, liveRecords },
     /** Where the tail began last. */
     from: () => from,
-    live(...offsets: number[]) {
-      const records = offsets.map(offset => recordAt(offset));
-      const nextOffset = (offsets.at(-1) ?? 0) + 1;
-      sink?.onBatch({ ...at, topicId: log.topicId, records, nextOffset, endOffset: nextOffset });
-    },
+    live: (...offsets: number[]) => liveRecords(...offsets.map(offset => recordAt(offset))),
     fault: (fault: ReadFault) => sink?.onFault(fault, { ...at, offset: log.end }),
     buffer(store: Partial<BufferStore>, fillRecords = 1_000) {
       const config = { appendIntervalMs: 1, appendsInFlight: 4, fillRecords, ringBytes: 1_000_000_000 };

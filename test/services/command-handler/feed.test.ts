@@ -152,3 +152,35 @@ test('who was paused for the records of a partition that is then lost is read ag
   feed.close(at(0));
   assert.ok(!paused.has(1));
 });
+
+test('a batch that comes again, and a record that could not be sorted, are taken once', () => {
+  let sink: RecordSink | undefined;
+  const reader: Partial<DirectReader> = { assign: (_at, _offset, taker) => void (sink = taker), unassign() {} };
+  let broken = true;
+  const feed = openFeed({
+    ...{ reader: reader as DirectReader, bufferBytes: 65_536, onReady() {}, onFault() {} },
+    sort({ topic, partition, offset }) {
+      if (broken && offset === 2) throw new RangeError('Maximum call stack size exceeded');
+      return { kind: 'dead', at: { topic, partition, offset } } as unknown as DeadIntake;
+    },
+  });
+  const at = { topic: 'commands', partition: 0 };
+  const batch = (from: number, to: number) => ({
+    ...{ ...at, topicId: 'id', nextOffset: to, endOffset: to },
+    records: Array.from({ length: to - from }, (_, index) => ({
+      ...{ ...at, offset: from + index, timestampMs: 0, headers: {}, key: Buffer.from('k'), value: null },
+    })),
+  });
+  feed.open({ ...at, epoch: 1, position: 0, topicId: 'id' }, 0);
+  sink?.onBatch(batch(0, 3));
+  sink?.onBatch(batch(0, 4));
+  assert.throws(() => feed.take(10));
+  broken = false;
+  const [slice] = feed.take(10) ?? [];
+  assert.deepEqual([slice?.fromOffset, slice?.toOffset], [0, 4]);
+  assert.deepEqual(
+    slice?.intakes.map(intake => intake.at.offset),
+    [0, 1, 2, 3],
+  );
+  assert.deepEqual([feed.take(10), feed.bufferedBytes()], [undefined, 0]);
+});

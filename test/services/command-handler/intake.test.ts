@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { loadApp } from '../../../lib/app/index.ts';
+import { compileApp, loadApp } from '../../../lib/app/index.ts';
 import type { KafkaRecord } from '../../../lib/kafka/index.ts';
 import { openSorting, type Sort } from '../../../services/command-handler/intake.ts';
 import type { CommandIntake } from '../../../services/command-handler/types.ts';
@@ -113,4 +113,18 @@ test('no record makes it throw', () => {
     }),
     { numRuns: 5_000 },
   );
+});
+
+test('arguments that are nested too deeply to be checked are refused, and throw at nobody', async () => {
+  const body = `
+    input Inner { inner: Inner }
+    type Query { _: Boolean }
+    type Done { commandId: ID! success: Boolean! reason: String }
+    type Mutation { nest(inner: Inner, commandId: ID): Done! @command(topic: "commands", type: "nest", feedback: "done") }`;
+  const nested = openSorting(compileApp({ name: 'nested.graphql', body }));
+  const value = Buffer.from(`${'{"inner":'.repeat(100_000)}null${'}'.repeat(100_000)}`);
+  const intake = nested(record({ value, headers: { ce_id: 'c-1', ce_type: 'nest' } }), 'one');
+  assert.ok(intake.kind === 'command');
+  assert.match(String(intake.refusal), /the arguments can't be checked/);
+  assert.deepEqual(intake.command.arguments, {});
 });

@@ -54,3 +54,10 @@ test('a partition that was refused is no reason any more when it is another proj
   feeds.keepOnly(new Set([3]));
   assert.equal(ops.readiness.reasons().partitions, undefined);
 });
+
+test('a partition whose records can’t be taken is a reason that names where it stands', async () => {
+  feeds.open({ ...at, epoch: 1, next: 40, topicId: 'id' });
+  sink?.onFault('SINK_FAILED', { ...at, offset: 40 });
+  const reason = await until('a reason', () => ops.readiness.reasons().partitions);
+  assert.equal(reason, "topic/17 can't be read at offset 40: SINK_FAILED");
+});

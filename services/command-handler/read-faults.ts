@@ -1,0 +1,40 @@
+import type { ReadFault, TopicPartition } from '../../lib/kafka/index.ts';
+import type { Ops } from '../../lib/ops/index.ts';
+
+/** Tells in readiness which command partitions can't be read, and where they stand. */
+export interface ReadFaults {
+  note(fault: ReadFault, at: TopicPartition & { offset: number }): void;
+  /** These partitions are the handler's; what was said of others is somebody else's now. */
+  keepOnly(partitions: readonly number[]): void;
+}
+
+/**
+ * @param recoveredMs a partition that had no fault for so long is read again, ms. Longer than it takes to claim it again and
+ * to meet the same fault.
+ */
+export function openReadFaults({ readiness }: Pick<Ops, 'readiness'>, recoveredMs: number): ReadFaults {
+  const faults = new Map<string, { partition: number; reason: string; timer: NodeJS.Timeout }>();
+  const tell = (): void => {
+    const [first] = faults.values();
+    const others = faults.size > 1 ? ` (and ${faults.size - 1} more)` : '';
+    readiness.set('reading', first && `${first.reason}${others}`);
+  };
+  const forget = (name: string): void => {
+    clearTimeout(faults.get(name)?.timer);
+    if (faults.delete(name)) tell();
+  };
+
+  return {
+    note(fault, { topic, partition, offset }) {
+      const name = `${topic}/${partition}`;
+      clearTimeout(faults.get(name)?.timer);
+      const timer = setTimeout(() => forget(name), recoveredMs).unref();
+      faults.set(name, { partition, reason: `${name} can't be read at offset ${offset}: ${fault}`, timer });
+      tell();
+    },
+    keepOnly(partitions) {
+      const ours = new Set(partitions);
+      for (const [name, { partition }] of [...faults]) if (!ours.has(partition)) forget(name);
+    },
+  };
+}
