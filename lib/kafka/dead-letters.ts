@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
-import { TooLargeError } from './errors.ts';
+import { BrokerError, PartitionCountError, ProduceError, TooLargeError, TopicRefusedError } from './errors.ts';
 import type { Headers, KafkaRecord, Lanes, OutgoingRecord, Topics } from './types.ts';
+import { codes } from './wire/error-codes.ts';
 
 /** A record that a consumer can do nothing with, and why. */
 export interface DeadLetter {
@@ -12,8 +13,21 @@ export interface DeadLetter {
 
 /** Takes records to `<topic>-dlt`, in the form of Spring's DeadLetterPublishingRecoverer. */
 export interface DeadLetters {
+  /**
+   * Creates the dead-letter topics of these topics where they are missing; one that exists may have any partition count.
+   * @throws DeadLetterTopicError where Kafka does not allow it, with the command that makes the topic.
+   */
+  prepare(originals: readonly string[]): Promise<void>;
   /** Resolves once the record is written. @throws Error saying why it can't be; sending it again may help. */
   send(letter: DeadLetter): Promise<void>;
+}
+
+/** A dead-letter topic is missing, and we may not create it. */
+export class DeadLetterTopicError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'DeadLetterTopicError';
+  }
 }
 
 export interface DeadLetterOptions {
@@ -23,20 +37,26 @@ export interface DeadLetterOptions {
   group: string;
   /** Creates a missing topic, with the partition count of the original; undefined: somebody else has to. */
   create: { replicationFactor: number } | undefined;
+  /** host:port of some, for the command that creates a topic. */
+  brokers: readonly string[];
   /** Called for each record written, with its own topic. */
   onSent(topic: string): void;
 }
 
-export function openDeadLetters({ topics, lanes, group, create, onSent }: DeadLetterOptions): DeadLetters {
-  /** Partition counts of the topics known to be there. */
-  const counts = new Map<string, number>();
+export function openDeadLetters(options: DeadLetterOptions): DeadLetters {
+  const { topics, lanes, group, create, brokers, onSent } = options;
+  /** Partition counts of the topics known to be there, or being asked for. */
+  const counts = new Map<string, Promise<number>>();
 
   return {
+    async prepare(originals) {
+      for (const original of originals) await countOf(original);
+    },
     async send(letter) {
       const { record } = letter;
-      const topic = `${record.topic}-dlt`;
+      const topic = topicOf(record.topic);
       try {
-        const partition = record.partition % (await countOf(topic, record.topic));
+        const partition = record.partition % (await countOf(record.topic));
         const outgoing = outgoingOf(letter, group);
         await lanes.send({ topic, partition }, outgoing).catch((error: unknown) => {
           // The headers were the last straw; such a record must not hold up those behind it for ever.
@@ -45,26 +65,67 @@ export function openDeadLetters({ topics, lanes, group, create, onSent }: DeadLe
         });
       } catch (error) {
         counts.delete(topic);
-        throw new Error(`${topic} can't be written: ${messageOf(error)}`, { cause: error });
+        throw new Error(`${topic} can't be written: ${explained(error)}`, { cause: error });
       }
       onSent(record.topic);
     },
   };
 
-  async function countOf(topic: string, original: string): Promise<number> {
-    const known = counts.get(topic) ?? (await topics.partitionCount(topic));
-    if (known !== undefined) {
-      counts.set(topic, known);
-      return known;
-    }
-    if (create === undefined) {
-      throw new Error(`topic ${topic} does not exist: create it, with the partitions of ${original}`);
-    }
-    const partitions = (await topics.partitionCount(original)) ?? 1;
-    await topics.ensure([{ name: topic, partitions, replicationFactor: create.replicationFactor }]);
-    counts.set(topic, partitions);
-    return partitions;
+  /** Many letters ask at once: one question for all of them. */
+  function countOf(original: string): Promise<number> {
+    const topic = topicOf(original);
+    const known = counts.get(topic);
+    if (known !== undefined) return known;
+    const asked = findOrCreate(topic, original);
+    counts.set(topic, asked);
+    asked.catch(() => counts.delete(topic));
+    return asked;
   }
+
+  async function findOrCreate(topic: string, original: string): Promise<number> {
+    const count = await topics.partitionCount(topic).catch((error: unknown) => {
+      // Kafka does not say whether a topic that we may not describe exists.
+      if (!(error instanceof BrokerError) || error.code !== codes.TOPIC_AUTHORIZATION_FAILED) throw error;
+      throw refused(
+        topic,
+        undefined,
+        `can't be seen (${error.type}): it needs the rights Describe and Write, or it is to be made`,
+        error,
+      );
+    });
+    if (count !== undefined) return count;
+    const partitions = (await topics.partitionCount(original)) ?? 1;
+    if (create === undefined) throw refused(topic, partitions, 'does not exist');
+    try {
+      await topics.ensure([{ name: topic, partitions, replicationFactor: create.replicationFactor }]);
+      return partitions;
+    } catch (error) {
+      if (error instanceof TopicRefusedError) {
+        throw refused(topic, partitions, `does not exist and can't be created (${error.type})`, error);
+      }
+      // Somebody else was faster, and made it otherwise.
+      const other = error instanceof PartitionCountError ? await topics.partitionCount(topic) : undefined;
+      if (other === undefined) throw error;
+      return other;
+    }
+  }
+
+  function refused(topic: string, partitions: number | undefined, why: string, cause?: unknown): DeadLetterTopicError {
+    const replicas = create?.replicationFactor ?? '<replicas>';
+    const command = `kafka-topics.sh --bootstrap-server ${brokers.join(',')} --create --topic ${topic}`;
+    const counts = `--partitions ${partitions ?? '<partitions>'} --replication-factor ${replicas}`;
+    return new DeadLetterTopicError(`topic ${topic} ${why}: ${command} ${counts}`, cause);
+  }
+}
+
+function topicOf(original: string): string {
+  return `${original}-dlt`;
+}
+
+/** With the broker's reason, where the lane knows it. */
+function explained(error: unknown): string {
+  const cause = error instanceof ProduceError ? error.cause : undefined;
+  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(cause)}`;
 }
 
 /** Key, value and headers as they were; numbers as Java's ByteBuffer writes them: big-endian, 4 or 8 bytes. */

@@ -44,6 +44,18 @@ export class PartitionCountError extends Error {
   }
 }
 
+/** Kafka will not let us create a topic, or see whether there is one; `type` is its reason. Trying again does not help. */
+export class TopicRefusedError extends Error {
+  readonly topic: string;
+  readonly type: string;
+  constructor(topic: string, type: string, cause?: unknown) {
+    super(`topic ${topic} cannot be created: ${type}`, cause === undefined ? undefined : { cause });
+    this.name = 'TopicRefusedError';
+    this.topic = topic;
+    this.type = type;
+  }
+}
+
 /** The record alone is larger than a batch may be; it was not written, and never will be. */
 export class TooLargeError extends Error {
   readonly sizeBytes: number;

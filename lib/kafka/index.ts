@@ -4,7 +4,7 @@
  */
 export { connectKafka, type KafkaConnection, type KafkaOps } from './connection.ts';
 export { joinControlGroup } from './control-group.ts';
-export { type DeadLetters, openDeadLetters } from './dead-letters.ts';
+export { type DeadLetter, type DeadLetters, DeadLetterTopicError, openDeadLetters } from './dead-letters.ts';
 export {
   FencedMemberError,
   KafkaUnavailableError,
@@ -12,6 +12,7 @@ export {
   PartitionCountError,
   ProduceError,
   TooLargeError,
+  TopicRefusedError,
   UnknownTopicError,
   UnreadableBatchError,
 } from './errors.ts';

@@ -5,6 +5,7 @@ import {
   KafkaUnavailableError,
   OffsetOutOfRangeError,
   PartitionCountError,
+  TopicRefusedError,
   UnknownTopicError,
 } from './errors.ts';
 import { isProtocolError } from './link.ts';
@@ -38,6 +39,17 @@ const staleLeader: readonly number[] = [
   codes.OFFSET_NOT_AVAILABLE,
   codes.UNKNOWN_TOPIC_ID,
   codes.INCONSISTENT_TOPIC_ID,
+];
+
+/** What Kafka answers to a topic that we may not create, or not like this. */
+const creationRefused: readonly number[] = [
+  codes.INVALID_TOPIC_EXCEPTION,
+  codes.TOPIC_AUTHORIZATION_FAILED,
+  codes.CLUSTER_AUTHORIZATION_FAILED,
+  codes.INVALID_PARTITIONS,
+  codes.INVALID_REPLICATION_FACTOR,
+  codes.INVALID_CONFIG,
+  codes.POLICY_VIOLATION,
 ];
 
 /**
@@ -173,6 +185,7 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
       if (error.code === codes.NOT_CONTROLLER || error.code === codes.REQUEST_TIMED_OUT) {
         throw new KafkaUnavailableError(`create topic ${name}: ${error.type}`, error);
       }
+      if (creationRefused.includes(error.code)) throw new TopicRefusedError(name, error.type, error);
       throw new Error(`topic ${name} cannot be created: ${error.type}: ${error.message}`, { cause: error });
     }
   }

@@ -224,6 +224,10 @@ export const catalogue = {
       integer(1_048_576, 17_179_869_184, 67_108_864),
       'bytes of records read ahead of the tables before reading waits',
     ),
+    deadLetters: v(
+      z.enum(['topic', 'skip']).default('topic'),
+      'where a record goes that fits no table: to `<topic>-dlt`, which is created at start where it is missing; or nowhere (`skip`), counted and logged',
+    ),
   },
 } as const;
 

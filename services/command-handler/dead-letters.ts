@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../lib/errors.ts';
 import type { DeadLetters } from '../../lib/kafka/index.ts';
 import type { Logger } from '../../lib/ops/index.ts';
+import { sizeOf } from './intake.ts';
 import type { DeadIntake } from './types.ts';
 
 /**
@@ -10,19 +11,49 @@ import type { DeadIntake } from './types.ts';
  */
 export type Bury = (intake: DeadIntake) => Promise<void>;
 
-/** @param patienceMs how long a letter may take before the handler goes on without it, ms. */
-export function openGraveyard(letters: DeadLetters, log: Logger, patienceMs = 10_000): Bury {
-  return async ({ at, exception, message, record }) => {
-    const place = { topic: at.topic, partition: at.partition, offset: at.offset, reason: message };
+/** Bytes of letters that are not acknowledged. They share the lanes with events, which must not wait for room. */
+const mostBytes = 1_048_576;
+
+/**
+ * @param patienceMs how long a letter may take before the handler goes on without it, ms. Once one has taken longer, no further
+ * letter of its topic is waited for, until one is acknowledged.
+ */
+export function openGraveyard(letters: Pick<DeadLetters, 'send'>, log: Logger, patienceMs = 10_000): Bury {
+  /** Topics whose letters are not waited for. */
+  const stuck = new Set<string>();
+  let unacknowledgedBytes = 0;
+
+  async function send({ exception, message, record, at }: DeadIntake): Promise<void> {
+    const sizeBytes = sizeOf(record);
+    if (unacknowledgedBytes > 0 && unacknowledgedBytes + sizeBytes > mostBytes) {
+      throw new Error('too many letters before it are not acknowledged');
+    }
+    unacknowledgedBytes += sizeBytes;
     try {
-      const sent = letters.send({ record, exception: `penstock.commands.${exception}`, reason: message });
+      await letters.send({ record, exception: `penstock.commands.${exception}`, reason: message });
+      stuck.delete(at.topic);
+    } finally {
+      unacknowledgedBytes -= sizeBytes;
+    }
+  }
+
+  return async intake => {
+    const { at, message } = intake;
+    const place = { topic: at.topic, partition: at.partition, offset: at.offset, reason: message };
+    const sent = send(intake).then(
+      () => log.warn(place, 'a record went to the dead-letter topic'),
+      (error: unknown) =>
+        log.error(
+          { ...place, error: messageOf(error) },
+          'a record could not be written to the dead-letter topic: it is skipped',
+        ),
+    );
+    if (stuck.has(at.topic)) return;
+    try {
       await inTime(sent, patienceMs);
-      log.warn(place, 'a record went to the dead-letter topic');
     } catch (error) {
-      log.error(
-        { ...place, error: messageOf(error) },
-        'a record could not be written to the dead-letter topic: it is skipped',
-      );
+      stuck.add(at.topic);
+      log.error({ ...place, error: messageOf(error) }, 'a record waits for the dead-letter topic; the handler goes on');
     }
   };
 }

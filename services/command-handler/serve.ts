@@ -98,7 +98,14 @@ export async function serve<State, Change>(
   const worker = startWorker({
     ...{ feed, cleaner: publisher.cleaner, log, metrics, batchCommands, hasRoom: publisher.hasRoom },
     deadLetters: openGraveyard(
-      openDeadLetters({ topics, lanes, group, create, onSent: topic => metrics.deadLetters.inc({ topic }) }),
+      openDeadLetters({
+        topics,
+        lanes,
+        group,
+        create,
+        brokers: config.kafka.brokers,
+        onSent: topic => metrics.deadLetters.inc({ topic }),
+      }),
       log,
     ),
     async process(batch, acknowledged) {

@@ -76,13 +76,10 @@ export function startWorker(options: WorkerOptions): Worker {
 
   /** Before the position passes them: a crash in between writes them twice, never not at all. */
   async function bury(batch: Batch): Promise<void> {
-    for (const { intakes } of batch) {
-      for (const intake of intakes) {
-        if (intake.kind !== 'dead') continue;
-        metrics.commands.inc({ type: 'unknown', verdict: 'dead' });
-        await deadLetters(intake);
-      }
-    }
+    const dead = batch.flatMap(({ intakes }) => intakes.filter(intake => intake.kind === 'dead'));
+    if (dead.length === 0) return;
+    metrics.commands.inc({ type: 'unknown', verdict: 'dead' }, dead.length);
+    await Promise.all(dead.map(deadLetters)); // together: a topic that is stuck holds up the batch once
   }
 
   /** Undefined when done; else the batch must be read again. Halves what can't be committed until the culprit is alone. */

@@ -32,7 +32,7 @@ export interface FeedsOptions {
   ops: Pick<Ops, 'log' | 'readiness'>;
 }
 
-/** How long a partition that can't be read or applied is left alone, ms. */
+/** How long a partition that can't be read is left alone, ms. */
 const retryMs = 2_000;
 /** A partition that is read again without a fault for so long is well, ms; the reader takes its time to be sure. */
 const recoveredMs = 5_000;
@@ -119,14 +119,26 @@ export class Feeds {
     }
   }
 
-  /** Leaves a partition's records where they are, for a time. */
-  block(feed: Feed, reason: string): void {
-    if (!this.#isOpen(feed) || this.#blocked.has(feed)) return;
+  /** Leaves a partition's records where they are until {@link release}. */
+  hold(feed: Feed): void {
+    if (this.#isOpen(feed)) this.#blocked.add(feed);
+  }
+
+  release(feed: Feed): void {
+    if (this.#blocked.delete(feed)) this.#options.onWork();
+  }
+
+  /** Says why a partition's records stay where they are, and leaves them there for a time. */
+  block(feed: Feed, reason: string, ms: number): void {
+    if (!this.#isOpen(feed)) return;
     this.#report(feed.at, reason);
     this.#blocked.add(feed);
-    setTimeout(() => {
-      if (this.#blocked.delete(feed)) this.#options.onWork();
-    }, retryMs).unref();
+    setTimeout(() => this.release(feed), ms).unref();
+  }
+
+  /** Says why a partition does not go on, until it does. */
+  tell(feed: Feed, reason: string): void {
+    if (this.#isOpen(feed)) this.#report(feed.at, reason);
   }
 
   #isOpen(feed: Feed): boolean {

@@ -6,6 +6,9 @@ import { openStore } from './store.ts';
 
 const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'projector'] as const;
 
+/** A dead letter is given up after this time, and sent again later, ms: a drain must not wait for one that is stuck. */
+const letterTimeoutMs = 10_000;
+
 start('projector', async () => {
   const config = readConfig(catalogue, sections, process.env);
   const ops = await openOps('projector', config);
@@ -14,7 +17,7 @@ start('projector', async () => {
   const topics = openTopics(connection);
   const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, laneBufferBytes } = config.kafka;
   const reader = openReader(connection, { maxWaitMs, partitionBytes, paceMs: config.projector.paceMs });
-  const lanes = openLanes(connection, { bufferBytes: laneBufferBytes });
+  const lanes = openLanes(connection, { bufferBytes: laneBufferBytes, deliveryTimeoutMs: letterTimeoutMs });
   const store = openStore(config.postgres, ops);
   const stopping = new AbortController();
   /** Closed from left to right. */

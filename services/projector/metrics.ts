@@ -15,6 +15,12 @@ export function openProjectorMetrics(registry: Registry) {
       labelNames: ['topic'],
       registers,
     }),
+    deadLettersSkipped: new Counter({
+      name: 'penstock_projector_dead_letters_skipped_total',
+      help: 'Records that fit no table and whose dead letters are skipped by configuration, by their topic',
+      labelNames: ['topic'],
+      registers,
+    }),
     batch: new Histogram({
       name: 'penstock_projector_batch_seconds',
       help: 'Time of a transaction that applies a batch of records',

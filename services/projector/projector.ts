@@ -1,5 +1,7 @@
 import type { AppPlan } from '../../lib/app/index.ts';
 import {
+  type DeadLetters,
+  DeadLetterTopicError,
   type DirectReader,
   type KafkaConnection,
   type Lanes,
@@ -12,7 +14,8 @@ import { VersionCache } from '../../lib/views/index.ts';
 import { liveTarget } from './batch.ts';
 import { openBuilds } from './builds.ts';
 import { Feeds } from './feeds.ts';
-import { openProjectorMetrics } from './metrics.ts';
+import { openLetters } from './letters.ts';
+import { openProjectorMetrics, type ProjectorMetrics } from './metrics.ts';
 import { prepareVersions, TopicsError, topicStarts } from './prepare.ts';
 import { retrying } from './split.ts';
 import type { Store } from './store.ts';
@@ -37,17 +40,22 @@ const commitIntervalMs = 5_000;
 /**
  * Keeps an app's tables. Waits for Kafka and PostgreSQL, makes versions and positions go with the schema, then feeds the
  * live versions from the partitions that the group gives it, and builds what has changed beside.
- * @throws TopicsError, PartitionCountError: the topics are not what the schema needs.
+ * @throws TopicsError, PartitionCountError: the topics are not what the schema needs. DeadLetterTopicError: one for dead letters
+ * is missing, and Kafka does not let us create it.
  */
 export async function startProjector(parts: ProjectorParts, signal: AbortSignal): Promise<Closable> {
-  const { config, plan, connection, reader, topics, lanes, store, ops } = parts;
+  const { config, plan, connection, reader, topics, store, ops } = parts;
   const { tables } = plan;
   const metrics = openProjectorMetrics(ops.metrics);
   const { createTopics, partitions, replicationFactor } = config.kafka;
   const create = createTopics ? { partitions, replicationFactor } : undefined;
-  const isFinal = (error: unknown) => error instanceof TopicsError || error instanceof PartitionCountError;
+  const finalErrors = [TopicsError, PartitionCountError, DeadLetterTopicError];
+  const isFinal = (error: unknown) => finalErrors.some(each => error instanceof each);
+  const deadLetters = openLettersOf(parts, metrics);
 
   const starts = await untilSuccess('kafka', () => topicStarts(tables, topics, create), isFinal, ops, signal);
+  const names = [...new Set(starts.map(({ topic }) => topic))];
+  await untilSuccess('dead letters', () => prepareLetters(deadLetters, names), isFinal, ops, signal);
   const prepare = () => retrying(() => store.transaction(queries => prepareVersions(queries, tables, starts)));
   const toBuild = await untilSuccess('postgres', prepare, () => false, ops, signal);
 
@@ -70,7 +78,7 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
   const tenancy = await openTenancy({
     connection,
     config,
-    topics: [...new Set(starts.map(({ topic }) => topic))],
+    topics: names,
     identify: async topic => (await topics.identity(topic))?.topicId,
     feeds,
     store,
@@ -79,14 +87,9 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
   ({ onLost, onRecreated } = tenancy);
   const onApplied = everyOnceInAWhile(commitIntervalMs, () => void tenancy.commit());
   const { batchRecords } = config.projector;
-  const deadLetters = openDeadLetters({
-    ...{ topics, lanes },
-    group: config.projector.group,
-    create: create && { replicationFactor },
-    onSent: topic => metrics.deadLetters.inc({ topic }),
-  });
   worker = openWorker({
-    ...{ feeds, store, target: liveTarget(new VersionCache()), tables, deadLetters, batchRecords, metrics, ops },
+    ...{ feeds, store, target: liveTarget(new VersionCache()), tables, batchRecords, metrics, ops },
+    letters: openLetters({ feeds, deadLetters, metrics, ops }),
     onStale: at => tenancy.onStale(at),
     onApplied,
   });
@@ -102,6 +105,25 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
         for (const each of watches) await each.close();
       })()),
   };
+}
+
+/** Undefined where they are skipped. Whether we may create their topics is found out by trying. */
+function openLettersOf({ config, topics, lanes }: ProjectorParts, metrics: ProjectorMetrics): DeadLetters | undefined {
+  if (config.projector.deadLetters === 'skip') return undefined;
+  const { brokers, replicationFactor } = config.kafka;
+  return openDeadLetters({
+    ...{ topics, lanes, brokers, group: config.projector.group, create: { replicationFactor } },
+    onSent: topic => metrics.deadLetters.inc({ topic }),
+  });
+}
+
+async function prepareLetters(deadLetters: DeadLetters | undefined, names: readonly string[]): Promise<void> {
+  try {
+    await deadLetters?.prepare(names);
+  } catch (error) {
+    if (!(error instanceof DeadLetterTopicError)) throw error;
+    throw new DeadLetterTopicError(`${error.message}; or set PENSTOCK_PROJECTOR_DEAD_LETTERS=skip`, error);
+  }
 }
 
 /** A partition gets at least this much room, however many there are. */

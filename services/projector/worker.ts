@@ -1,10 +1,10 @@
 import type { AppPlan } from '../../lib/app/index.ts';
 import { messageOf } from '../../lib/errors.ts';
-import type { DeadLetters, KafkaRecord, TopicPartition } from '../../lib/kafka/index.ts';
+import type { KafkaRecord, TopicPartition } from '../../lib/kafka/index.ts';
 import type { Closable, Ops } from '../../lib/ops/index.ts';
-import { applyBatch, type Chunk, type Target } from './batch.ts';
-import type { Feed } from './feed.ts';
+import { applyBatch, type BatchResult, type Chunk, type Target } from './batch.ts';
 import type { Feeds, Helping } from './feeds.ts';
+import type { Letters, Misfit } from './letters.ts';
 import type { ProjectorMetrics } from './metrics.ts';
 import { type ReadRecord, readRecord } from './reading.ts';
 import { applySplitting } from './split.ts';
@@ -15,7 +15,7 @@ export interface WorkerOptions {
   store: Pick<Store, 'transaction'>;
   target: Target;
   tables: AppPlan['tables'];
-  deadLetters: DeadLetters;
+  letters: Letters;
   batchRecords: number;
   metrics: ProjectorMetrics;
   ops: Pick<Ops, 'log' | 'readiness'>;
@@ -33,19 +33,14 @@ export interface Worker extends Closable {
 
 const backOffMs = { first: 100, most: 2_000 };
 
-interface Judged {
-  feed: Feed;
-  chunk: Chunk;
-}
-
-/** What dead letters name as their cause. */
-const exception = 'penstock.projector.MisfitException';
+/** PostgreSQL refuses a record: its partition goes on when its letter is settled. */
+class RefusedRecordError extends Error {}
 
 /** Applies what the feeds hold, one batch after the other. */
 export function openWorker(options: WorkerOptions): Worker {
-  const { feeds, store, target, tables, deadLetters, metrics, ops } = options;
-  /** Dead letters of records that are not applied yet: a batch that is tried again sends none twice. */
-  const sent = new WeakSet<KafkaRecord>();
+  const { feeds, store, target, tables, letters, metrics, ops } = options;
+  /** Records that PostgreSQL has refused, and why. */
+  const refused = new WeakMap<KafkaRecord, string>();
   let closed = false;
   let hasNews = false;
   let wakeUp: (() => void) | undefined;
@@ -72,6 +67,7 @@ export function openWorker(options: WorkerOptions): Worker {
         failures = 0;
         ops.readiness.set('rows', undefined);
       } catch (error) {
+        if (error instanceof RefusedRecordError) continue;
         const isAway = faultOf(error) === 'away';
         if (isAway) ops.log.warn({ reason: messageOf(error) }, 'a batch could not be applied yet');
         else ops.log.error({ error }, 'a batch could not be applied');
@@ -82,18 +78,10 @@ export function openWorker(options: WorkerOptions): Worker {
   }
 
   async function work(helpings: readonly Helping[]): Promise<void> {
-    const judged: Judged[] = [];
-    for (const helping of helpings) {
-      const chunk = await judge(helping);
-      if (chunk.next > chunk.from) judged.push({ feed: helping.feed, chunk });
-    }
-    if (judged.length === 0) return;
+    const chunks = helpings.map(judge).filter(({ from, next }) => next > from);
+    if (chunks.length === 0) return;
     const stop = metrics.batch.startTimer();
-    const result = await applySplitting(
-      judged.map(({ chunk }) => chunk),
-      chunks => store.transaction(queries => applyBatch(queries, target, chunks)),
-      (record, reason) => deadLetters.send({ record, reason, exception }),
-    );
+    const result = await applySplitting(chunks, applied => apply(helpings, applied), refuse);
     stop();
     if (result.kind === 'stale') {
       metrics.fenced.inc();
@@ -101,33 +89,40 @@ export function openWorker(options: WorkerOptions): Worker {
       options.onStale(result.at.map(({ topic, partition }) => ({ topic, partition })));
       return;
     }
-    for (const { feed, chunk } of judged) {
-      feeds.passed(feed, chunk.next);
-      metrics.records.inc({ topic: chunk.topic }, chunk.records.length);
-    }
     options.onApplied();
   }
 
-  /** Sends what doesn't fit to the dead letters; a chunk ends before a record that can't be sent now. */
-  async function judge({ feed, from, next, records }: Helping): Promise<Chunk> {
+  /** A batch may be applied in pieces: each is passed as soon as it is committed. */
+  async function apply(helpings: readonly Helping[], chunks: readonly Chunk[]): Promise<BatchResult> {
+    const result = await store.transaction(queries => applyBatch(queries, target, chunks));
+    if (result.kind === 'stale') return result;
+    for (const { topic, partition, next, records } of chunks) {
+      const helping = helpings.find(({ feed: { at } }) => at.topic === topic && at.partition === partition);
+      if (helping !== undefined) feeds.passed(helping.feed, next);
+      metrics.records.inc({ topic }, records.length);
+    }
+    return result;
+  }
+
+  async function refuse(record: KafkaRecord, reason: string): Promise<never> {
+    refused.set(record, reason);
+    throw new RefusedRecordError();
+  }
+
+  /** A chunk ends before the first record whose dead letter is not settled; the letters of the rest go together. */
+  function judge({ feed, from, next, records }: Helping): Chunk {
     const { topic, partition } = feed.at;
     const judged: ReadRecord[] = [];
+    const unsettled: Misfit[] = [];
     for (const record of records) {
       const read = readRecord(tables, record);
-      const reason = read.misfit;
-      if (reason !== undefined && !sent.has(record)) {
-        try {
-          await deadLetters.send({ record, reason, exception });
-          sent.add(record);
-          ops.log.warn({ topic, partition, offset: record.offset, reason }, 'a record feeds no table');
-        } catch (error) {
-          feeds.block(feed, messageOf(error));
-          return { topic, partition, epoch: feed.epoch, from, next: record.offset, records: judged };
-        }
-      }
-      judged.push(read);
+      const misfit = read.misfit ?? refused.get(record);
+      if (misfit !== undefined && !letters.isSettled(record)) unsettled.push({ record, reason: misfit });
+      else if (unsettled.length === 0) judged.push(misfit === read.misfit ? read : { ...read, misfit });
     }
-    return { topic, partition, epoch: feed.epoch, from, next, records: judged };
+    const [first] = unsettled;
+    if (first !== undefined) letters.post(feed, unsettled);
+    return { topic, partition, epoch: feed.epoch, from, next: first?.record.offset ?? next, records: judged };
   }
 
   function pause(ms: number): Promise<void> {

@@ -92,6 +92,28 @@ export const logWatches: readonly Watch[] = [
   },
   {
     guarantee: 'G10',
+    name: 'a position passes a record whose dead letter is not written',
+    file: 'services/projector/worker.ts',
+    find: 'next: first?.record.offset ?? next',
+    replace: 'next',
+    caughtBy: {
+      file: 'test/services/projector/projector.test.ts',
+      test: 'a partition whose dead letter cannot be written waits and says so; all others go on; nothing is lost',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a letter that can not be written holds up every partition',
+    file: 'services/projector/feeds.ts',
+    find: 'feed.hasWork && !this.#blocked.has(feed)',
+    replace: 'feed.hasWork && this.#blocked.size === 0',
+    caughtBy: {
+      file: 'test/services/projector/letters.test.ts',
+      test: 'while a letter is under way its partition waits, and no other; a letter that takes long is told',
+    },
+  },
+  {
+    guarantee: 'G10',
     name: 'a command that cannot be saved gets no verdict',
     file: 'services/command-handler/worker.ts',
     find: "intake.refusal === undefined ? { ...intake, refusal: 'internal error' } : deadIntakeOf(intake)",

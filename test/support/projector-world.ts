@@ -36,7 +36,13 @@ export interface ProjectorWorld {
   ): Promise<number>;
   start(
     plan: AppPlan,
-    options?: { createTopics?: boolean; postgresUrl?: string; brokers?: string[] },
+    options?: {
+      createTopics?: boolean;
+      postgresUrl?: string;
+      brokers?: string[];
+      deadLetters?: 'topic' | 'skip';
+      replicationFactor?: number;
+    },
   ): Promise<RunningProjector>;
   views(plan: AppPlan): Views;
   /** Reads one view in a snapshot of its own; `userKey` undefined: every row. */
@@ -53,6 +59,7 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
   const lanes: Lanes = openLanes(kafka.connection, { bufferBytes: 16_777_216 });
   const open = new Set<Closable>();
   const group = kafka.group();
+  const made: string[] = [];
 
   return {
     kafka,
@@ -60,14 +67,20 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
     topics: kafka.topics,
     connection: kafka.connection,
     group,
-    topic: (partitions, config) => kafka.topic(partitions, config),
+    async topic(partitions, config) {
+      const name = await kafka.topic(partitions, config);
+      made.push(name);
+      return name;
+    },
     plan: body => compileApp({ name: 'test.graphql', body }),
     async send(topic, partition, { json, sequence, ...record }) {
       const headers = { ...record.headers, ...(sequence === undefined ? {} : { ce_keysequence: String(sequence) }) };
       const value = record.value !== undefined ? record.value : json === undefined ? null : JSON.stringify(json);
       return (await lanes.send({ topic, partition }, { key: record.key ?? null, value, headers })).offset;
     },
-    async start(plan, { createTopics = false, postgresUrl = postgres.url, brokers = [kafkaAddress()] } = {}) {
+    async start(plan, options = {}) {
+      const { createTopics = false, postgresUrl = postgres.url, brokers = [kafkaAddress()] } = options;
+      const { deadLetters = 'topic', replicationFactor = 1 } = options;
       const ops = quietOps('projector');
       const scratch = openScratchKafka(brokers);
       const store = openStore({ url: postgresUrl, poolSize: 5 }, ops);
@@ -78,8 +91,14 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
         {
           config: {
             ownership: { group: '', handoverWindowMs: 0, peerListen: '127.0.0.1:0', peerSilenceMs: 2_000 },
-            kafka: { ...kafkaConfig(brokers), createTopics, partitions: 2, heartbeatIntervalMs: 100 },
-            projector: { group, batchRecords: 500, paceMs: 0, bufferBytes: 1_048_576 },
+            kafka: {
+              ...kafkaConfig(brokers),
+              createTopics,
+              replicationFactor,
+              partitions: 2,
+              heartbeatIntervalMs: 100,
+            },
+            projector: { group, batchRecords: 500, paceMs: 0, bufferBytes: 1_048_576, deadLetters },
           },
           plan,
           connection: scratch.connection,
@@ -143,6 +162,7 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
     async close() {
       for (const each of [...open].reverse()) await each.close();
       await lanes.close();
+      for (const name of made) await kafka.remove(`${name}-dlt`).catch(() => undefined); // perhaps nobody has made it
       await kafka.close();
       await postgres.drop();
     },

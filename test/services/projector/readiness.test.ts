@@ -35,7 +35,7 @@ test('records that could not be applied are no reason any more when their partit
   const mine = openWorker({
     ...{ feeds, store: { transaction }, target: {} as Target, tables: new Map(), batchRecords: 100, ops },
     metrics: openProjectorMetrics(ops.metrics),
-    deadLetters: { send: async () => {} },
+    letters: { isSettled: () => true, post() {} },
     ...{ onStale() {}, onApplied() {} },
   });
   worker = mine;
