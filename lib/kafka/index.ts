@@ -12,7 +12,6 @@ export {
   PartitionCountError,
   ProduceError,
   TooLargeError,
-  TopicRefusedError,
   UnknownTopicError,
   UnreadableBatchError,
 } from './errors.ts';
