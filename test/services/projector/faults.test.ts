@@ -306,6 +306,47 @@ test('Kafka may go away for longer than a group session: a reason, and no restar
   assert.equal(await projector.exited, 0);
 });
 
+test('while brokers do not acknowledge a letter only its own partition waits; it is written when they do', async t => {
+  const brokers = await startScratchBrokers(3);
+  const kafka = openScratchKafka(brokers.addresses);
+  const lanes = openLanes(kafka.connection, { bufferBytes: 1_048_576 });
+  t.after(async () => {
+    await lanes.close();
+    await kafka.close();
+    await brokers.close();
+  });
+  const [topic, replicationFactor] = ['replicated', 3];
+  const config = { 'min.insync.replicas': '3' };
+  await kafka.topics.ensure([
+    { name: topic, partitions: 2, replicationFactor },
+    { name: `${topic}-dlt`, partitions: 2, replicationFactor, config },
+  ]);
+  const plan = world.plan(things(topic, topic).replace(`"${topic}", "${topic}"`, `"${topic}"`));
+  const projector = await world.start(plan, { brokers: [...brokers.addresses] });
+  const views = world.views(plan);
+  const send = (partition: number, value: object) =>
+    lanes.send({ topic, partition }, { key: `${partition}`, value: JSON.stringify(value) });
+  const has = async (id: string) => {
+    const rows = await world.read(views, plan, 'things').catch(() => []);
+    return (rows as { id: string }[]).some(row => row.id === id);
+  };
+  await send(0, { id: 'first' });
+  await until('a table', () => has('first'), 60_000);
+  await brokers.kill(3);
+  await send(0, { id: 'misfit', a: 'no number' });
+  await send(0, { id: 'behind' });
+  const reason = await until('a reason', () => projector.ops.readiness.reasons().partitions, 60_000);
+  assert.match(reason, /^replicated\/0 waits at offset 1 for its dead letter: replicated-dlt /);
+  for (let n = 0; n < 20; n++) {
+    await send(1, { id: `other-${n}` });
+    await until('another partition goes on', () => has(`other-${n}`));
+  }
+  assert.equal(await has('behind'), false);
+  brokers.start(3);
+  await until('the record behind the misfit', () => has('behind'), 120_000);
+  await projector.close();
+});
+
 test('a topic that does not exist is refused at start, with its table', async () => {
   const schema = things('no-such-topic-1', 'no-such-topic-2');
   const projector = await project(schema, { PENSTOCK_KAFKA_CREATE_TOPICS: 'false' });
