@@ -68,6 +68,59 @@ export class PenstockError extends Error {
   }
 }
 
+/**
+ * Every limit that can refuse something, by the variable that sets it, with the HTTP status of such a refusal: 400 for a
+ * document or its answer, 413 and 431 for what is too large, 429 for a rate or a count. Each refusal carries the variable
+ * as `extensions.limit` and counts in `penstock_limit_refused_total`.
+ */
+export const limitStatus = {
+  PENSTOCK_GATEWAY_MAX_DEPTH: 400,
+  PENSTOCK_GATEWAY_MAX_ALIASES: 400,
+  PENSTOCK_GATEWAY_MAX_FIELDS: 400,
+  PENSTOCK_GATEWAY_MAX_TOKENS: 400,
+  PENSTOCK_GATEWAY_MAX_NAME_LENGTH: 400,
+  PENSTOCK_GATEWAY_MAX_OPERATION_ID_LENGTH: 400,
+  PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES: 400,
+  PENSTOCK_GATEWAY_MAX_REQUEST_BYTES: 413,
+  PENSTOCK_GATEWAY_MAX_CONNECTIONS: 429,
+  PENSTOCK_GATEWAY_MAX_PENDING: 429,
+  PENSTOCK_GATEWAY_MAX_SUBSCRIPTIONS: 429,
+  PENSTOCK_GATEWAY_MAX_COMMANDS: 429,
+  PENSTOCK_REPLAY_MAX_WAITING: 429,
+  PENSTOCK_HTTP_MAX_HEADER_BYTES: 431,
+  PENSTOCK_ROUTE_MAX_CONNECTIONS: 429,
+  PENSTOCK_ROUTE_MAX_WAITING: 429,
+  PENSTOCK_LOGIN_MAX_BODY_BYTES: 413,
+  PENSTOCK_LOGIN_MAX_WAITING: 429,
+  PENSTOCK_LOGIN_MAX_FAILURES: 429,
+  /** Kafka's own, of a command's topic. */
+  'max.message.bytes': 413,
+} as const;
+
+export type Limit = keyof typeof limitStatus;
+
+/** Returns the error of a refusal by a limit. @param more extensions besides `limit`, as `retryAfterSeconds`. */
+export function limitExceeded(
+  limit: Limit,
+  message: string,
+  more: Readonly<Record<string, unknown>> = {},
+  cause?: unknown,
+): PenstockError {
+  return new PenstockError('LIMIT_EXCEEDED', message, { ...more, limit }, cause);
+}
+
+/** Returns the limit that an error's extensions name. */
+export function limitOf(extensions: Readonly<Record<string, unknown>> | undefined): Limit | undefined {
+  const limit = extensions?.limit;
+  return typeof limit === 'string' && Object.hasOwn(limitStatus, limit) ? (limit as Limit) : undefined;
+}
+
+/** Returns the HTTP status of an error: that of its limit, else that of its code. */
+export function httpStatusOf(code: ErrorCode, extensions: Readonly<Record<string, unknown>> | undefined): number {
+  const limit = limitOf(extensions);
+  return limit === undefined ? errorCatalogue[code].httpStatus : limitStatus[limit];
+}
+
 /** WebSocket close codes: 1012 and 1013 ask the client to come back, 4403 to refresh its token first, 4401 is final. */
 export const closeCodes = {
   /** This replica is leaving or handing over: reconnect now, resume. */

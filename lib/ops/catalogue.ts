@@ -30,6 +30,7 @@ export const catalogue = {
       env.list().default(['127.0.0.1:0']),
       'addresses host:port to serve on, comma-separated; several processes may share one on Linux (SO_REUSEPORT)',
     ),
+    maxHeaderBytes: v(integer(1_024, 1_048_576, 32_768), 'most bytes of the headers of a request, its URL included'),
   },
   app: {
     schema: v(env.text(), "the app's GraphQL schema: a file, or the schema itself", { name: 'PENSTOCK_SCHEMA' }),
@@ -89,6 +90,17 @@ export const catalogue = {
     tokenTtlSeconds: v(integer(1, 86_400, 3_600), 'local issuer: life of an access token, s'),
     keyRotationSeconds: v(integer(60, 31_536_000, 604_800), 'age at which the router replaces a signing key, s'),
   },
+  login: {
+    maxBodyBytes: v(integer(256, 1_048_576, 16_384), 'local issuer: largest body of a login'),
+    maxWaiting: v(
+      integer(1, 1_000_000, 1_000),
+      'local issuer: logins that wait for their password to be checked; a further one gets 429',
+    ),
+    maxFailures: v(
+      integer(1, 1_000, 5),
+      'local issuer: failed logins of a user after which each further one has to wait; ten times as many of an address',
+    ),
+  },
   route: {
     jwksUrl: v(env.url(), "the router's JWKS, with which gateways verify route tokens"),
     tokenTtlSeconds: v(integer(1, 60, 60), 'life of a route token, s'),
@@ -105,7 +117,7 @@ export const catalogue = {
     ),
     maxWaiting: v(
       integer(1, 10_000_000, 10_000),
-      'WebSocket upgrades that wait for one gateway; further ones are closed with 1013, and from half of it on /route answers 503 with Retry-After',
+      'WebSocket upgrades that wait for one gateway; further ones are closed with 1013, and from half of it on /route answers 429 with Retry-After',
     ),
     answerTimeoutMs: v(
       integer(100, 600_000, 60_000),
@@ -155,7 +167,20 @@ export const catalogue = {
     maxCommands: v(integer(1, 10_000_000, 20_000), 'commands of one gateway that wait for their feedback'),
     maxDepth: v(integer(1, 1_000, 20), 'deepest selection of an operation'),
     maxAliases: v(integer(0, 10_000, 50), 'aliases of an operation'),
+    maxFields: v(
+      integer(1, 100_000, 1_000),
+      'fields of an operation or a fragment, each fragment counted as often as it is spread',
+    ),
     maxTokens: v(integer(1, 1_000_000, 4_000), 'lexical tokens of a GraphQL document'),
+    maxNameLength: v(
+      integer(16, 65_536, 128),
+      'longest name in a GraphQL document, `operationName` included, characters',
+    ),
+    maxOperationIdLength: v(integer(36, 65_536, 128), "longest id of a WebSocket's operation, characters"),
+    maxResponseBytes: v(
+      integer(65_536, 1_073_741_824, 8_388_608),
+      'largest result of an operation and largest event of a subscription; the rows that an operation reads may be four times as large',
+    ),
     maxRequestBytes: v(integer(1_024, 104_857_600, 262_144), 'largest request or WebSocket message'),
   },
   cursor: {
@@ -173,7 +198,7 @@ export const catalogue = {
     concurrency: v(integer(1, 10_000, 16), 'cold replays under way at once in a gateway'),
     maxWaiting: v(
       integer(1, 10_000_000, 20_000),
-      'cold replays that wait for their turn, users in turn; a further one is UNAVAILABLE',
+      'cold replays that wait for their turn, users in turn; a further one is refused: LIMIT_EXCEEDED',
     ),
     openTimeoutMs: v(
       integer(100, 600_000, 5_000),

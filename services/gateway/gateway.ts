@@ -86,6 +86,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     bufferBytes: config.gateway.socketBufferBytes,
     slowTimeoutMs: config.gateway.slowTimeoutMs,
     maxOperations: config.gateway.maxSubscriptions,
+    maxOperationIdLength: config.gateway.maxOperationIdLength,
     maxConnections: config.gateway.maxConnections,
     maxPending: config.gateway.maxPending,
     maxRequestBytes: config.gateway.maxRequestBytes,
@@ -126,6 +127,8 @@ function engineOf(
     cursors,
     views,
     documents: openDocuments(plan.schema, config.gateway),
+    maxNameLength: config.gateway.maxNameLength,
+    maxResponseBytes: config.gateway.maxResponseBytes,
     streams: openStreams({
       records,
       rendered,

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   type DocumentNode,
   GraphQLError,
@@ -8,7 +9,7 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
-import { PenstockError } from '../../../lib/errors.ts';
+import { type Limit, limitExceeded, PenstockError } from '../../../lib/errors.ts';
 import { openLru } from '../lru.ts';
 import { type DocumentLimits, limitsRule } from './limits.ts';
 
@@ -23,45 +24,91 @@ export interface Documents {
 export interface DocumentsOptions extends DocumentLimits {
   /** Most lexical tokens of a document. */
   maxTokens: number;
-  /** Documents remembered (500), and how long they may be (4,096): a syntax tree is many times as large as its text. */
-  cacheEntries?: number;
-  cachedChars?: number;
+  /** What is remembered, in tokens: those of all documents together, with their texts and the errors of refused ones (100,000). */
+  cacheTokens?: number;
 }
 
+/** What a token of a syntax tree takes, bytes: 425 by measurement, Node 24. */
+const tokenBytes = 500;
+/** A document of more lines gets no places in its errors. */
+const mostLines = 2_000;
+/** Longer texts are remembered by their SHA-256. */
+const longestKey = 4_096;
+/** Most errors of a document, and how long their messages may be, characters: a literal may be as long as the request. */
+const maxErrors = 20;
+const longestMessage = 500;
+
 export function openDocuments(schema: GraphQLSchema, options: DocumentsOptions): Documents {
-  const { maxTokens, cacheEntries = 500, cachedChars = 4_096 } = options;
-  const remembered = openLru<string, Checked>(cacheEntries);
+  const { maxTokens, cacheTokens = 100_000 } = options;
+  const remembered = openLru<string, { checked: Checked; weight: number }>(cacheTokens, (_key, { weight }) => weight);
   const limits = limitsRule(options);
   return {
     check(text) {
-      const known = remembered.get(text);
-      if (known) return known;
+      const key = text.length <= longestKey ? text : hash('sha256', text);
+      const known = remembered.get(key);
+      if (known) return known.checked;
       const checked = check(text);
-      if (text.length <= cachedChars) remembered.set(text, checked);
+      remembered.set(key, { checked, weight: weightOf(text, checked) });
       return checked;
     },
   };
 
   function check(text: string): Checked {
-    let document: DocumentNode;
-    try {
-      document = parse(text, { maxTokens });
-    } catch (error) {
-      if (!(error instanceof GraphQLError)) throw error;
-      return { ok: false, errors: [error.message.includes(tooManyTokens) ? limitError(maxTokens) : error] };
-    }
+    const parsed = parsedOf(text);
+    if (parsed instanceof GraphQLError) return { ok: false, errors: [slim(parsed)] };
     // The limits go first: some of the specified rules cost more than linear time.
-    const beyond = validate(schema, document, [limits]);
-    const errors = beyond.length > 0 ? beyond : validate(schema, document, specifiedRules, { maxErrors: 20 });
-    return errors.length > 0 ? { ok: false, errors } : { ok: true, document };
+    const beyond = validate(schema, parsed, [limits]);
+    const errors = beyond.length > 0 ? beyond : validate(schema, parsed, specifiedRules, { maxErrors });
+    if (errors.length === 0) return { ok: true, document: parsed };
+    return { ok: false, errors: errors.map(error => (error.message === givenUp ? tooManyComparisons() : slim(error))) };
+  }
+
+  function parsedOf(text: string): DocumentNode | GraphQLError {
+    try {
+      return parse(text, { maxTokens, noLocation: hasManyLines(text) });
+    } catch (error) {
+      if (error instanceof RangeError)
+        return limitError('PENSTOCK_GATEWAY_MAX_DEPTH', 'the document is nested too deeply');
+      if (!(error instanceof GraphQLError)) throw error;
+      if (!error.message.includes(tooManyTokens)) return error;
+      return limitError('PENSTOCK_GATEWAY_MAX_TOKENS', `the document has more than ${maxTokens} tokens`);
+    }
   }
 }
 
-/** graphql-js gives this error no code of its own. */
-const tooManyTokens = 'Parsing aborted.';
+/** In tokens. A syntax tree holds on to its text. */
+function weightOf({ length }: string, checked: Checked): number {
+  const textBytes = 2 * (checked.ok ? length : Math.min(length, longestKey));
+  const tokens = checked.ok ? (checked.document.tokenCount ?? 0) : checked.errors.length;
+  return tokens + Math.ceil(textBytes / tokenBytes);
+}
 
-function limitError(maxTokens: number): GraphQLError {
-  return new GraphQLError(`the document has more than ${maxTokens} tokens`, { extensions: { code: 'LIMIT_EXCEEDED' } });
+/** Whether it has more lines than are counted for the places of its errors: graphql-js does so from the top, for each. */
+function hasManyLines(text: string): boolean {
+  let lines = 0;
+  for (const _ of text.matchAll(/\r\n|[\n\r]/g)) if (++lines > mostLines) return true;
+  return false;
+}
+
+/** graphql-js gives these errors no codes of their own. */
+const tooManyTokens = 'Parsing aborted.';
+/** Its rule of overlapping fields has spent its budget of comparisons. */
+const givenUp = 'Validation aborted.';
+
+function limitError(limit: Limit, why: string): GraphQLError {
+  const { message, code, extensions } = limitExceeded(limit, why);
+  return new GraphQLError(message, { extensions: { ...extensions, code } });
+}
+
+function tooManyComparisons(): GraphQLError {
+  const why = 'too many fields of the document have the same name in the result: merge them';
+  return limitError('PENSTOCK_GATEWAY_MAX_FIELDS', why);
+}
+
+/** Copies an error without the syntax tree and the text that it holds on to. */
+function slim({ message, extensions, locations }: GraphQLError): GraphQLError {
+  const short = message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message;
+  return Object.assign(new GraphQLError(short, { extensions }), { locations });
 }
 
 /** @throws PenstockError BAD_USER_INPUT when the document has no such operation, or several and none was named. */

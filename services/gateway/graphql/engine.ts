@@ -1,7 +1,6 @@
 import {
   type DocumentNode,
   type ExecutionResult,
-  execute,
   type FormattedExecutionResult,
   type GraphQLResolveInfo,
   type GraphQLSchema,
@@ -9,7 +8,7 @@ import {
   responsePathAsArray,
 } from 'graphql';
 import { type AppPlan, allows, type CommandPlan } from '../../../lib/app/index.ts';
-import { PenstockError } from '../../../lib/errors.ts';
+import { limitExceeded, limitOf, PenstockError } from '../../../lib/errors.ts';
 import type { Views } from '../../../lib/views/types.ts';
 import type { Commands } from '../commands/commands.ts';
 import type { Flow } from '../flow.ts';
@@ -18,6 +17,7 @@ import type { Streams } from '../streams/streams.ts';
 import { openReading, type Reading } from '../views.ts';
 import { type Documents, operationTypeOf } from './documents.ts';
 import { type ErrorFormatter, OperationRefused } from './errors.ts';
+import { executeWithin } from './execution.ts';
 import type { Call, GraphqlRequest } from './request.ts';
 import { type CommandSelection, openSelections } from './selection.ts';
 
@@ -47,6 +47,8 @@ export interface EngineParts {
   commands: Commands;
   views: Views;
   cursors: Cursors;
+  maxNameLength: number;
+  maxResponseBytes: number;
 }
 
 /** What resolvers see; the schema's own read `caller.roles`. */
@@ -55,15 +57,19 @@ interface ResolverContext extends Call {
 }
 
 export function openEngine(parts: EngineParts): Engine {
-  const { plan, documents, format, streams, commands, views, cursors } = parts;
+  const { plan, documents, format, streams, commands, views, cursors, maxNameLength, maxResponseBytes } = parts;
   const { schema } = plan;
-  const mutationType = schema.getMutationType();
   const queryType = schema.getQueryType();
-  const selections = openSelections(plan, format);
+  const selections = openSelections(plan, format, maxResponseBytes);
 
   return {
     schema,
     prepare(request) {
+      const { length } = request.operationName ?? '';
+      if (length > maxNameLength) {
+        const why = `operationName has ${length} characters, allowed are ${maxNameLength}`;
+        throw limitExceeded('PENSTOCK_GATEWAY_MAX_NAME_LENGTH', why);
+      }
       const checked = documents.check(request.query);
       if (!checked.ok) throw new OperationRefused(checked.errors);
       const { document } = checked;
@@ -94,7 +100,10 @@ export function openEngine(parts: EngineParts): Engine {
       const { plan, args, responseName } = selection;
       return { data: selection.data(await command(plan, args, [responseName], call)) };
     } catch (error) {
-      return { errors: format(selection.located(error), call.traceparent), data: selection.nothing };
+      const errors = format(selection.located(error), call.traceparent);
+      // Refused before it began: the request as a whole, with a status that says so.
+      if (isRefusal(error)) return { errors };
+      return { errors, data: selection.nothing };
     }
   }
 
@@ -103,14 +112,15 @@ export function openEngine(parts: EngineParts): Engine {
     const reading = openReading(views, cursors, call.caller);
     try {
       const contextValue: ResolverContext = { ...call, reading };
-      const result = await execute({
+      const operation = {
         schema,
         document,
         operationName: request.operationName ?? null,
         variableValues: request.variables,
         contextValue,
         fieldResolver: resolveField,
-      });
+      };
+      const result = await executeWithin(operation, maxResponseBytes);
       const cursor = await reading.cursor();
       return formatted(result, call.traceparent, cursor);
     } catch (error) {
@@ -120,8 +130,9 @@ export function openEngine(parts: EngineParts): Engine {
     }
   }
 
+  /** For root fields. */
   function resolveField(
-    source: unknown,
+    _source: unknown,
     args: Readonly<Record<string, unknown>>,
     context: ResolverContext,
     info: GraphQLResolveInfo,
@@ -131,7 +142,6 @@ export function openEngine(parts: EngineParts): Engine {
       const view = plan.views.get(name);
       return view ? context.reading.read(view, args) : null;
     }
-    if (info.parentType !== mutationType) return (source as Readonly<Record<string, unknown>>)[name];
     const found = plan.commands.get(`Mutation.${name}`);
     return found ? command(found, { ...args }, responsePathAsArray(info.path), context) : null;
   }
@@ -156,4 +166,8 @@ export function openEngine(parts: EngineParts): Engine {
       ...(cursor !== undefined && { extensions: { cursor } }),
     };
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof PenstockError && limitOf(error.extensions) === 'PENSTOCK_GATEWAY_MAX_COMMANDS';
 }

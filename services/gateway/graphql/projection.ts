@@ -1,165 +1,79 @@
-import {
-  type ExecutionResult,
-  executeSubscriptionEvent,
-  type FieldNode,
-  type GraphQLObjectType,
-  type GraphQLOutputType,
-  type GraphQLSchema,
-  getNamedType,
-  isAbstractType,
-  isListType,
-  isNonNullType,
-  isObjectType,
-  Kind,
-  type NamedTypeNode,
-  type SelectionSetNode,
-  type ValidatedExecutionArgs,
-  type ValidatedSubscriptionArgs,
-} from 'graphql';
+import type { GraphQLObjectType, SelectionSetNode, ValidatedExecutionArgs } from 'graphql';
+import { type Compiler, compileMembers, completeMember, emptyObject, type Member } from './completion.ts';
 import type { ErrorFormatter } from './errors.ts';
+import { checkText, checkValue, errorsOf, FieldFault, openRun, type Run } from './run.ts';
 
 /** What an operation with one root field makes of an object of its type. Equal operations share one, and its results. */
 export interface Projection {
-  /** The JSON members of a result without the braces: `"data":{…}`, and `"errors":[…]` where there are any. */
+  /**
+   * The JSON members of a result without the braces: `"data":{…}`, and `"errors":[…]` where there are any.
+   * @throws TooLarge where they would be larger than a result may be.
+   */
   members(source: unknown): string;
 }
 
-/** Gives `data` of a source that has every field of its type, each as the type says. */
+/** Gives `data` of a source that has every field of its type, each as the type says. @throws TooLarge */
 export type Compiled = (source: unknown) => Record<string, unknown>;
 
-/**
- * graphql-js makes an AbortController and aborts it for each event: 15 µs, against 1 for this. Compiles a selection
- * without directives over fields without resolvers and arguments; undefined for any other, which graphql-js then executes.
- * Scalars need no coercion: what is projected has been filled field by field (`fillShape`).
- */
-export function compileSelection(
-  args: ValidatedExecutionArgs,
-  root: GraphQLObjectType,
-  nodes: readonly FieldNode[],
-): Compiled | undefined {
-  const [node] = nodes;
-  const field = node && root.getFields()[node.name.value];
-  const isPlain = nodes.every(({ directives }) => directives === undefined || directives.length === 0);
-  const read = field && isPlain && valueReader(args, field.type, nodes);
-  if (!read) return undefined;
-  const key = node.alias?.value ?? node.name.value;
-  return source => {
-    const data = emptyObject();
-    data[key] = read(source);
-    return data;
-  };
+export interface CompiledField {
+  member: Member;
+  /** Without resolvers: what it gives depends on the source alone. */
+  plain: boolean;
 }
 
-/** By graphql-js, or compiled where that can be. */
+/**
+ * Compiles the one root field of an operation; the source of a result is the field's value.
+ * @throws GraphQLError for a variable of a directive that has no value.
+ */
+export function compileField(
+  args: ValidatedExecutionArgs,
+  root: GraphQLObjectType,
+  set: SelectionSetNode,
+): CompiledField | undefined {
+  const compiler: Compiler = { args, root, coerces: false, plain: true };
+  const [member] = compileMembers(compiler, root, [set]);
+  return member && { member: { ...member, resolve: source => source }, plain: compiler.plain };
+}
+
 export function openProjection(
-  name: string,
-  args: ValidatedSubscriptionArgs,
-  compiled: Compiled | undefined,
+  { member }: CompiledField,
+  contextValue: unknown,
+  maxBytes: number,
   format: ErrorFormatter,
 ): Projection {
-  if (compiled) return { members: source => `"data":${JSON.stringify(compiled(source))}` };
-  const event = { ...args };
   return {
     members(source) {
-      event.rootValue = { [name]: source };
-      const result = executeSubscriptionEvent(event);
-      if (result instanceof Promise) throw new Error(`${name} did not resolve at once`);
-      return membersOf(result, format);
+      const run = openRun(contextValue, maxBytes);
+      const data = dataOf(member, source, run);
+      const errors = errorsOf(run)?.flatMap(error => format(error));
+      const members = `"data":${JSON.stringify(data)}`;
+      const text = errors ? `"errors":${JSON.stringify(errors)},${members}` : members;
+      checkText(run, text);
+      return text;
     },
   };
 }
 
-function membersOf({ data, errors }: ExecutionResult, format: ErrorFormatter): string {
-  const members = `"data":${JSON.stringify(data ?? null)}`;
-  return errors ? `"errors":${JSON.stringify(errors.flatMap(error => format(error)))},${members}` : members;
-}
-
-type Reader = (value: unknown) => unknown;
-
-/** Without a prototype: an alias may be called `__proto__`. */
-const emptyObject = (): Record<string, unknown> => Object.create(null);
-
-function valueReader(
-  args: ValidatedExecutionArgs,
-  type: GraphQLOutputType,
-  nodes: readonly FieldNode[],
-): Reader | undefined {
-  const nullable = isNonNullType(type) ? type.ofType : type;
-  const read = isListType(nullable)
-    ? listReader(args, nullable.ofType, nodes)
-    : isObjectType(nullable)
-      ? objectReader(args, nullable, nodes)
-      : isAbstractType(getNamedType(nullable))
-        ? undefined
-        : (value: unknown) => value;
-  return read && (value => (value === null || value === undefined ? null : read(value)));
-}
-
-function listReader(
-  args: ValidatedExecutionArgs,
-  of: GraphQLOutputType,
-  nodes: readonly FieldNode[],
-): Reader | undefined {
-  const read = valueReader(args, of, nodes);
-  return read && (value => (value as readonly unknown[]).map(item => read(item)));
-}
-
-function objectReader(
-  args: ValidatedExecutionArgs,
-  type: GraphQLObjectType,
-  nodes: readonly FieldNode[],
-): Reader | undefined {
-  const selected = new Map<string, FieldNode[]>();
-  if (!nodes.every(({ selectionSet }) => selectionSet && collect(args, type, selectionSet, selected))) return undefined;
-  const members: { key: string; name: string; read: Reader }[] = [];
-  for (const [key, fieldNodes] of selected) {
-    const name = fieldNodes[0]?.name.value ?? '';
-    if (name === '__typename') {
-      members.push({ key, name, read: () => type.name });
-      continue;
-    }
-    const field = type.getFields()[name];
-    const read = field && !field.resolve && field.args.length === 0 && valueReader(args, field.type, fieldNodes);
-    if (!read) return undefined;
-    members.push({ key, name, read });
-  }
+/** For a field without resolvers. */
+export function compiledData({ member }: CompiledField, maxBytes: number): Compiled {
   return source => {
-    const object = emptyObject();
-    for (const { key, name, read } of members) object[key] = read((source as Readonly<Record<string, unknown>>)[name]);
-    return object;
+    const run = openRun(undefined, maxBytes);
+    const data = emptyObject();
+    data[member.key] = completeMember(member, source, run);
+    checkValue(run, data);
+    return data;
   };
 }
 
-/** Groups the selected fields by their key in the result, in order (GraphQL, 6.3.2 CollectFields). False: not for us. */
-function collect(
-  args: ValidatedExecutionArgs,
-  type: GraphQLObjectType,
-  set: SelectionSetNode,
-  selected: Map<string, FieldNode[]>,
-): boolean {
-  for (const selection of set.selections) {
-    if (selection.directives && selection.directives.length > 0) return false;
-    if (selection.kind === Kind.FIELD) {
-      const key = selection.alias?.value ?? selection.name.value;
-      const nodes = selected.get(key);
-      if (nodes) nodes.push(selection);
-      else selected.set(key, [selection]);
-      continue;
-    }
-    const fragment =
-      selection.kind === Kind.INLINE_FRAGMENT ? selection : args.fragments[selection.name.value]?.definition;
-    if (!fragment) return false;
-    if (applies(args.schema, fragment, type) && !collect(args, type, fragment.selectionSet, selected)) return false;
+/** Null where the one field is null and can't be. */
+function dataOf(member: Member, source: unknown, run: Run): Record<string, unknown> | null {
+  try {
+    const data = emptyObject();
+    data[member.key] = completeMember(member, source, run);
+    return data;
+  } catch (error) {
+    if (!(error instanceof FieldFault)) throw error;
+    run.faults.push(error);
+    return null;
   }
-  return true;
-}
-
-function applies(
-  schema: GraphQLSchema,
-  { typeCondition }: { typeCondition?: NamedTypeNode | undefined },
-  type: GraphQLObjectType,
-): boolean {
-  if (!typeCondition) return true;
-  const condition = schema.getType(typeCondition.name.value);
-  return condition === type || (isAbstractType(condition) && schema.isSubType(condition, type));
 }

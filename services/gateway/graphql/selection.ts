@@ -1,4 +1,5 @@
 import {
+  BREAK,
   type DocumentNode,
   type FieldNode,
   GraphQLError,
@@ -6,7 +7,6 @@ import {
   getArgumentValues,
   Kind,
   locatedError,
-  type SelectionSetNode,
   type ValidatedExecutionArgs,
   validateExecutionArgs,
   validateSubscriptionArgs,
@@ -15,8 +15,9 @@ import {
 import { type AppPlan, allows, type CommandPlan, type StreamPlan } from '../../../lib/app/index.ts';
 import { PenstockError } from '../../../lib/errors.ts';
 import { type Lru, openLru } from '../lru.ts';
+import { collectFields } from './collect.ts';
 import { type ErrorFormatter, OperationRefused } from './errors.ts';
-import { type Compiled, compileSelection, openProjection, type Projection } from './projection.ts';
+import { type Compiled, compiledData, compileField, openProjection, type Projection } from './projection.ts';
 import type { Call, GraphqlRequest } from './request.ts';
 
 interface SelectionBase {
@@ -57,7 +58,8 @@ export interface Selections {
 const remembered = 32;
 const longestKey = 1_024;
 
-export function openSelections(plan: AppPlan, format: ErrorFormatter): Selections {
+/** @param maxBytes of a result. */
+export function openSelections(plan: AppPlan, format: ErrorFormatter, maxBytes: number): Selections {
   const { schema } = plan;
   const projections = new WeakMap<DocumentNode, Lru<string, Projection>>();
   const mutations = new WeakMap<DocumentNode, Map<string | undefined, Compiled | undefined>>();
@@ -71,7 +73,7 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter): Selection
         contextValue: { caller: { roles: caller.roles } },
       });
       if (!('schema' in args)) throw new OperationRefused(args);
-      const nodes = rootFieldsOf(args);
+      const nodes = subscriptionType ? refusing(() => rootFieldOf(args, subscriptionType)) : [];
       const [node] = nodes;
       if (!node) throw new PenstockError('BAD_USER_INPUT', 'a subscription needs exactly one field');
       const name = node.name.value;
@@ -83,9 +85,11 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter): Selection
         ...chosen,
         args: argumentsOf(subscriptionType, node, args),
         responseName: node.alias?.value ?? name,
-        projection: remember(document, nodes, request, caller.roles, () =>
-          openProjection(name, args, compileSelection(args, subscriptionType, nodes), format),
-        ),
+        projection: remember(document, nodes, request, caller.roles, () => {
+          const field = refusing(() => compileField(args, subscriptionType, args.operation.selectionSet));
+          if (!field) throw new Error(`${name} is no field of ${subscriptionType}`);
+          return openProjection(field, args.contextValue, maxBytes, format);
+        }),
       };
     },
 
@@ -95,7 +99,7 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter): Selection
       const [node, ...others] = args.operation.selectionSet.selections;
       if (node?.kind !== Kind.FIELD || others.length > 0) return undefined;
       const command = plan.commands.get(`Mutation.${node.name.value}`);
-      const data = mutationType && command && compiledMutation(operation, args, mutationType, node);
+      const data = mutationType && command && compiledMutation(operation, args, mutationType);
       const given = data && argumentsIn(mutationType, node, args);
       if (!given) return undefined;
       const responseName = node.alias?.value ?? node.name.value;
@@ -151,12 +155,23 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter): Selection
     { request, document }: Operation,
     args: ValidatedExecutionArgs,
     root: GraphQLObjectType,
-    node: FieldNode,
   ): Compiled | undefined {
     let known = mutations.get(document);
     if (!known) mutations.set(document, (known = new Map()));
-    if (!known.has(request.operationName)) known.set(request.operationName, compileSelection(args, root, [node]));
+    if (!known.has(request.operationName)) {
+      const field = isPlain(document) ? compileField(args, root, args.operation.selectionSet) : undefined;
+      known.set(request.operationName, field?.plain ? compiledData(field, maxBytes) : undefined);
+    }
     return known.get(request.operationName);
+  }
+}
+
+/** Passes on what graphql-js has to say about a document's values. @throws OperationRefused */
+function refusing<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof GraphQLError ? new OperationRefused([error]) : error;
   }
 }
 
@@ -164,11 +179,7 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter): Selection
 function argumentsOf(root: GraphQLObjectType, node: FieldNode, args: ValidatedExecutionArgs) {
   const field = root.getFields()[node.name.value];
   if (!field) throw new Error(`${root.name} has no field ${node.name.value}`);
-  try {
-    return { ...getArgumentValues(field, node, args.variableValues) };
-  } catch (error) {
-    throw error instanceof GraphQLError ? new OperationRefused([error]) : error;
-  }
+  return refusing(() => ({ ...getArgumentValues(field, node, args.variableValues) }));
 }
 
 /** Undefined where they don't fit: graphql-js reports it at the field. */
@@ -181,20 +192,22 @@ function argumentsIn(root: GraphQLObjectType, node: FieldNode, args: ValidatedEx
   }
 }
 
-/** Validation has seen to it that all of them are one in the result; they may stand inside fragments. */
-function rootFieldsOf({ operation, fragments }: ValidatedExecutionArgs): readonly FieldNode[] {
-  return fieldsIn(operation.selectionSet);
+/** Validation has seen to it that all fields are one in the result; they may stand inside fragments. */
+function rootFieldOf(args: ValidatedExecutionArgs, root: GraphQLObjectType): readonly FieldNode[] {
+  const [nodes = []] = collectFields(args, root, [args.operation.selectionSet]).values();
+  return nodes;
+}
 
-  function fieldsIn(set: SelectionSetNode): readonly FieldNode[] {
-    return set.selections.flatMap(selection => {
-      if (selection.kind === Kind.FIELD) return [selection];
-      const inner =
-        selection.kind === Kind.INLINE_FRAGMENT
-          ? selection.selectionSet
-          : fragments[selection.name.value]?.definition.selectionSet;
-      return inner ? fieldsIn(inner) : [];
-    });
-  }
+/** Without directives, whose variables a result would depend on. */
+function isPlain(document: DocumentNode): boolean {
+  let found = false;
+  visit(document, {
+    Directive() {
+      found = true;
+      return BREAK;
+    },
+  });
+  return !found;
 }
 
 /** Whether the result depends on variables beyond the root field's arguments, which only filter. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FormattedExecutionResult } from 'graphql';
-import { errorCatalogue, PenstockError } from '../../../lib/errors.ts';
+import { httpStatusOf, PenstockError } from '../../../lib/errors.ts';
 import { codeOf, type ErrorFormatter } from '../graphql/errors.ts';
 import { HttpRefusal } from './body.ts';
 import type { AnswerForm } from './negotiation.ts';
@@ -13,12 +13,14 @@ const limitSpreadSeconds = 5;
 
 /**
  * The status of a result (GraphQL over HTTP, sections 6.4.1 and 6.4.2): `application/json` says 200 to every well-formed
- * request; `application/graphql-response+json` only where there is `data`, else what the first error's code stands for.
+ * request but one for which there are too many others; `application/graphql-response+json` only where there is `data`, else what the first error's code stands for.
  */
 export function statusOf(result: FormattedExecutionResult, form: JsonForm): number {
-  if (form === 'application/json' || 'data' in result) return 200;
+  if ('data' in result) return 200;
   const [first] = result.errors ?? [];
-  return first ? errorCatalogue[codeOf(first)].httpStatus : 500;
+  const status = first ? httpStatusOf(codeOf(first), first.extensions) : 500;
+  // What would be served later is not told by a 200, in whichever form.
+  return form === 'application/json' && status !== 429 ? 200 : status;
 }
 
 /** @param unreadMs an answer of which the client takes nothing for so long is given up, ms. */
@@ -41,7 +43,7 @@ export function sendRefusal(response: ServerResponse, error: unknown, format: Er
   const code = codeOf(errors[0]);
   const refusal = error instanceof HttpRefusal ? error : undefined;
   const type = form === 'application/graphql-response+json' ? form : 'application/json';
-  const status = refusal?.status ?? errorCatalogue[code].httpStatus;
+  const status = refusal?.status ?? httpStatusOf(code, errors[0].extensions);
   sendJson(response, status, JSON.stringify({ errors }), {
     'content-type': `${type}; charset=utf-8`,
     ...(code === 'UNAUTHENTICATED' ? challengeFor(error) : {}),

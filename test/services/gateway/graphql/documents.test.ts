@@ -4,12 +4,24 @@ import { buildSchema, getIntrospectionQuery } from 'graphql';
 import { openDocuments, operationTypeOf } from '../../../../services/gateway/graphql/documents.ts';
 
 const schema = buildSchema('type Query { a: Query b: Int }');
-const documents = openDocuments(schema, { maxDepth: 20, maxAliases: 3, maxTokens: 500 });
+const limits = { maxDepth: 20, maxAliases: 50, maxFields: 1_000, maxNameLength: 128, maxTokens: 4_000 };
+const documents = openDocuments(schema, { ...limits, maxAliases: 3, maxTokens: 500 });
 
 function codesOf(text: string): unknown[] {
   const checked = documents.check(text);
   return checked.ok ? [] : checked.errors.map(({ extensions, message }) => extensions.code ?? message);
 }
+
+/** Under the defaults: the limit that refuses it, or what else is wrong. */
+function limitOf(text: string, more: object = {}): unknown {
+  const checked = openDocuments(schema, { ...limits, ...more }).check(text);
+  if (checked.ok) return undefined;
+  const [error] = checked.errors;
+  return error?.extensions.limit ?? error?.message;
+}
+
+const many = (times: number, text: (index: number) => string) =>
+  Array.from({ length: times }, (_, i) => text(i)).join(' ');
 
 test('a document that is fine is checked once', () => {
   const first = documents.check('{ a { b } }');
@@ -24,7 +36,7 @@ test('syntax and validation errors come without a code: the formatter gives them
 });
 
 test('the standard introspection query is within the limits', () => {
-  const roomy = openDocuments(schema, { maxDepth: 20, maxAliases: 3, maxTokens: 4_000 });
+  const roomy = openDocuments(schema, limits);
   assert.ok(roomy.check(getIntrospectionQuery()).ok);
 });
 
@@ -60,6 +72,88 @@ test('fragments that double each other are measured without being walked as ofte
   assert.deepEqual(codesOf(`{ ...F0 } ${levels.slice(0, 18).join(' ')} fragment F18 on Query { b }`), [
     'LIMIT_EXCEEDED',
   ]);
+});
+
+test('fields count as often as their fragment is spread, in fragments that no operation spreads too', () => {
+  const doubling = (levels: number) =>
+    `${many(levels, i => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F${levels} on Query { b }`;
+  assert.equal(limitOf(`{ ...F0 } ${doubling(9)}`), undefined);
+  assert.equal(limitOf(`{ ...F0 } ${doubling(10)}`), 'PENSTOCK_GATEWAY_MAX_FIELDS');
+  assert.equal(limitOf(`{ ...F0 } ${doubling(300)}`), 'PENSTOCK_GATEWAY_MAX_FIELDS');
+  assert.equal(limitOf(`{ b } ${doubling(300)}`), 'PENSTOCK_GATEWAY_MAX_FIELDS');
+  const nested = `${many(18, i => `fragment F${i} on Query { a { ...F${i + 1} ...F${i + 1} } }`)} fragment F18 on Query { b }`;
+  assert.equal(limitOf(`{ ...F0 } ${nested}`), 'PENSTOCK_GATEWAY_MAX_FIELDS');
+});
+
+test('names are no longer than they may be, wherever they stand', () => {
+  const long = 'n'.repeat(129);
+  const texts = [
+    `{ ${long} }`,
+    `{ ${long}: b }`,
+    `query ${long} { b }`,
+    `query($${long}: Int) { b }`,
+    `{ ...${long} } fragment ${long} on Query { b }`,
+    `{ b @${long} }`,
+    `{ b(${long}: 1) }`,
+    `{ b(x: ${long}) }`,
+  ];
+  for (const text of texts) {
+    assert.equal(limitOf(text), 'PENSTOCK_GATEWAY_MAX_NAME_LENGTH', text);
+    assert.notEqual(limitOf(text.replaceAll(long, long.slice(1))), 'PENSTOCK_GATEWAY_MAX_NAME_LENGTH', text);
+  }
+});
+
+test('what is nested without end is refused, whatever it is that nests', () => {
+  for (const [open, inside, close] of [
+    ['{ a ', '{ b }', ' }'],
+    ['{ ... ', '{ b }', ' }'],
+  ] as const) {
+    const text = `${open.repeat(900)}${inside}${close.repeat(900)}`;
+    assert.equal(limitOf(text), 'PENSTOCK_GATEWAY_MAX_DEPTH', open);
+    assert.equal(limitOf(text.replaceAll(' ', ''), { maxTokens: 1_000_000 }), 'PENSTOCK_GATEWAY_MAX_DEPTH', open);
+  }
+  assert.equal(limitOf(`{ b(x: ${'['.repeat(900)}${']'.repeat(900)}) }`), 'PENSTOCK_GATEWAY_MAX_DEPTH');
+  assert.equal(limitOf(`{ b(x: ${'{x:'.repeat(900)}1${'}'.repeat(900)}) }`), 'PENSTOCK_GATEWAY_MAX_DEPTH');
+  assert.equal(limitOf(`query($x: ${'['.repeat(900)}Int${']'.repeat(900)}) { b }`), 'PENSTOCK_GATEWAY_MAX_DEPTH');
+  const hostile = '{ a '.repeat(50_000);
+  assert.equal(limitOf(hostile, { maxTokens: 1_000_000 }), 'PENSTOCK_GATEWAY_MAX_DEPTH');
+});
+
+test('fields whose comparison would cost too much are refused by a limit, not as a mistake', () => {
+  assert.equal(limitOf(`{ ${many(490, () => 'a { b }')} }`), 'PENSTOCK_GATEWAY_MAX_FIELDS');
+});
+
+test('a verdict is remembered by the hash of a long document, without its syntax tree where it was refused', () => {
+  const roomy = openDocuments(schema, limits);
+  const good = `{ b } ${'#'.repeat(10_000)}`;
+  const accepted = roomy.check(good);
+  assert.ok(accepted.ok);
+  assert.equal(roomy.check(good), accepted);
+  const bad = `{ ${many(30, i => `c${'x'.repeat(100)}${i}`)} ${'#'.repeat(10_000)}\n }`;
+  const refused = roomy.check(bad);
+  assert.ok(!refused.ok);
+  assert.equal(roomy.check(bad), refused);
+  assert.equal(refused.errors.length, 21);
+  for (const { nodes, source, locations, message } of refused.errors) {
+    assert.deepEqual([nodes, source], [undefined, undefined]);
+    assert.ok(message.length <= 501);
+    assert.equal(locations?.length, message.startsWith('Too many') ? undefined : 1);
+  }
+});
+
+test('a message does not repeat a literal of any size', () => {
+  const checked = documents.check(`{ a(x: "${'x'.repeat(50_000)}") { b } }`);
+  assert.ok(!checked.ok && checked.errors.every(({ message }) => message.length <= 501));
+});
+
+test('what is remembered is bounded by tokens: many large documents push out each other', () => {
+  const small = openDocuments(schema, { ...limits, cacheTokens: 1_000 });
+  const texts = [0, 1, 2].map(n => `query Q${n} { ${many(400, () => 'b')} }`);
+  const [first = ''] = texts;
+  const checked = texts.map(text => small.check(text));
+  assert.ok(checked.every(({ ok }) => ok));
+  assert.equal(small.check(texts[2] ?? ''), checked[2]);
+  assert.notEqual(small.check(first), checked[0]);
 });
 
 test('the operation is found by its name, or is the only one', () => {

@@ -10,6 +10,7 @@ import {
   validateSubscriptionArgs,
 } from 'graphql';
 import { fillShape } from '../../../../lib/app/index.ts';
+import { collectFields } from '../../../../services/gateway/graphql/collect.ts';
 import { openErrorFormatter } from '../../../../services/gateway/graphql/errors.ts';
 import { readRequest } from '../../../../services/gateway/graphql/request.ts';
 import { openSelections, type Selection } from '../../../../services/gateway/graphql/selection.ts';
@@ -39,7 +40,7 @@ const plan = compiled(`
   type Inner { x: Float y: Boolean }
 `);
 const format = openErrorFormatter(quietOps().log);
-const selections = openSelections(plan, format);
+const selections = openSelections(plan, format, 100_000);
 const caller = { userKey: 'alice', roles: [] as string[], expiresAtMs: 0, accessTokenHash: '' };
 
 function operation(query: string, variables: Record<string, unknown> = {}) {
@@ -150,6 +151,46 @@ test('fields that are the same in the result are one, at the root too', () => {
     'subscription { things { name } things { id } ...G } fragment G on Subscription { things { name colour } }',
   );
   assert.equal(projection.members(thing), '"data":{"things":{"name":"a\\"b","id":"1","colour":"RED"}}');
+});
+
+/** 2^levels fields where they are expanded, one where they are merged. */
+function doubling(levels: number, on: string, last: string, field = '') {
+  const inner = (next: string) => (field === '' ? `...${next} ...${next}` : `${field} { ...${next} ...${next} }`);
+  const chain = Array.from({ length: levels }, (_, i) => `fragment D${i} on ${on} { ${inner(`D${i + 1}`)} }`);
+  return `${chain.join(' ')} fragment D${levels} on ${on} { ${last} }`;
+}
+
+test('each field of a document is collected once, however often its fragment is spread', () => {
+  const query = `subscription { ...D0 } ${doubling(10, 'Subscription', 'things { name }')}`;
+  const document = parse(query);
+  const args = validateSubscriptionArgs({ schema: plan.schema, document });
+  const root = plan.schema.getSubscriptionType();
+  assert.ok('schema' in args && root);
+  const collected = collectFields(args, root, [args.operation.selectionSet]);
+  assert.deepEqual(
+    [...collected].map(([key, nodes]) => [key, nodes.length]),
+    [['things', 1]],
+  );
+});
+
+test('fragments that double each other cost what they would once, at the root and below it', () => {
+  const root = select(`subscription { ...D0 } ${doubling(100, 'Subscription', 'things { name }')}`);
+  assert.equal(root.projection.members(thing), '"data":{"things":{"name":"a\\"b"}}');
+  const below = select(`subscription { things { ...D0 ...D0 } } ${doubling(100, 'Thing', 'id')}`);
+  assert.equal(below.projection.members(thing), '"data":{"things":{"id":"1"}}');
+});
+
+test('an event over the limit of a result is refused by it', () => {
+  const aliases = Array.from({ length: 50 }, (_, index) => `a${index}: name`).join(' ');
+  const { projection } = select(`subscription { things { ${aliases} } }`);
+  assert.ok(projection.members({ ...thing, name: 'x'.repeat(1_900) }).length < 100_000);
+  assert.throws(() => projection.members({ ...thing, name: 'x'.repeat(2_000) }), {
+    code: 'LIMIT_EXCEEDED',
+    extensions: { limit: 'PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES' },
+  });
+  assert.throws(() => projection.members({ ...thing, name: '\u0001'.repeat(1_000) }), { code: 'LIMIT_EXCEEDED' });
+  const json = select('subscription { things { any } }').projection;
+  assert.throws(() => json.members({ ...thing, any: Array(60_000).fill(1) }), { code: 'LIMIT_EXCEEDED' });
 });
 
 test('equal subscriptions share a projection, also where only filters differ', () => {
