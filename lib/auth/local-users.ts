@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { messageOf, PenstockError } from '../errors.ts';
+import { limitExceeded, messageOf, PenstockError } from '../errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
 import { userKeySchema } from './claims.ts';
 import type { AuthDatabase } from './database.ts';
@@ -18,7 +18,7 @@ export interface LocalUsers extends Closable {
    * Checks name and password; with sign-up, an unknown name becomes a user.
    * @param address where the attempt comes from, an IP address.
    * @throws PenstockError BAD_USER_INPUT (not a name and a password), UNAUTHENTICATED (wrong), LIMIT_EXCEEDED (after
-   *   repeated failures) and UNAVAILABLE (overloaded, PostgreSQL away), the last two with `extensions.retryAfterSeconds`.
+   *   repeated failures, or overloaded) and UNAVAILABLE (overloaded, PostgreSQL away), the last two with `extensions.retryAfterSeconds`.
    */
   logIn(credentials: unknown, address: string): Promise<LocalUser>;
 }
@@ -41,15 +41,22 @@ const hashing: WorkQueueOptions = {
   slots: 2,
   maxWaiting: 1_000,
   maxWaitMs: 30_000,
-  busy: () => new PenstockError('UNAVAILABLE', 'too many logins at once', { retryAfterSeconds: 2 }),
+  busy(why) {
+    const retry = { retryAfterSeconds: 2 };
+    const message = 'too many logins at once';
+    if (why === 'full') return limitExceeded('PENSTOCK_LOGIN_MAX_WAITING', message, retry);
+    return new PenstockError('UNAVAILABLE', message, retry);
+  },
 };
+/** Failures of a user after which attempts have to wait. */
+const defaultMaxFailures = 5;
 const forgetIntervalMs = 60_000;
 
 export function openLocalUsers(
   config: Pick<PenstockConfig<'auth'>['auth'], 'localSignUp' | 'localRoles'>,
   database: AuthDatabase,
   ops: Pick<Ops, 'log'>,
-  options: Partial<WorkQueueOptions> = {},
+  { maxFailures = defaultMaxFailures, ...options }: Partial<WorkQueueOptions & { maxFailures: number }> = {},
 ): LocalUsers {
   const queue = openWorkQueue({ ...hashing, ...options });
   /** What the password of an unknown user is checked against, so that it takes as long as any other. */
@@ -111,12 +118,11 @@ export function openLocalUsers(
       return queue.run(async () => {
         const { passwordHash, waitSeconds, pairKnown } = await standingOf(database, username, subjects);
         if (waitSeconds > 0) {
-          throw new PenstockError('LIMIT_EXCEEDED', 'too many failed logins', {
-            retryAfterSeconds: Math.ceil(waitSeconds),
-          });
+          const retry = { retryAfterSeconds: Math.ceil(waitSeconds) };
+          throw limitExceeded('PENSTOCK_LOGIN_MAX_FAILURES', 'too many failed logins', retry);
         }
         if (!(await admit(username, password, passwordHash))) {
-          await countFailure(database, subjects, pairKnown);
+          await countFailure(database, subjects, pairKnown, maxFailures);
           throw new PenstockError('UNAUTHENTICATED', 'wrong user name or password');
         }
         await countSuccess(database, subjects, pairKnown);

@@ -8,7 +8,7 @@ import type { Queries } from './database.ts';
  * each further failure doubles the time until the next attempt is looked at, up to a cap. Shared by all routers.
  */
 interface Policy {
-  /** Failures after which attempts have to wait. */
+  /** Failures after which attempts have to wait, in those that a user has. */
   free: number;
   /** Time in which one failure is forgotten, s. */
   leakSeconds: number;
@@ -19,10 +19,10 @@ interface Policy {
 type Scope = 'user' | 'pair' | 'address';
 
 const policies: Readonly<Record<Scope, Policy>> = {
-  user: { free: 5, leakSeconds: 60, firstWaitSeconds: 2, longestWaitSeconds: 300 },
-  pair: { free: 5, leakSeconds: 60, firstWaitSeconds: 2, longestWaitSeconds: 300 },
+  user: { free: 1, leakSeconds: 60, firstWaitSeconds: 2, longestWaitSeconds: 300 },
+  pair: { free: 1, leakSeconds: 60, firstWaitSeconds: 2, longestWaitSeconds: 300 },
   // Many people may share an address.
-  address: { free: 50, leakSeconds: 6, firstWaitSeconds: 2, longestWaitSeconds: 60 },
+  address: { free: 10, leakSeconds: 6, firstWaitSeconds: 2, longestWaitSeconds: 60 },
 };
 
 /** Whom an attempt is counted against. */
@@ -88,7 +88,13 @@ export async function standingOf(queries: Queries, userKey: string, subjects: Lo
   };
 }
 
-export async function countFailure(queries: Queries, subjects: LoginSubjects, pairKnown: boolean): Promise<void> {
+/** @param maxFailures of a user, after which attempts have to wait. */
+export async function countFailure(
+  queries: Queries,
+  subjects: LoginSubjects,
+  pairKnown: boolean,
+  maxFailures: number,
+): Promise<void> {
   for (const scope of ['address', pairKnown ? 'pair' : 'user'] as const) {
     const { free, leakSeconds, firstWaitSeconds, longestWaitSeconds } = policies[scope];
     await queries.query(
@@ -100,7 +106,7 @@ export async function countFailure(queries: Queries, subjects: LoginSubjects, pa
                      ELSE least($6::float8, $5::float8 * power(2, least(round(next.level) - $4, 30))) END)
            FROM (SELECT 1 + greatest(0, failure.level
                    - extract(epoch FROM clock_timestamp() - failure.updated_at)::float8 / $3::float8) AS level) AS next)`,
-      [scope, subjects[scope], leakSeconds, free, firstWaitSeconds, longestWaitSeconds],
+      [scope, subjects[scope], leakSeconds, free * maxFailures, firstWaitSeconds, longestWaitSeconds],
     );
   }
 }

@@ -7,8 +7,8 @@ export interface WorkQueueOptions {
   maxWaiting: number;
   /** Longest wait for a slot, ms. */
   maxWaitMs: number;
-  /** What is thrown when too much waits, or for too long: UNAVAILABLE, with `extensions.retryAfterSeconds`. */
-  busy(): PenstockError;
+  /** What is thrown when too much waits (`full`), or for too long (`late`), with `extensions.retryAfterSeconds`. */
+  busy(why: 'full' | 'late'): PenstockError;
 }
 
 /** Runs costly work a few at a time, in order of arrival. */
@@ -30,7 +30,7 @@ export function openWorkQueue({ slots, maxWaiting, maxWaitMs, busy }: WorkQueueO
       free--;
       return Promise.resolve();
     }
-    if (waiting.size >= maxWaiting) return Promise.reject(busy());
+    if (waiting.size >= maxWaiting) return Promise.reject(busy('full'));
     return new Promise((resolve, reject) => {
       const take = (): void => {
         clearTimeout(timer);
@@ -38,7 +38,7 @@ export function openWorkQueue({ slots, maxWaiting, maxWaitMs, busy }: WorkQueueO
       };
       const timer = setTimeout(() => {
         waiting.delete(take);
-        reject(busy());
+        reject(busy('late'));
       }, maxWaitMs);
       waiting.add(take);
     });

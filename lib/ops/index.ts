@@ -1,6 +1,7 @@
 export { catalogue, type PenstockConfig } from './catalogue.ts';
 export { readConfig } from './config.ts';
 export { type Closable, runUntilSignal } from './life-cycle.ts';
+export { type LimitRefusals, openLimitRefusals, type Transport } from './limit-refusals.ts';
 export { listenTogether, parseAddress } from './listen.ts';
 export type { Logger } from './log.ts';
 export { type Ops, openOps, start } from './ops.ts';

@@ -3,7 +3,7 @@
  * flow lets go of live and goes on by replay when the taker comes back for more.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PenstockError } from '../errors.ts';
+import { limitExceeded, PenstockError } from '../errors.ts';
 import type { TopicPartition } from '../kafka/types.ts';
 import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
@@ -188,8 +188,9 @@ class Stream implements RecordStream, FlowStream {
   }
 
   faulted(flow: Flow, fault: ScanFault): void {
-    if (fault === 'BUSY') this.#end(() => new PenstockError('UNAVAILABLE', 'too many replays wait: come back later'));
-    else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
+    if (fault === 'BUSY') {
+      this.#end(() => limitExceeded('PENSTOCK_REPLAY_MAX_WAITING', 'too many replays wait: come back later'));
+    } else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
       const { topic, partition } = flow.at;
       const what = fault === 'UNREADABLE' ? 'read' : 'taken';
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be ${what}`));

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import type { AppPlan } from '../app/plan.ts';
-import { messageOf, PenstockError } from '../errors.ts';
+import { limitExceeded, messageOf, PenstockError } from '../errors.ts';
 import type { Ops, PenstockConfig } from '../ops/index.ts';
+import { viewTypes } from './pg-types.ts';
 import { openViewPool } from './pool.ts';
 import { type SnapshotTransaction, snapshotOver } from './snapshot.ts';
 import type { Views } from './types.ts';
@@ -18,20 +19,25 @@ const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
   SET LOCAL TIME ZONE 'UTC';
   ${liveVersionsSql}`;
 
+/** Of rows that one snapshot reads. */
+const defaultMaxBytes = 33_554_432;
+
 /**
  * Answers `@view` fields from the tables that the projectors keep. Connects in the background. A snapshot is one
  * transaction on one connection: whoever opens one must close it.
+ * @param maxBytes of the rows that one snapshot reads; one that would be more is refused.
  */
 export function openViews(
   config: PenstockConfig<'postgres'>['postgres'],
   plan: Pick<AppPlan, 'tables'>,
   ops: Pick<Ops, 'log' | 'readiness' | 'service'>,
+  maxBytes = defaultMaxBytes,
 ): Views {
   const pool = openViewPool(config, ops);
   const versions = new VersionCache();
   return {
     async openSnapshot() {
-      const transaction = await beginTransaction(await pool.connect(), versions);
+      const transaction = await beginTransaction(await pool.connect(), versions, maxBytes);
       return snapshotOver(transaction);
     },
     async close() {
@@ -41,7 +47,12 @@ export function openViews(
   };
 }
 
-async function beginTransaction(client: pg.PoolClient, versions: VersionCache): Promise<SnapshotTransaction> {
+async function beginTransaction(
+  client: pg.PoolClient,
+  versions: VersionCache,
+  maxBytes: number,
+): Promise<SnapshotTransaction> {
+  const types = countedTypes(maxBytes);
   let broken: Error | undefined;
   const onError = (error: Error): void => {
     broken = error;
@@ -67,7 +78,7 @@ async function beginTransaction(client: pg.PoolClient, versions: VersionCache): 
     return mine;
   };
   const rows = async (sql: string, values: readonly unknown[]): Promise<unknown[][]> =>
-    (await client.query({ text: sql, values: [...values], rowMode: 'array' })).rows;
+    (await client.query({ text: sql, values: [...values], rowMode: 'array', types })).rows;
   const objects = async (sql: string, values: readonly unknown[]): Promise<Record<string, unknown>[]> =>
     (await client.query(sql, [...values])).rows;
 
@@ -88,6 +99,27 @@ async function beginTransaction(client: pg.PoolClient, versions: VersionCache): 
       return row && inTurn(() => versions.get(row, objects));
     },
     end,
+  };
+}
+
+/** What a value costs besides its text. */
+const valueBytes = 16;
+
+/**
+ * Values as {@link viewTypes} reads them, until they are too many. The driver keeps no row behind one that throws here: it
+ * passes over what PostgreSQL still sends, and the error ends the query.
+ */
+function countedTypes(maxBytes: number): Pick<typeof viewTypes, 'getTypeParser'> {
+  let left = maxBytes;
+  return {
+    getTypeParser(oid, format) {
+      const read = viewTypes.getTypeParser(oid, format);
+      return text => {
+        left -= text.length + valueBytes;
+        if (left >= 0) return read(text);
+        throw limitExceeded('PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES', `the rows read have more than ${maxBytes} bytes`);
+      };
+    },
   };
 }
 

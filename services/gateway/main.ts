@@ -1,7 +1,15 @@
 import { loadApp, SchemaError } from '../../lib/app/index.ts';
 import { openAccessTokens, openRouteTokens } from '../../lib/auth/index.ts';
 import { connectKafka, openLanes, openReader, openTopics, PartitionCountError } from '../../lib/kafka/index.ts';
-import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
+import {
+  type Closable,
+  catalogue,
+  openLimitRefusals,
+  openOps,
+  readConfig,
+  runUntilSignal,
+  start,
+} from '../../lib/ops/index.ts';
 import { joinOwnership } from '../../lib/ownership/index.ts';
 import { closeRedis, connectRedis, openRedis } from '../../lib/redis/index.ts';
 import { openCursorCodec, openRecordStreams } from '../../lib/replay/index.ts';
@@ -20,6 +28,9 @@ const sections = [
   ...(['ownership', 'gateway', 'cursor', 'replay'] as const),
 ];
 
+/** Rows have fields that a result need not have. */
+const rowsOfResult = 4;
+
 start('gateway', async () => {
   const config = readConfig(catalogue, sections, process.env);
   const ops = await openOps('gateway', config);
@@ -29,9 +40,16 @@ start('gateway', async () => {
   const topics = openTopics(kafka);
   const format = openErrorFormatter(ops.log);
   const webSocketServer = openWebSocketServer(config.gateway.maxRequestBytes);
-  const server = await openGatewayServer({ addresses: config.http.listen, webSocketServer, format, log: ops.log });
+  const server = await openGatewayServer({
+    addresses: config.http.listen,
+    maxHeaderBytes: config.http.maxHeaderBytes,
+    refusals: openLimitRefusals(ops.metrics),
+    webSocketServer,
+    format,
+    log: ops.log,
+  });
   ops.log.info({ listening: server.url }, 'listening');
-  const views = openViews(config.postgres, plan, ops);
+  const views = openViews(config.postgres, plan, ops, rowsOfResult * config.gateway.maxResponseBytes);
   const accessTokens = openAccessTokens(config.auth, { localJwksUrl: config.route.jwksUrl }, ops);
   const routeTokens = openRouteTokens({ jwksUrl: config.route.jwksUrl }, ops);
   const redis = openRedis(config.redis, ops);

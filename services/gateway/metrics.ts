@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { type LimitRefusals, openLimitRefusals } from '../../lib/ops/index.ts';
 
 /** The gateway's own metrics; those of replay and ownership are registered in their rooms. */
 export interface GatewayMetrics {
@@ -7,6 +8,7 @@ export interface GatewayMetrics {
   delivered: Counter<'topic'>;
   deliverySeconds: Histogram;
   slowClosed: Counter;
+  refusals: LimitRefusals;
   skipped: Counter<'topic' | 'reason'>;
   misplaced: Counter<'topic'>;
   commandsInFlight: Gauge;
@@ -44,6 +46,7 @@ export function openGatewayMetrics(registry: Registry): GatewayMetrics {
       help: 'Connections closed because the client did not take what it had asked for',
       registers,
     }),
+    refusals: openLimitRefusals(registry),
     skipped: new Counter({
       name: 'penstock_gateway_skipped_total',
       help: 'Records that a stream passed over: tombstones, values that are no JSON object or do not fit the type',

@@ -1,5 +1,5 @@
 import { openWorkQueue, type WorkQueue } from '../../lib/auth/index.ts';
-import { PenstockError } from '../../lib/errors.ts';
+import { limitExceeded, PenstockError } from '../../lib/errors.ts';
 
 export interface AdmissionLimits {
   /** Upgrades under way at one gateway. */
@@ -16,11 +16,11 @@ export interface AdmissionLimits {
  * By gateway, so that one that does not answer holds up nobody else's clients.
  */
 export interface Admission {
-  /** @throws PenstockError UNAVAILABLE when too many wait already, or for too long. */
+  /** @throws PenstockError LIMIT_EXCEEDED when too many wait already, UNAVAILABLE when for too long. */
   run<Result>(address: string, upgrade: () => Promise<Result>): Promise<Result>;
   /**
    * Whether somebody who only asks for the way should come later: a line that is half full has room for those who have
-   * asked before. @throws PenstockError UNAVAILABLE with `extensions.retryAfterSeconds`.
+   * asked before. @throws PenstockError LIMIT_EXCEEDED with `extensions.retryAfterSeconds`.
    */
   checkRoom(address: string | undefined): void;
   /** Upgrades that wait now. */
@@ -35,10 +35,12 @@ export function openAdmission(
   random: () => number = Math.random,
 ): Admission {
   const lines = new Map<string, WorkQueue>();
-  const busy = () =>
-    new PenstockError('UNAVAILABLE', 'too many clients connect at once', {
-      retryAfterSeconds: 1 + Math.floor(random() * spreadSeconds),
-    });
+  const busy = (why: 'full' | 'late') => {
+    const retry = { retryAfterSeconds: 1 + Math.floor(random() * spreadSeconds) };
+    const message = 'too many clients connect at once';
+    if (why === 'full') return limitExceeded('PENSTOCK_ROUTE_MAX_WAITING', message, retry);
+    return new PenstockError('UNAVAILABLE', message, retry);
+  };
   return {
     async run(address, upgrade) {
       const line = lines.get(address) ?? openWorkQueue({ slots: maxPending, maxWaiting, maxWaitMs, busy });
@@ -51,7 +53,7 @@ export function openAdmission(
     },
     checkRoom(address) {
       const line = address === undefined ? undefined : lines.get(address);
-      if (line !== undefined && line.waiting() * 2 >= maxWaiting) throw busy();
+      if (line !== undefined && line.waiting() * 2 >= maxWaiting) throw busy('full');
     },
     waiting: () => [...lines.values()].reduce((sum, line) => sum + line.waiting(), 0),
   };

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { type ErrorCode, errorCatalogue, PenstockError } from '../../lib/errors.ts';
+import { type ErrorCode, errorCatalogue, httpStatusOf, PenstockError } from '../../lib/errors.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -32,8 +32,10 @@ export function answerJson(response: ServerResponse, status: number, body: objec
 export function answerError(response: ServerResponse, thrown: unknown): void {
   const error =
     thrown instanceof PenstockError ? thrown : new PenstockError('INTERNAL', 'something went wrong on our side');
-  const status = error instanceof HttpRefusal ? error.status : errorCatalogue[error.code].httpStatus;
+  const status = error instanceof HttpRefusal ? error.status : httpStatusOf(error.code, error.extensions);
   const headers: Record<string, string> = error instanceof HttpRefusal ? { ...error.headers } : {};
+  // The rest of the body is not read.
+  if (status === 413) headers.connection = 'close';
   if (status === 401) headers['www-authenticate'] = challengeFor(error);
   if (errorCatalogue[error.code].retry === 'later' && status !== 413) headers['retry-after'] ??= retryAfter(error);
   const { retryAfterSeconds: _, ...extensions } = error.extensions;

@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { HttpRefusal } from './answers.ts';
+import { type Limit, limitExceeded, type PenstockError } from '../../lib/errors.ts';
 
-/** The whole body. @throws HttpRefusal 413 as soon as it is known to be larger than `maxBytes`; Error when the client goes away. */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const tooLarge = (): HttpRefusal =>
-    new HttpRefusal(413, 'LIMIT_EXCEEDED', `the body is larger than ${maxBytes} bytes`, { connection: 'close' });
+/** The whole body. @throws PenstockError LIMIT_EXCEEDED as soon as it is known to be larger than `maxBytes`; Error when the client goes away. */
+export async function readBody(request: IncomingMessage, maxBytes: number, limit: Limit): Promise<Buffer> {
+  const tooLarge = (): PenstockError => limitExceeded(limit, `the body is larger than ${maxBytes} bytes`);
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > maxBytes) throw tooLarge();
   return new Promise((resolve, reject) => {

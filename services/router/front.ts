@@ -1,14 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Closable, type Logger, listenTogether } from '../../lib/ops/index.ts';
-import { answerError, HttpRefusal } from './answers.ts';
+import { limitExceeded } from '../../lib/errors.ts';
+import { type Closable, type LimitRefusals, type Logger, listenTogether } from '../../lib/ops/index.ts';
+import { answerError } from './answers.ts';
 import { endWithError } from './refusals.ts';
 
 export interface FrontOptions {
   /** Addresses `host:port`; port 0 takes a free one. */
   listen: readonly string[];
   maxConnections: number;
+  maxHeaderBytes: number;
+  refusals: LimitRefusals;
   /** From the beginning of a drain until whoever is still connected is cut off, ms. */
   drainMs: number;
   /** Longest time in which a request's headers must be there, ms; default 10,000. */
@@ -44,11 +47,10 @@ export function frontState(): FrontState {
   return { connections: new Set(), refused: new WeakSet(), passages: new Set(), attempts: new Set(), draining: false };
 }
 
-/** Beyond the limit, connections that get a proper refusal; any more are dropped unanswered. */
+/** Beyond the limit, connections whose first request is refused; any more are before they have said anything. */
 const refusable = 256;
 /** Longer than the idle time of usual load balancers (60 s), so that it is they who close. */
 const keepAliveTimeoutMs = 65_000;
-const maxHeaderBytes = 32_768;
 /** Clients are told to go elsewhere spread over this much of a drain, so that they do not all come at once. */
 const spreadMs = 2_000;
 /** The clients of a gateway that died in silence are told so spread over this time. */
@@ -63,7 +65,15 @@ export interface Front extends Closable {
 
 /** Serves requests and upgrades on every address. */
 export async function openFront(
-  { listen, maxConnections, drainMs, headersTimeoutMs = 10_000, requestTimeoutMs = 30_000 }: FrontOptions,
+  {
+    listen,
+    maxConnections,
+    maxHeaderBytes,
+    refusals,
+    drainMs,
+    headersTimeoutMs = 10_000,
+    requestTimeoutMs = 30_000,
+  }: FrontOptions,
   state: FrontState,
   onRequest: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
   onUpgrade: UpgradeHandler,
@@ -84,10 +94,13 @@ export async function openFront(
         shouldUpgradeCallback: request => request.headers.upgrade?.toLowerCase() === 'websocket',
       },
       (request, response) => {
+        // Refused as a connection, before it was heard.
+        if (request.socket.writableEnded) return;
         if (state.draining) response.shouldKeepAlive = false;
         if (state.refused.has(request.socket)) {
-          const refusal = new HttpRefusal(503, 'UNAVAILABLE', 'too many connections', { connection: 'close' });
-          answerError(response, refusal);
+          refusals.count('PENSTOCK_ROUTE_MAX_CONNECTIONS', 'http');
+          response.shouldKeepAlive = false;
+          answerError(response, tooManyConnections());
           return;
         }
         void onRequest(request, response);
@@ -96,7 +109,9 @@ export async function openFront(
     server.maxHeadersCount = 200;
     server.on('connection', socket => {
       if (state.connections.size >= maxConnections + refusable) {
-        socket.destroy();
+        refusals.count('PENSTOCK_ROUTE_MAX_CONNECTIONS', 'http');
+        socket.on('error', () => undefined);
+        endWithError(socket, 429, tooManyConnections());
         return;
       }
       if (state.connections.size >= maxConnections) state.refused.add(socket);
@@ -106,7 +121,11 @@ export async function openFront(
     server.on('upgrade', (request, socket, head) => onUpgrade(request, socket as Socket, head));
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       if (error.code === 'ECONNRESET') socket.destroy();
-      else endWithError(socket, statusOfClientError(error.code), 'the request is malformed, too large or too slow');
+      else if (error.code === 'HPE_HEADER_OVERFLOW') {
+        refusals.count('PENSTOCK_HTTP_MAX_HEADER_BYTES', 'http');
+        const why = `the headers have more than ${maxHeaderBytes} bytes`;
+        endWithError(socket, 431, limitExceeded('PENSTOCK_HTTP_MAX_HEADER_BYTES', why));
+      } else endWithError(socket, statusOfClientError(error.code), 'the request is malformed or too slow');
     });
     return server;
   };
@@ -173,6 +192,10 @@ export function abandonGateway(state: FrontState, address: string): void {
   }
 }
 
+function tooManyConnections() {
+  return limitExceeded('PENSTOCK_ROUTE_MAX_CONNECTIONS', 'too many connections');
+}
+
 function closedSocket(socket: Socket): Promise<void> {
   return new Promise(resolve => {
     if (socket.closed) resolve();
@@ -181,6 +204,5 @@ function closedSocket(socket: Socket): Promise<void> {
 }
 
 function statusOfClientError(code: string | undefined): number {
-  if (code === 'HPE_HEADER_OVERFLOW') return 431;
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
 }

@@ -39,7 +39,10 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
     response.once('close', () => gone.abort('closed'));
     const caller = await access.verify(bearerToken(request.headers.authorization));
     const partition = partitionFor(caller.userKey);
-    const body = request.method === 'POST' ? await readBody(request, parts.maxRequestBytes) : Buffer.alloc(0);
+    const body =
+      request.method === 'POST'
+        ? await readBody(request, parts.maxRequestBytes, 'PENSTOCK_GATEWAY_MAX_REQUEST_BYTES')
+        : Buffer.alloc(0);
 
     const incoming: IncomingHttpHeaders = request.headers;
     const { address, secure } = origin(incoming, request.socket.remoteAddress);

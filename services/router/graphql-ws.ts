@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { faultOf } from '../../lib/auth/index.ts';
-import { closeCodes, messageOf, PenstockError } from '../../lib/errors.ts';
+import { closeCodes, limitOf, messageOf, PenstockError } from '../../lib/errors.ts';
 import { type Logger, traceparentOf } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import type { Admission } from './admission.ts';
@@ -47,6 +47,7 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     const { path, query } = targetOf(request.url);
     if (state.refused.has(socket)) {
       metrics.routed('overloaded');
+      metrics.refusals.count('PENSTOCK_ROUTE_MAX_CONNECTIONS', 'ws');
       return refuse(closeCodes.tryAgainLater, 'too many connections');
     }
     if (state.draining) {
@@ -128,6 +129,8 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
       metrics.routed(
         code === closeCodes.tryAgainLater ? (isBusy(error) ? 'overloaded' : 'no_owner') : 'unauthenticated',
       );
+      const limit = error instanceof PenstockError ? limitOf(error.extensions) : undefined;
+      if (limit) metrics.refusals.count(limit, 'ws');
       if (!(error instanceof PenstockError)) log.error({ error }, 'an upgrade failed');
       try {
         refusals.refuse(request, socket, head, code, reason);

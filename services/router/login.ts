@@ -5,10 +5,13 @@ import { readBody } from './body.ts';
 import type { OriginReader } from './client-origin.ts';
 import type { HttpHandler } from './graphql-http.ts';
 
-const maxBodyBytes = 16_384;
-
 /** `POST /login`: name and password for an access token. @param users undefined where another issuer makes the tokens. */
-export function loginHandler(users: LocalUsers | undefined, keys: KeyStore, origin: OriginReader): HttpHandler {
+export function loginHandler(
+  users: LocalUsers | undefined,
+  keys: KeyStore,
+  origin: OriginReader,
+  maxBodyBytes: number,
+): HttpHandler {
   return async (request, response) => {
     if (users === undefined) {
       throw new HttpRefusal(404, 'BAD_USER_INPUT', 'access tokens are issued elsewhere: see PENSTOCK_AUTH_ISSUER');
@@ -17,7 +20,7 @@ export function loginHandler(users: LocalUsers | undefined, keys: KeyStore, orig
     if (request.headers['sec-fetch-site'] === 'cross-site') {
       throw new PenstockError('FORBIDDEN', 'no logins from other sites');
     }
-    const credentials = parseJson(await readBody(request, maxBodyBytes));
+    const credentials = parseJson(await readBody(request, maxBodyBytes, 'PENSTOCK_LOGIN_MAX_BODY_BYTES'));
     const { address } = origin(request.headers, request.socket.remoteAddress);
     const signed = await keys.signAccess(await users.logIn(credentials, address));
     answerJson(response, 200, {

@@ -18,7 +18,20 @@ import { loadSite } from './site.ts';
 import { logWarnings } from './warnings.ts';
 
 const sections = [
-  ...(['log', 'drain', 'admin', 'http', 'app', 'kafka', 'redis', 'postgres', 'auth', 'route', 'ownership'] as const),
+  ...([
+    'log',
+    'drain',
+    'admin',
+    'http',
+    'app',
+    'kafka',
+    'redis',
+    'postgres',
+    'auth',
+    'login',
+    'route',
+    'ownership',
+  ] as const),
   // For the largest request: the router turns away what no gateway would take.
   'gateway' as const,
 ];
@@ -31,7 +44,8 @@ start('router', async () => {
   const site = await loadSite(join(import.meta.dirname, '../../web'));
   const database = openAuthDatabase(config.postgres, ops);
   const keys = openKeyStore({ auth: config.auth, routeTokenTtlSeconds: config.route.tokenTtlSeconds }, database, ops);
-  const users = config.auth.jwksUrl === undefined ? openLocalUsers(config.auth, database, ops) : undefined;
+  const users =
+    config.auth.jwksUrl === undefined ? openLocalUsers(config.auth, database, ops, config.login) : undefined;
   const access = openAccessTokens(config.auth, { localKeys: keys.keys }, ops);
   const routes = openRouteTokens({ localKeys: keys.keys }, ops);
   const kafka = connectKafka(config.kafka, ops);

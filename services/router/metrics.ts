@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { type LimitRefusals, openLimitRefusals } from '../../lib/ops/index.ts';
 import type { Owner } from '../../lib/ownership/types.ts';
 
 /** What became of a request or an upgrade that was to be routed. */
@@ -21,6 +22,7 @@ export interface RouterMetrics {
   routed(outcome: Outcome): void;
   served(asked: { attempts: number; by: Owner }): void;
   unownedWait(seconds: number): void;
+  refusals: LimitRefusals;
 }
 
 /** @param connections client connections open now. @param waiting upgrades that wait for their turn at a gateway. */
@@ -58,5 +60,6 @@ export function routerMetrics(registry: Registry, connections: () => number, wai
     routed,
     served: ({ attempts, by }) => routed(by.standsIn ? 'stood_in' : attempts === 1 ? 'routed' : 'rerouted'),
     unownedWait: seconds => unowned.observe(seconds),
+    refusals: openLimitRefusals(registry),
   };
 }

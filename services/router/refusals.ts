@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
+import { PenstockError } from '../../lib/errors.ts';
 
 /** The one sub-protocol that is spoken here. */
 export const subProtocol = 'graphql-transport-ws';
@@ -40,15 +41,17 @@ export function wsRefusals(): WsRefusals {
 }
 
 /** An HTTP error straight onto a socket, where there is no response object (any more). */
-export function endWithError(socket: Duplex, status: number, message: string): void {
+export function endWithError(socket: Duplex, status: number, why: string | PenstockError): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const body = `${JSON.stringify({ errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] })}\n`;
+  const { message, code, extensions } = typeof why === 'string' ? new PenstockError('BAD_USER_INPUT', why) : why;
+  const body = `${JSON.stringify({ errors: [{ message, extensions: { ...extensions, code } }] })}\n`;
+  const retry = status === 429 ? 'Retry-After: 5\r\n' : '';
   socket.once('finish', () => socket.destroy());
   socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Type: application/json\r\n${retry}` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { KeyStore } from '../../lib/auth/index.ts';
 import { PenstockError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/ops/index.ts';
+import type { LimitRefusals, Logger, Transport } from '../../lib/ops/index.ts';
 import { answerError, answerJson, HttpRefusal } from './answers.ts';
 import type { HttpHandler } from './graphql-http.ts';
 import { targetOf } from './request-target.ts';
@@ -19,6 +19,7 @@ export interface Endpoints {
 /** Which handler a path and a method lead to. Never rejects; every error is answered in JSON. */
 export function requestListener(
   endpoints: Endpoints,
+  refusals: LimitRefusals,
   log: Logger,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const paths: Readonly<Record<string, { methods: readonly string[]; handler: HttpHandler }>> = {
@@ -44,12 +45,21 @@ export function requestListener(
       }
       await handler(request, response, target);
     } catch (error) {
+      if (error instanceof PenstockError) refusals.countErrors([coded(error)], transportOf(request));
       if (response.destroyed) return;
       if (!(error instanceof PenstockError)) log.error({ error }, 'a request failed');
       if (response.headersSent) response.destroy();
       else answerError(response, error);
     }
   };
+}
+
+function coded({ code, extensions }: PenstockError) {
+  return { extensions: { ...extensions, code } };
+}
+
+function transportOf({ headers }: IncomingMessage): Transport {
+  return headers.accept?.startsWith('text/event-stream') === true ? 'sse' : 'http';
 }
 
 /** The public keys. May be cached for less time than a new key is published before it signs. */

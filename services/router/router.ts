@@ -18,7 +18,7 @@ import { openRouteMinter } from './route-minter.ts';
 import type { Site } from './site.ts';
 
 export interface RouterParts {
-  config: PenstockConfig<'http' | 'route' | 'gateway'>;
+  config: PenstockConfig<'http' | 'login' | 'route' | 'gateway'>;
   keys: KeyStore;
   /** Undefined where another issuer makes the access tokens. */
   users: LocalUsers | undefined;
@@ -57,16 +57,23 @@ export async function openRouter({
   const common = { owners, minter, proxy, origin, metrics, log, state, ownerWaitMs };
 
   const front = await openFront(
-    { listen: config.http.listen, maxConnections, drainMs: Math.max(500, ops.drainTimeoutMs - closingMs) },
+    {
+      listen: config.http.listen,
+      maxConnections,
+      maxHeaderBytes: config.http.maxHeaderBytes,
+      refusals: metrics.refusals,
+      drainMs: Math.max(500, ops.drainTimeoutMs - closingMs),
+    },
     state,
     requestListener(
       {
-        login: loginHandler(users, keys, origin),
+        login: loginHandler(users, keys, origin, config.login.maxBodyBytes),
         route: routeHandler({ access, keys, routes, owners, admission, partitionFor, origin }),
         graphql: graphqlHttp({ ...common, access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes }),
         jwks: jwksHandler(keys),
         site,
       },
+      metrics.refusals,
       log,
     ),
     graphqlWs({

@@ -53,7 +53,8 @@ export async function logIn(url: string, username: string, password = `${usernam
       body: JSON.stringify({ username, password }),
     });
     if (response.status === 200) return ((await response.json()) as { accessToken: string }).accessToken;
-    if (response.status !== 503) throw new Error(`login of ${username}: ${response.status} ${await response.text()}`);
+    if (![429, 503].includes(response.status))
+      throw new Error(`login of ${username}: ${response.status} ${await response.text()}`);
     await new Promise(resolve => setTimeout(resolve, 200));
   }
 }

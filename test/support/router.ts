@@ -81,7 +81,7 @@ export async function openTestRouter(
   variables: Readonly<Record<string, string>> = {},
   { drainTimeoutMs = 4_000, owners: table }: { drainTimeoutMs?: number; owners?: OwnerTable } = {},
 ): Promise<TestRouter> {
-  const config = readConfig(catalogue, ['http', 'postgres', 'auth', 'route', 'gateway'], {
+  const config = readConfig(catalogue, ['http', 'postgres', 'auth', 'login', 'route', 'gateway'], {
     PENSTOCK_POSTGRES_URL: postgresUrl,
     PENSTOCK_ROUTE_JWKS_URL: 'http://127.0.0.1:1/unused',
     PENSTOCK_AUTH_LOCAL_SIGN_UP: 'true',
@@ -92,7 +92,8 @@ export async function openTestRouter(
   const ops = { ...quietOps('router'), drainTimeoutMs };
   const database = openAuthDatabase(config.postgres, ops);
   const keys = openKeyStore({ auth: config.auth, routeTokenTtlSeconds: config.route.tokenTtlSeconds }, database, ops);
-  const users = config.auth.jwksUrl === undefined ? openLocalUsers(config.auth, database, ops) : undefined;
+  const users =
+    config.auth.jwksUrl === undefined ? openLocalUsers(config.auth, database, ops, config.login) : undefined;
   const access = openAccessTokens(config.auth, { localKeys: keys.keys }, ops);
   const routes = openRouteTokens({ localKeys: keys.keys }, ops);
   const owners = ownersByHand();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type CommandPlan, fillShape } from '../../../lib/app/index.ts';
-import { messageOf, PenstockError } from '../../../lib/errors.ts';
+import { limitExceeded, messageOf, PenstockError } from '../../../lib/errors.ts';
 import { type KafkaRecord, type Lanes, ProduceError, partitionOf, TooLargeError } from '../../../lib/kafka/index.ts';
 import { type Logger, traceparentOf } from '../../../lib/ops/index.ts';
 import type { EventSink, Flow } from '../flow.ts';
@@ -75,7 +75,9 @@ export function openCommands(options: CommandsOptions): Commands {
     const { plan, args, call, path } = request;
     const { userKey } = call.caller;
     if (inFlight.size >= maxInFlight) {
-      outcome.failed(new PenstockError('LIMIT_EXCEEDED', `${maxInFlight} commands are waiting for feedback`));
+      outcome.failed(
+        limitExceeded('PENSTOCK_GATEWAY_MAX_COMMANDS', `${maxInFlight} commands are waiting for feedback`),
+      );
       return () => {};
     }
     let commandId: string;
@@ -108,7 +110,7 @@ export function openCommands(options: CommandsOptions): Commands {
       const record = commandRecord({ plan, commandId, userKey, arguments: args, traceparent, timeMs: Date.now() });
       lanes.send({ topic: plan.topic, partition }, record).catch((error: unknown) => {
         if (error instanceof TooLargeError) {
-          fail(new PenstockError('LIMIT_EXCEEDED', 'the command is larger than a record may be', {}, error));
+          fail(limitExceeded('max.message.bytes', 'the command is larger than a record may be', {}, error));
         } else if (error instanceof ProduceError && error.outcome === 'unknown') {
           // It may have been written: its feedback may still come.
           log.warn({ error: messageOf(error), commandId, traceparent }, 'a command may or may not have been written');

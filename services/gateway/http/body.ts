@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { PenstockError } from '../../../lib/errors.ts';
+import { limitExceeded, PenstockError } from '../../../lib/errors.ts';
 import { type GraphqlRequest, readRequest } from '../graphql/request.ts';
 
 /** A request that HTTP itself refuses, with the status that says so. */
@@ -70,9 +70,11 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<str
   const chunks: Buffer[] = [];
   let size = 0;
   const tooLarge = () =>
-    new HttpRefusal(413, new PenstockError('LIMIT_EXCEEDED', `the request is larger than ${maxBytes} bytes`), {
-      connection: 'close',
-    });
+    new HttpRefusal(
+      413,
+      limitExceeded('PENSTOCK_GATEWAY_MAX_REQUEST_BYTES', `the request is larger than ${maxBytes} bytes`),
+      { connection: 'close' },
+    );
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;

@@ -17,10 +17,15 @@ export interface Listening {
  * Listens on each `host:port` (`[::1]:port` for IPv6); port 0 takes a free one.
  * @throws Error naming the address that can't be had.
  */
-export async function listenOn(addresses: readonly string[], listener: RequestListener): Promise<Listening> {
+export async function listenOn(
+  addresses: readonly string[],
+  maxHeaderBytes: number,
+  listener: RequestListener,
+): Promise<Listening> {
   const servers: Server[] = [];
   const urls: string[] = [];
-  const open = () => createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: requestMs }, listener);
+  const options = { keepAliveTimeout: keepAliveMs, requestTimeout: requestMs, maxHeaderSize: maxHeaderBytes };
+  const open = () => createServer(options, listener);
   for (const address of addresses) {
     try {
       const listening = await listenTogether(address, open);

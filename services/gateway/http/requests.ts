@@ -5,6 +5,7 @@ import { traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import type { Call } from '../graphql/request.ts';
+import type { GatewayMetrics } from '../metrics.ts';
 import { checkBinding, type Placement } from '../placement.ts';
 import { sendRefusal, sendResult } from './answers.ts';
 import { HttpRefusal, readHttpRequest } from './body.ts';
@@ -17,6 +18,7 @@ export interface RequestsOptions {
   accessTokens: AccessTokenVerifier;
   placement: Placement;
   subscriptions: Subscriptions;
+  metrics: Pick<GatewayMetrics, 'refusals'>;
   maxRequestBytes: number;
 }
 
@@ -25,11 +27,14 @@ export type Requests = (request: IncomingMessage, response: ServerResponse, url:
 
 export function openRequests(options: RequestsOptions): Requests {
   const { engine, format, accessTokens, placement, subscriptions, maxRequestBytes } = options;
+  const { refusals } = options.metrics;
   return async (request, response, url) => {
     const forms = acceptedForms(request.headers.accept);
     try {
       await serve(request, response, url, forms);
     } catch (error) {
+      const transport = forms[0] === 'text/event-stream' ? 'sse' : 'http';
+      if (error instanceof PenstockError) refusals.countErrors([coded(error)], transport);
       if (response.destroyed) return;
       sendRefusal(response, error, format, forms[0]);
     }
@@ -61,6 +66,7 @@ export function openRequests(options: RequestsOptions): Requests {
         'refused' in outcome
           ? { errors: format(outcome.refused, call.traceparent) }
           : await engine.execute(outcome, call);
+      refusals.countErrors(result.errors, 'http');
       sendResult(response, result, form ?? 'application/json');
     }
 
@@ -93,6 +99,10 @@ function bearerToken(authorization: string | undefined): string | undefined {
 export function oneHeader(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
+}
+
+function coded({ code, extensions }: PenstockError) {
+  return { extensions: { ...extensions, code } };
 }
 
 function badInput(message: string): PenstockError {

@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocketServer } from 'ws';
-import { closeCodes, PenstockError } from '../../../lib/errors.ts';
-import type { Closable, Logger } from '../../../lib/ops/index.ts';
+import { closeCodes, limitExceeded, PenstockError } from '../../../lib/errors.ts';
+import type { Closable, LimitRefusals, Logger } from '../../../lib/ops/index.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import type { Placement } from '../placement.ts';
 import { acceptAndClose, closingFor, type WebSockets } from '../ws/server.ts';
@@ -37,6 +37,8 @@ const patienceMs = 3_000;
 
 export interface GatewayServerOptions {
   addresses: readonly string[];
+  maxHeaderBytes: number;
+  refusals: LimitRefusals;
   webSocketServer: WebSocketServer;
   format: ErrorFormatter;
   log: Logger;
@@ -44,13 +46,14 @@ export interface GatewayServerOptions {
 
 /** @throws Error naming an address that can't be had. */
 export async function openGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
-  const { addresses, webSocketServer, format, log } = options;
+  const { addresses, maxHeaderBytes, refusals, webSocketServer, format, log } = options;
   let service: Service | undefined;
   let draining = false;
-  const { servers, urls } = await listenOn(addresses, (request, response) => {
+  const { servers, urls } = await listenOn(addresses, maxHeaderBytes, (request, response) => {
     answer(request, response).catch((error: unknown) => log.error({ error }, 'a request could not be answered'));
   });
   for (const server of servers) {
+    server.on('clientError', refuseMalformed);
     server.on('upgrade', (request: IncomingMessage, wire: Duplex, head: Buffer) => {
       // Before the first await: a client may go at any time.
       wire.on('error', () => wire.destroy());
@@ -96,7 +99,8 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
 
   async function upgrade(request: IncomingMessage, wire: Duplex, head: Buffer): Promise<void> {
     const url = urlOf(request);
-    if (url?.pathname !== '/graphql') return refuseUpgrade(wire, 404, 'Not Found', 'BAD_USER_INPUT');
+    if (url?.pathname !== '/graphql')
+      return refuseOnWire(wire, 404, new PenstockError('BAD_USER_INPUT', 'only /graphql is served here'));
     const routed = oneHeader(request, 'penstock-route');
     const routeToken = routed ?? url.searchParams.get('route') ?? undefined;
     try {
@@ -107,11 +111,24 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
     } catch (error) {
       if (wire.destroyed) return;
       if (error instanceof PenstockError && error.code === 'NOT_OWNER') {
-        return refuseUpgrade(wire, 421, 'Misdirected Request', 'NOT_OWNER');
+        return refuseOnWire(wire, 421, error);
       }
       if (!(error instanceof PenstockError)) log.error({ error }, 'a route token could not be verified');
       const [code, reason] = draining ? ([closeCodes.restart, 'this replica is leaving'] as const) : closingFor(error);
       acceptAndClose(webSocketServer, [request, wire, head], code, reason);
+    }
+  }
+
+  /** Before there is a request that could be answered. */
+  function refuseMalformed({ code }: NodeJS.ErrnoException, wire: Duplex): void {
+    if (code === 'ECONNRESET' || !wire.writable) wire.destroy();
+    else if (code === 'HPE_HEADER_OVERFLOW') {
+      refusals.count('PENSTOCK_HTTP_MAX_HEADER_BYTES', 'http');
+      const why = `the headers have more than ${maxHeaderBytes} bytes`;
+      refuseOnWire(wire, 431, limitExceeded('PENSTOCK_HTTP_MAX_HEADER_BYTES', why));
+    } else {
+      const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+      refuseOnWire(wire, status, new PenstockError('BAD_USER_INPUT', 'the request is malformed or too slow'));
     }
   }
 
@@ -127,10 +144,11 @@ function urlOf(request: IncomingMessage): URL | undefined {
   return URL.parse(request.url ?? '', 'http://gateway') ?? undefined;
 }
 
-function refuseUpgrade(wire: Duplex, status: number, text: string, code: 'NOT_OWNER' | 'BAD_USER_INPUT'): void {
-  const body = JSON.stringify({ errors: [{ message: text, extensions: { code } }] });
+/** Where there is no response object. */
+function refuseOnWire(wire: Duplex, status: number, { message, code, extensions }: PenstockError): void {
+  const body = JSON.stringify({ errors: [{ message, extensions: { ...extensions, code } }] });
   wire.end(
-    `HTTP/1.1 ${status} ${text}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `connection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }

@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { PenstockError } from '../../../lib/errors.ts';
+import { limitExceeded, PenstockError } from '../../../lib/errors.ts';
 import type { Clients } from '../clients.ts';
 import { whenOver } from '../expiry.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import type { Call } from '../graphql/request.ts';
 import type { GatewayMetrics } from '../metrics.ts';
-import { type EventStreamOptions, openEventStream } from './event-stream.ts';
+import { type EventStream, type EventStreamOptions, openEventStream } from './event-stream.ts';
 
 export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'> {
   engine: Engine;
@@ -33,8 +33,17 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
   let open = 0;
   return {
     async serve(response, prepared, call, routed) {
-      if (open >= options.maxConnections) throw new PenstockError('LIMIT_EXCEEDED', 'too many connections');
-      const events = openEventStream(response, { ...options, onSlow: () => metrics.slowClosed.inc() });
+      if (open >= options.maxConnections) {
+        throw limitExceeded('PENSTOCK_GATEWAY_MAX_CONNECTIONS', 'too many connections');
+      }
+      const stream = openEventStream(response, { ...options, onSlow: () => metrics.slowClosed.inc() });
+      const events: EventStream = {
+        ...stream,
+        finish(result) {
+          metrics.refusals.countErrors(result.errors, 'sse');
+          stream.finish(result);
+        },
+      };
       if ('refused' in prepared) return events.finish({ errors: format(prepared.refused, call.traceparent) });
       if (prepared.type !== 'subscription') return events.finish(await engine.execute(prepared, call));
 

@@ -1,7 +1,7 @@
-import { type ExecutionArgs, GraphQLError } from 'graphql';
+import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { makeServer, type Server } from 'graphql-ws';
 import type { Caller } from '../../../lib/auth/types.ts';
-import { closeCodes, PenstockError } from '../../../lib/errors.ts';
+import { closeCodes, limitExceeded, limitOf, PenstockError } from '../../../lib/errors.ts';
 import { traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
@@ -14,6 +14,9 @@ export interface ProtocolOptions {
   format: ErrorFormatter;
   /** Operations under way on one connection. */
   maxOperations: number;
+  maxOperationIdLength: number;
+  /** Told of the errors of every answer: those of limits are counted. */
+  refused(errors: readonly GraphQLFormattedError[] | undefined): void;
   /**
    * Checks the access token of `connection_init`; undefined: it closed the connection itself. `moves`: the client can be
    * told to move, and need not be closed for it.
@@ -33,7 +36,14 @@ interface Operation {
  * (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md). Frames of subscriptions go past it: see
  * {@link runningFlow}.
  */
-export function openProtocol({ engine, format, maxOperations, welcome }: ProtocolOptions): Server<Connection> {
+export function openProtocol({
+  engine,
+  format,
+  maxOperations,
+  maxOperationIdLength,
+  refused,
+  welcome,
+}: ProtocolOptions): Server<Connection> {
   return makeServer<Record<string, unknown>, Connection>({
     connectionInitWaitTimeout: 10_000,
 
@@ -49,7 +59,12 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
       try {
         if (!caller) throw new PenstockError('UNAUTHENTICATED', 'the connection has no caller', { reason: 'missing' });
         if (connection.operations.size >= maxOperations) {
-          throw new PenstockError('LIMIT_EXCEEDED', `${maxOperations} operations are under way on this connection`);
+          const why = `${maxOperations} operations are under way on this connection`;
+          throw limitExceeded('PENSTOCK_GATEWAY_MAX_SUBSCRIPTIONS', why);
+        }
+        if (id.length > maxOperationIdLength) {
+          const why = `the operation's id has ${id.length} characters, allowed are ${maxOperationIdLength}`;
+          throw limitExceeded('PENSTOCK_GATEWAY_MAX_OPERATION_ID_LENGTH', why);
         }
         const prepared = engine.prepare(readRequest(payload));
         connection.operations.add(id);
@@ -89,10 +104,17 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
       });
     },
 
-    onNext: (_context, _id, _payload, _args, result) => result as object,
+    onNext(_context, _id, _payload, _args, result) {
+      // Formatted by the engine.
+      refused(result.errors as readonly GraphQLFormattedError[] | undefined);
+      return result as object;
+    },
 
-    onError: ({ extra: connection }, _id, _payload, errors) =>
-      errors.flatMap(error => format(error, connection.traceparent)),
+    onError({ extra: connection }, _id, _payload, errors) {
+      const formatted = errors.flatMap(error => format(error, connection.traceparent));
+      refused(formatted);
+      return formatted;
+    },
 
     onComplete({ extra: connection }, id) {
       connection.operations.delete(id);
@@ -101,7 +123,8 @@ export function openProtocol({ engine, format, maxOperations, welcome }: Protoco
 }
 
 function isPassing(error: unknown): boolean {
-  return error instanceof PenstockError && error.code === 'UNAVAILABLE';
+  if (!(error instanceof PenstockError)) return false;
+  return error.code === 'UNAVAILABLE' || limitOf(error.extensions) === 'PENSTOCK_REPLAY_MAX_WAITING';
 }
 
 function asGraphqlErrors(error: unknown): readonly GraphQLError[] {

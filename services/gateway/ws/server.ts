@@ -27,6 +27,7 @@ export interface WebSocketOptions {
   bufferBytes: number;
   slowTimeoutMs: number;
   maxOperations: number;
+  maxOperationIdLength: number;
   maxConnections: number;
   /** Connections that have not said who they are. */
   maxPending: number;
@@ -75,6 +76,8 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
     engine: options.engine,
     format: options.format,
     maxOperations: options.maxOperations,
+    maxOperationIdLength: options.maxOperationIdLength,
+    refused: errors => metrics.refusals.countErrors(errors, 'ws'),
     welcome,
   });
   /** What is undone when a connection ends. */
@@ -84,9 +87,11 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
   return {
     accept(request, wire, head, route) {
       if (server.clients.size >= options.maxConnections) {
+        metrics.refusals.count('PENSTOCK_GATEWAY_MAX_CONNECTIONS', 'ws');
         return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many connections');
       }
       if (pending.size >= options.maxPending) {
+        metrics.refusals.count('PENSTOCK_GATEWAY_MAX_PENDING', 'ws');
         return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many clients at once');
       }
       server.handleUpgrade(request, wire, head, socket => serve(socket, wire, request, route));
@@ -124,7 +129,10 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       connection,
     );
     // The close that follows says the rest.
-    socket.on('error', error => log.debug({ error: messageOf(error) }, 'a WebSocket failed'));
+    socket.on('error', error => {
+      if (isTooLargeMessage(error)) metrics.refusals.count('PENSTOCK_GATEWAY_MAX_REQUEST_BYTES', 'ws');
+      log.debug({ error: messageOf(error) }, 'a WebSocket failed');
+    });
     socket.once('close', (code, reason) => {
       metrics.connections.dec();
       pending.delete(connection);
@@ -163,6 +171,11 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       return undefined;
     }
   }
+}
+
+/** For which ws closes with 1009. */
+function isTooLargeMessage(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
 }
 
 /** How a connection ends whose tokens can't be accepted. */

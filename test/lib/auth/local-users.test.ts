@@ -241,7 +241,7 @@ describe('a storm of logins', () => {
     assert.equal(refused.length, 6);
     for (const error of refused) {
       assert.ok(error instanceof PenstockError);
-      assert.equal(error.code, 'UNAVAILABLE');
+      assert.equal(error.extensions.limit, 'PENSTOCK_LOGIN_MAX_WAITING');
       assert.equal(typeof error.extensions.retryAfterSeconds, 'number');
     }
     assert.equal(await outcome(few.logIn({ username: 'storm-after', password: 'pw' }, anAddress())), 'in');

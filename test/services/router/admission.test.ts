@@ -11,6 +11,8 @@ function held() {
 }
 
 const isBusy = (error: unknown) => error instanceof PenstockError && error.code === 'UNAVAILABLE';
+const isFull = (error: unknown) =>
+  error instanceof PenstockError && error.extensions.limit === 'PENSTOCK_ROUTE_MAX_WAITING';
 
 describe('upgrades at one gateway', () => {
   test('are under way up to a number, wait up to a number, and are refused beyond', async () => {
@@ -22,7 +24,7 @@ describe('upgrades at one gateway', () => {
       return first.work();
     };
     const four = [1, 2, 3, 4].map(() => admission.run('a', work));
-    const fifth = assert.rejects(admission.run('a', work), isBusy);
+    const fifth = assert.rejects(admission.run('a', work), isFull);
     await nextTurn();
     assert.equal(begun, 2);
     assert.equal(admission.waiting(), 2);

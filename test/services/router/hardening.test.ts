@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { openLimitRefusals } from '../../../lib/ops/index.ts';
 import { frontState, openFront } from '../../../services/router/front.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { openTestRouter, type TestRouter } from '../../support/router.ts';
@@ -222,11 +223,16 @@ describe('a peer that speaks no proper HTTP', () => {
       await closed;
       assert.match(received(), new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\\{"errors":`), bytes.slice(0, 40));
     }
+    assert.match(await router.metric('penstock_limit_refused_total'), /PENSTOCK_HTTP_MAX_HEADER_BYTES,http=1/);
   });
 
   test('or is too slow to say what it wants loses it as well', async () => {
     const front = await openFront(
-      { listen: ['127.0.0.1:0'], maxConnections: 10, drainMs: 500, headersTimeoutMs: 100, requestTimeoutMs: 200 },
+      {
+        listen: ['127.0.0.1:0'],
+        ...{ maxConnections: 10, maxHeaderBytes: 16_384, refusals: openLimitRefusals(quietOps().metrics) },
+        ...{ drainMs: 500, headersTimeoutMs: 100, requestTimeoutMs: 200 },
+      },
       frontState(),
       async (request, response) => {
         // A request that is cut off is no request to answer.
@@ -247,7 +253,7 @@ describe('a peer that speaks no proper HTTP', () => {
 });
 
 describe('more clients at once than a gateway is asked to take', () => {
-  test('wait in a bounded line; further ones get 1013, and 503 with Retry-After where they ask for the way', async () => {
+  test('wait in a bounded line; further ones get 1013, and 429 with Retry-After where they ask for the way', async () => {
     let answer = (): void => undefined;
     const answered = new Promise<void>(resolve => (answer = resolve));
     const owner = await gateway({ onUpgrade: (_request, _socket, _head, accept) => void answered.then(accept) });
@@ -267,7 +273,10 @@ describe('more clients at once than a gateway is asked to take', () => {
       method: 'POST',
       headers: { authorization: `Bearer ${alice}` },
     });
-    assert.equal(sentOff.status, 503);
+    assert.equal(sentOff.status, 429);
+    assert.match(await sentOff.text(), /"limit":"PENSTOCK_ROUTE_MAX_WAITING"/);
+    const counted = 'PENSTOCK_ROUTE_MAX_WAITING,http=1 PENSTOCK_ROUTE_MAX_WAITING,ws=1';
+    assert.equal(await small.metric('penstock_limit_refused_total'), counted);
     assert.match(sentOff.headers.get('retry-after') ?? '', /^[1-5]$/);
     answer();
     await Promise.all([first.opened, second.opened]);
@@ -278,7 +287,7 @@ describe('more clients at once than a gateway is asked to take', () => {
 });
 
 describe('more connections than allowed', () => {
-  test('are told so: 503 over HTTP, 1013 over WebSocket; those that are there stay', async () => {
+  test('are told so: 429 over HTTP, 1013 over WebSocket; those that are there stay', async () => {
     const small = await openTestRouter(scratch.url, { PENSTOCK_ROUTE_MAX_CONNECTIONS: '1' });
     const held = await bareClient(small.url);
     held.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -286,10 +295,12 @@ describe('more connections than allowed', () => {
     const { socket, received, closed } = await bareClient(small.url);
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await closed;
-    assert.match(received(), /^HTTP\/1.1 503 [\s\S]*retry-after: \d[\s\S]*\{"errors":/i);
+    assert.match(received(), /^HTTP\/1.1 429 [\s\S]*retry-after: \d[\s\S]*"limit":"PENSTOCK_ROUTE_MAX_CONNECTIONS"/i);
     const refused = socketClient(wsUrl(small));
     await refused.opened;
     assert.equal((await refused.closed).code, 1013);
+    const counted = 'PENSTOCK_ROUTE_MAX_CONNECTIONS,http=1 PENSTOCK_ROUTE_MAX_CONNECTIONS,ws=1';
+    assert.equal(await small.metric('penstock_limit_refused_total'), counted);
     held.socket.write('GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n');
     await until('the first is still served', () => held.received().includes(' 404 '));
     held.socket.destroy();

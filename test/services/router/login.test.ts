@@ -24,11 +24,13 @@ const post = (path: string, body: unknown, headers: Record<string, string> = {})
     headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
-async function errorOf(response: Response): Promise<{ code: string; message: string }> {
-  const { errors } = (await response.json()) as { errors: { message: string; extensions: { code: string } }[] };
+async function errorOf(response: Response): Promise<{ code: string; limit?: string; message: string }> {
+  const { errors } = (await response.json()) as {
+    errors: { message: string; extensions: { code: string; limit?: string } }[];
+  };
   const [error] = errors;
   assert.ok(error !== undefined);
-  return { code: error.extensions.code, message: error.message };
+  return { ...error.extensions, message: error.message };
 }
 
 describe('POST /login', () => {
@@ -66,7 +68,9 @@ describe('POST /login', () => {
   test('answers 413 to a body that is too large', async () => {
     const response = await post('/login', { username: 'x', password: 'y'.repeat(20_000) });
     assert.equal(response.status, 413);
-    assert.equal((await errorOf(response)).code, 'LIMIT_EXCEEDED');
+    const { code, limit } = await errorOf(response);
+    assert.deepEqual([code, limit], ['LIMIT_EXCEEDED', 'PENSTOCK_LOGIN_MAX_BODY_BYTES']);
+    assert.match(await router.metric('penstock_limit_refused_total'), /PENSTOCK_LOGIN_MAX_BODY_BYTES,http=1/);
   });
 
   test('answers 401 to a wrong password, and 429 with Retry-After after some, until that time is over', async () => {
@@ -80,7 +84,9 @@ describe('POST /login', () => {
     const blocked = await post('/login', { username: 'carol', password: 'right' });
     assert.equal(blocked.status, 429);
     assert.match(blocked.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
-    assert.equal((await errorOf(blocked)).code, 'LIMIT_EXCEEDED');
+    const { code, limit } = await errorOf(blocked);
+    assert.deepEqual([code, limit], ['LIMIT_EXCEEDED', 'PENSTOCK_LOGIN_MAX_FAILURES']);
+    assert.match(await router.metric('penstock_limit_refused_total'), /PENSTOCK_LOGIN_MAX_FAILURES,http=1/);
     await until('the right password works again', async () => {
       const response = await post('/login', { username: 'carol', password: 'right' });
       await response.body?.cancel();

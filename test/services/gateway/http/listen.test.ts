@@ -10,7 +10,7 @@ test('an address that is in use is named, and the others are given back', async 
   await once(holder, 'listening');
   const taken = `127.0.0.1:${(holder.address() as AddressInfo).port}`;
   await assert.rejects(
-    listenOn(['127.0.0.1:0', taken], () => {}),
+    listenOn(['127.0.0.1:0', taken], 32_768, () => {}),
     { message: `can't listen on ${taken}` },
   );
   holder.close();

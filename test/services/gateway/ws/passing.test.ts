@@ -11,7 +11,7 @@ import { until } from '../../../support/until.ts';
 const caller = { userKey: 'alice', roles: [], expiresAtMs: Number.POSITIVE_INFINITY, accessTokenHash: 'hash' };
 
 /** A connection whose subscriptions are all refused with this code: what it sends, and how it is closed. */
-async function refusing(code: ErrorCode) {
+async function refusing(code: ErrorCode, extensions = {}) {
   const sent: { type: string }[] = [];
   const closed: number[] = [];
   const protocol = openProtocol({
@@ -19,9 +19,11 @@ async function refusing(code: ErrorCode) {
       schema: buildSchema('type Query { n: Int } type Subscription { n: Int }'),
       prepare: request => ({ request, document: parse(request.query), type: 'subscription' as never }),
       execute: async () => ({}),
-      subscribe: () => Promise.reject(new PenstockError(code, 'no')),
+      subscribe: () => Promise.reject(new PenstockError(code, 'no', extensions)),
     },
     format: openErrorFormatter(quietOps().log),
+    maxOperationIdLength: 128,
+    refused: () => {},
     maxOperations: 10,
     welcome: async () => caller,
   });
@@ -65,6 +67,12 @@ test('a subscription that cannot be served now closes with 1013: an error messag
     sent.map(({ type }) => type),
     ['connection_ack'],
   );
+});
+
+test('nor can one for which too many replays wait: it closes with 1013 as well', async () => {
+  const { closed } = await refusing('LIMIT_EXCEEDED', { limit: 'PENSTOCK_REPLAY_MAX_WAITING' });
+  await until('it is closed', () => closed.length > 0);
+  assert.deepEqual(closed, [1013]);
 });
 
 test('one that will never be served gets its error, and the connection stays', async () => {
