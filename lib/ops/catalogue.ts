@@ -119,6 +119,10 @@ export const catalogue = {
       integer(1, 10_000_000, 10_000),
       'WebSocket upgrades that wait for one gateway; further ones are closed with 1013, and from half of it on /route answers 429 with Retry-After',
     ),
+    maxUnowned: v(
+      integer(1, 10_000_000, 10_000),
+      'requests and WebSocket upgrades that wait for an owner of their partition; a further one gets 429, or 1013',
+    ),
     answerTimeoutMs: v(
       integer(100, 600_000, 60_000),
       "how long a gateway's answer to an HTTP request may take to begin, ms",

@@ -1,3 +1,4 @@
+import { limitExceeded } from '../errors.ts';
 import { describeAssignment, evictMember, type KafkaConnection } from '../kafka/index.ts';
 import type { Ops } from '../ops/index.ts';
 import type { RedisClient } from '../redis/index.ts';
@@ -21,7 +22,7 @@ export interface OwnerTableParts {
    * another gateway stands in, ms; default 1,000.
    */
   successionMs?: number;
-  /** Requests that wait for an owner at once; more are told at once that there is none. Default 10,000. */
+  /** Requests that wait for an owner at once; more are refused at once: LIMIT_EXCEEDED. Default 10,000. */
   maxWaiting?: number;
   ops: Pick<Ops, 'log'>;
 }
@@ -171,7 +172,8 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
       return owner !== undefined && isOther(owner, not) ? owner : undefined;
     };
     const known = acceptable();
-    if (known !== undefined || closed || waitingCount >= maxWaiting) return known;
+    if (known !== undefined || closed) return known;
+    if (waitingCount >= maxWaiting) throw limitExceeded('PENSTOCK_ROUTE_MAX_UNOWNED', 'too many wait for an owner');
     const waiters = waiting.get(partition) ?? new Set();
     waiting.set(partition, waiters);
     waitingCount += 1;

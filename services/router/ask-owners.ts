@@ -44,7 +44,7 @@ export async function askOwners(
     const owner = await owners.waitForOwner(partition, longestMs, not);
     const tookMs = performance.now() - startedMs;
     waitedMs += tookMs;
-    // No owner, and not for lack of time: too many wait already, or the table is closed.
+    // No owner, and not for lack of time: the table is closed.
     givenUp = owner === undefined && tookMs + 20 < longestMs;
     return owner;
   };

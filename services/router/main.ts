@@ -57,7 +57,8 @@ start('router', async () => {
       topics,
     );
     const { group, peerSilenceMs } = config.ownership;
-    return openOwnerTable({ redis, connection: kafka, group, partitionCount, peerSilenceMs, ops });
+    const maxWaiting = config.route.maxUnowned;
+    return openOwnerTable({ redis, connection: kafka, group, partitionCount, peerSilenceMs, maxWaiting, ops });
   }, ops);
   const router = await openRouter({ config, keys, users, access, routes, owners, site, ops });
   ops.readiness.set('start', undefined);

@@ -113,6 +113,61 @@ export const clientWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G18',
+    name: 'a fragment that is spread again is expanded again',
+    file: 'services/gateway/graphql/collect.ts',
+    find: 'if (visited.has(name)) return undefined;',
+    replace: '',
+    caughtBy: {
+      file: 'test/services/gateway/graphql/selection.test.ts',
+      test: 'each field of a document is collected once, however often its fragment is spread',
+    },
+  },
+  {
+    guarantee: 'G18',
+    name: 'a fragment counts once, however often it is spread',
+    file: 'services/gateway/graphql/limits.ts',
+    find: 'fields += inner.fields + (isField ? 1 : 0);',
+    replace: 'fields += isField ? 1 + inner.fields : 0;',
+    caughtBy: {
+      file: 'test/services/gateway/graphql/documents.test.ts',
+      test: 'fields count as often as their fragment is spread, in fragments that no operation spreads too',
+    },
+  },
+  {
+    guarantee: 'G18',
+    name: 'a result is built whole before anybody looks at its size',
+    file: 'services/gateway/graphql/run.ts',
+    find: 'if (run.left < 0) throw new TooLarge(run.maxBytes);',
+    replace: '',
+    caughtBy: {
+      file: 'test/services/gateway/graphql/execution.test.ts',
+      test: 'a result over its limit is refused while it is built, not after it',
+    },
+  },
+  {
+    guarantee: 'G18',
+    name: 'the rows of a query are read whatever their size',
+    file: 'lib/views/open-views.ts',
+    find: 'if (left >= 0) return read(text);',
+    replace: 'if (left >= -1e9) return read(text);',
+    caughtBy: {
+      file: 'test/lib/views/pages.test.ts',
+      test: 'rows are read up to a number of bytes, then the query is refused and the connection goes on',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'a refusal by a limit is not counted',
+    file: 'lib/ops/limit-refusals.ts',
+    find: 'if (limit) count(limit, transport);',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/ops/limit-refusals.test.ts',
+      test: 'errors count by the limit that they name, and no others',
+    },
+  },
+  {
     guarantee: 'G15',
     name: 'an append says what is in memory when its turn has come',
     file: 'lib/replay/buffer/writer.ts',

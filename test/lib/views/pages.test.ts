@@ -63,6 +63,28 @@ async function fill(count: number, from = 0): Promise<void> {
   await table.feed(records);
 }
 
+test('rows are read up to a number of bytes, then the query is refused and the connection goes on', async () => {
+  await fill(40);
+  const few = openViews(
+    { url: postgres.url, poolSize: 1 },
+    compileApp({ name: 'p.graphql', body: schema }),
+    quietOps(),
+    3_000,
+  );
+  const caller = { userKey: 'somebody', everyRow: false };
+  const read = (first: number) => inSnapshot(few, snapshot => snapshot.read(view, { first }, caller));
+  const refused = { code: 'LIMIT_EXCEEDED', extensions: { limit: 'PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES' } };
+  await assert.rejects(read(40), refused);
+  assert.equal(((await read(5)) as Page).edges.length, 5);
+  await assert.rejects(
+    inSnapshot(few, async snapshot => {
+      for (;;) await snapshot.read(view, { first: 5 }, caller);
+    }),
+    refused,
+  );
+  await few.close();
+});
+
 test('pages follow each other without a gap or a repeat, newest first, forward and backward', async () => {
   await fill(23);
   const all = [...Array(23).keys()].reverse();
