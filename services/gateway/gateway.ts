@@ -127,6 +127,7 @@ function engineOf(
     cursors,
     views,
     documents: openDocuments(plan.schema, config.gateway),
+    maxDepth: config.gateway.maxDepth,
     maxNameLength: config.gateway.maxNameLength,
     maxResponseBytes: config.gateway.maxResponseBytes,
     streams: openStreams({

@@ -179,7 +179,14 @@ export function openCommands(options: CommandsOptions): Commands {
           if (closed) return resolve();
           abandon = begin(request, {
             feedback(object, final) {
-              sink.next(projection.members(object), undefined);
+              try {
+                sink.next(projection.members(object), undefined);
+              } catch (error) {
+                // It is too large, for this one only: who hands feedback on has others to tell.
+                abandon?.();
+                reject(error);
+                return;
+              }
               if (final) resolve();
             },
             failed: reject,

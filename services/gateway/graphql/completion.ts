@@ -38,6 +38,8 @@ export interface Compiler {
   coerces: boolean;
   /** Becomes false with a resolver: then the outcome depends on the caller. */
   plain: boolean;
+  /** Counts what has been compiled. */
+  fields: number;
 }
 
 /**
@@ -67,6 +69,7 @@ function compileMember(
   if (!field) return undefined;
   const nullable = !isNonNullType(field.type);
   const read = valueReader(compiler, field.type, nodes, `${parentType}.${field.name}`);
+  compiler.fields += 1;
   const { name } = field;
   const isAsItStands = !compiler.coerces && !field.resolve && isLeafType(getNullableType(field.type));
   const member = { key, nodes, nullable, read, property: isAsItStands ? name : undefined };

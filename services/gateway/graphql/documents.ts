@@ -30,6 +30,8 @@ export interface DocumentsOptions extends DocumentLimits {
 
 /** What a token of a syntax tree takes, bytes: 425 by measurement, Node 24. */
 const tokenBytes = 500;
+/** What a document is counted as besides: projections are remembered with it (selection.ts). */
+const entryTokens = 100;
 /** A document of more lines gets no places in its errors. */
 const mostLines = 2_000;
 /** Longer texts are remembered by their SHA-256. */
@@ -80,7 +82,7 @@ export function openDocuments(schema: GraphQLSchema, options: DocumentsOptions):
 function weightOf({ length }: string, checked: Checked): number {
   const textBytes = 2 * (checked.ok ? length : Math.min(length, longestKey));
   const tokens = checked.ok ? (checked.document.tokenCount ?? 0) : checked.errors.length;
-  return tokens + Math.ceil(textBytes / tokenBytes);
+  return entryTokens + tokens + Math.ceil(textBytes / tokenBytes);
 }
 
 /** Whether it has more lines than are counted for the places of its errors: graphql-js does so from the top, for each. */

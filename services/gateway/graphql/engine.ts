@@ -18,6 +18,7 @@ import { openReading, type Reading } from '../views.ts';
 import { type Documents, operationTypeOf } from './documents.ts';
 import { type ErrorFormatter, OperationRefused } from './errors.ts';
 import { executeWithin } from './execution.ts';
+import { isTooDeep } from './limits.ts';
 import type { Call, GraphqlRequest } from './request.ts';
 import { type CommandSelection, openSelections } from './selection.ts';
 
@@ -47,6 +48,7 @@ export interface EngineParts {
   commands: Commands;
   views: Views;
   cursors: Cursors;
+  maxDepth: number;
   maxNameLength: number;
   maxResponseBytes: number;
 }
@@ -69,6 +71,9 @@ export function openEngine(parts: EngineParts): Engine {
       if (length > maxNameLength) {
         const why = `operationName has ${length} characters, allowed are ${maxNameLength}`;
         throw limitExceeded('PENSTOCK_GATEWAY_MAX_NAME_LENGTH', why);
+      }
+      if (isTooDeep(request.variables, parts)) {
+        throw limitExceeded('PENSTOCK_GATEWAY_MAX_DEPTH', 'a variable is nested too deeply');
       }
       const checked = documents.check(request.query);
       if (!checked.ok) throw new OperationRefused(checked.errors);

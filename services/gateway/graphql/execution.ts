@@ -19,7 +19,7 @@ export async function executeWithin(args: ExecutionArgs, maxBytes: number): Prom
   const { schema, operation, contextValue, rootValue, externalAbortSignal } = validated;
   const root = schema.getRootType(operation.operation);
   if (!root) return { errors: [new GraphQLError(`there are no operations of type ${operation.operation}`)] };
-  const compiler: Compiler = { args: validated, root, coerces: true, plain: true };
+  const compiler: Compiler = { args: validated, root, coerces: true, plain: true, fields: 0 };
   let members: Member[];
   try {
     members = compileMembers(compiler, root, [operation.selectionSet]);

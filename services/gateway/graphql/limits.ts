@@ -33,6 +33,17 @@ const flat: Measure = { depth: 0, aliases: 0, fields: 0 };
 
 /** Braces and brackets within each other, values and inline fragments included, for each level of fields. */
 const nestingOfLevel = 10;
+/** Whether lists and objects of a value stand within each other deeper than those of a document may. */
+export function isTooDeep(value: unknown, { maxDepth }: Pick<DocumentLimits, 'maxDepth'>): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth * nestingOfLevel) return true;
+    // Level by level: recursion would run out of stack, as does JSON.stringify.
+    level = level.flatMap(item => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
+}
+
 /** Nodes and lists of nodes of a syntax tree for one pair of braces. */
 const ancestorsOfNesting = 3;
 

@@ -10,6 +10,8 @@ export interface Projection {
    * @throws TooLarge where they would be larger than a result may be.
    */
   members(source: unknown): string;
+  /** What it takes to keep it: so many fields have been compiled. */
+  readonly fields: number;
 }
 
 /** Gives `data` of a source that has every field of its type, each as the type says. @throws TooLarge */
@@ -19,6 +21,7 @@ export interface CompiledField {
   member: Member;
   /** Without resolvers: what it gives depends on the source alone. */
   plain: boolean;
+  fields: number;
 }
 
 /**
@@ -30,18 +33,19 @@ export function compileField(
   root: GraphQLObjectType,
   set: SelectionSetNode,
 ): CompiledField | undefined {
-  const compiler: Compiler = { args, root, coerces: false, plain: true };
+  const compiler: Compiler = { args, root, coerces: false, plain: true, fields: 0 };
   const [member] = compileMembers(compiler, root, [set]);
-  return member && { member: { ...member, resolve: source => source }, plain: compiler.plain };
+  return member && { member: { ...member, resolve: source => source }, plain: compiler.plain, fields: compiler.fields };
 }
 
 export function openProjection(
-  { member }: CompiledField,
+  { member, fields }: CompiledField,
   contextValue: unknown,
   maxBytes: number,
   format: ErrorFormatter,
 ): Projection {
   return {
+    fields,
     members(source) {
       const run = openRun(contextValue, maxBytes);
       const data = dataOf(member, source, run);

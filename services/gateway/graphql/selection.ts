@@ -54,9 +54,12 @@ export interface Selections {
   ofMutation(operation: Operation): CommandSelection | undefined;
 }
 
-/** Projections remembered for one document; what is longer than this is not compared. */
-const remembered = 32;
+/** Fields of all projections that are remembered for one document. */
+const rememberedFields = 256;
+/** A key that is longer is not compared. */
 const longestKey = 1_024;
+/** What a key of that length takes, in fields. */
+const keyFields = 4;
 
 /** @param maxBytes of a result. */
 export function openSelections(plan: AppPlan, format: ErrorFormatter, maxBytes: number): Selections {
@@ -142,7 +145,8 @@ export function openSelections(plan: AppPlan, format: ErrorFormatter, maxBytes: 
     const key = JSON.stringify([operationName, [...roles].sort(), seen]);
     if (key.length > longestKey) return make();
     let known = projections.get(document);
-    if (!known) projections.set(document, (known = openLru(remembered)));
+    if (!known)
+      projections.set(document, (known = openLru(rememberedFields, (_key, { fields }) => fields + keyFields)));
     const found = known.get(key);
     if (found) return found;
     const made = make();

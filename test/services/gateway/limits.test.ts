@@ -18,7 +18,7 @@ before(async () => {
     PENSTOCK_GATEWAY_MAX_SUBSCRIPTIONS: '3',
     PENSTOCK_GATEWAY_MAX_CONNECTIONS: '4',
     PENSTOCK_GATEWAY_MAX_PENDING: '1',
-    PENSTOCK_GATEWAY_MAX_COMMANDS: '1',
+    PENSTOCK_GATEWAY_MAX_COMMANDS: '2',
     PENSTOCK_GATEWAY_MAX_REQUEST_BYTES: '60000',
     PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES: '65536',
     PENSTOCK_HTTP_MAX_HEADER_BYTES: '20000',
@@ -37,6 +37,7 @@ const many = (times: number, text: (index: number) => string) =>
   Array.from({ length: times }, (_, i) => text(i)).join(' ');
 const doubling = (on: string, last: string) =>
   `${many(40, i => `fragment F${i} on ${on} { ...F${i + 1} ...F${i + 1} }`)} fragment F40 on ${on} { ${last} }`;
+const nested = (levels: number) => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`) as unknown;
 const json = 'application/graphql-response+json';
 const eventStream = 'text/event-stream';
 
@@ -87,6 +88,7 @@ test('a document that is past a limit is refused by it over HTTP, SSE and WebSoc
     ['PENSTOCK_GATEWAY_MAX_ALIASES', { query: `{ ${many(60, i => `a${i}: __typename`)} }` }],
     ['PENSTOCK_GATEWAY_MAX_DEPTH', { query: `{ __schema ${'{ types '.repeat(25)}{ name }${' }'.repeat(26)}` }],
     ['PENSTOCK_GATEWAY_MAX_DEPTH', { query: '{ notes '.repeat(1_900) }],
+    ['PENSTOCK_GATEWAY_MAX_DEPTH', { query: 'query($v: ID) { __typename }', variables: { v: nested(1_000) } }],
     ['PENSTOCK_GATEWAY_MAX_TOKENS', { query: `{ ${'__typename '.repeat(4_001)} }` }],
     ['PENSTOCK_GATEWAY_MAX_NAME_LENGTH', { query: `{ ${'a'.repeat(129)}: __typename }` }],
     ['PENSTOCK_GATEWAY_MAX_NAME_LENGTH', { query: '{ __typename }', operationName: 'A'.repeat(129) }],
@@ -131,6 +133,25 @@ test('a result over its limit is refused, and so is an event, which ends its str
     return until('an error', () => socket.received.find(({ type }) => type === 'error'));
   });
   assert.deepEqual(seen.payload[0].extensions, { code: 'LIMIT_EXCEEDED', limit });
+  socket.socket.terminate();
+});
+
+test("feedback that makes too large an event ends its subscription, and nobody else's", async () => {
+  const limit = 'PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES';
+  const say = (fields: string) => `(text: "${'x'.repeat(2_000)}", times: 2) { ${fields} }`;
+  const large = say(many(49, i => `t${i}: text`));
+  const socket = await greeted();
+  socket.send({ id: 'small', type: 'subscribe', payload: { query: `subscription { say${say('step')} }` } });
+  const error = await counted(limit, 'ws', () => errorOver(socket, { query: `subscription { say${large} }` }));
+  assert.deepEqual(error, { code: 'LIMIT_EXCEEDED', limit });
+  await until('the other is complete', () =>
+    socket.received.some(({ id, type }) => id === 'small' && type === 'complete'),
+  );
+  await counted(limit, 'http', async () => {
+    const response = await gateway.post(token, { query: `mutation { say${large} }` });
+    assert.equal(await limitIn(response), limit);
+  });
+  await until('none is in flight', async () => (await gateway.metric('penstock_gateway_commands_in_flight')) === 0);
   socket.socket.terminate();
 });
 
@@ -183,13 +204,14 @@ test('commands that wait for their feedback are limited: 429 over HTTP, an error
   const limit = 'PENSTOCK_GATEWAY_MAX_COMMANDS';
   const body = { query: 'mutation { say(text: "x", times: 0) { text } }' };
   const leaving = new AbortController();
-  const waiting = fetch(`${gateway.url}/graphql`, {
+  const command = {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
     signal: leaving.signal,
-  });
-  await until('it waits', async () => (await gateway.metric('penstock_gateway_commands_in_flight')) === 1);
+  };
+  const waiting = [1, 2].map(() => fetch(`${gateway.url}/graphql`, command));
+  await until('they wait', async () => (await gateway.metric('penstock_gateway_commands_in_flight')) === 2);
   for (const accept of [json, 'application/json']) {
     const response = await counted(limit, 'http', () => gateway.post(token, body, { accept }));
     assert.deepEqual([response.status, await limitIn(response)], [429, limit]);
@@ -201,7 +223,7 @@ test('commands that wait for their feedback are limited: 429 over HTTP, an error
   assert.deepEqual(error, { code: 'LIMIT_EXCEEDED', limit });
   socket.socket.terminate();
   leaving.abort();
-  await assert.rejects(waiting);
+  for (const command of waiting) await assert.rejects(command);
 });
 
 test('what is too large is refused by its limit: a body, the headers, a message', async () => {

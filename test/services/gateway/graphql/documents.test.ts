@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildSchema, getIntrospectionQuery } from 'graphql';
 import { openDocuments, operationTypeOf } from '../../../../services/gateway/graphql/documents.ts';
+import { isTooDeep } from '../../../../services/gateway/graphql/limits.ts';
 
 const schema = buildSchema('type Query { a: Query b: Int }');
 const limits = { maxDepth: 20, maxAliases: 50, maxFields: 1_000, maxNameLength: 128, maxTokens: 4_000 };
@@ -119,6 +120,14 @@ test('what is nested without end is refused, whatever it is that nests', () => {
   assert.equal(limitOf(hostile, { maxTokens: 1_000_000 }), 'PENSTOCK_GATEWAY_MAX_DEPTH');
 });
 
+test('values of variables are nested no deeper than literals', () => {
+  const nested = (levels: number) => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`) as unknown;
+  assert.equal(isTooDeep({ v: nested(200) }, limits), false);
+  assert.equal(isTooDeep({ v: nested(201) }, limits), true);
+  assert.equal(isTooDeep(nested(100_000), limits), true);
+  assert.equal(isTooDeep({ a: [{ b: null }], c: 1, d: 'text' }, limits), false);
+});
+
 test('fields whose comparison would cost too much are refused by a limit, not as a mistake', () => {
   assert.equal(limitOf(`{ ${many(490, () => 'a { b }')} }`), 'PENSTOCK_GATEWAY_MAX_FIELDS');
 });
@@ -147,7 +156,7 @@ test('a message does not repeat a literal of any size', () => {
 });
 
 test('what is remembered is bounded by tokens: many large documents push out each other', () => {
-  const small = openDocuments(schema, { ...limits, cacheTokens: 1_000 });
+  const small = openDocuments(schema, { ...limits, cacheTokens: 1_200 });
   const texts = [0, 1, 2].map(n => `query Q${n} { ${many(400, () => 'b')} }`);
   const [first = ''] = texts;
   const checked = texts.map(text => small.check(text));
