@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.ts';
+import { limitExceeded, messageOf, type PenstockError } from '../errors.ts';
 import {
   type ReadFault,
   type RecordBatch,
@@ -41,6 +41,11 @@ export interface ScanClient {
 
 /** `BUSY`: too many wait for their turn already. */
 export type ScanFault = ReadFault | 'TIMESTAMP_DIFFERS' | 'BUSY';
+
+/** What a stream ends with at `BUSY`. */
+export function tooManyWait(): PenstockError {
+  return limitExceeded('PENSTOCK_REPLAY_MAX_WAITING', 'too many replays wait: come back later');
+}
 
 export interface Scans {
   /** @returns leaves the scan; a client that is done or failed has left by itself. */

@@ -3,7 +3,7 @@
  * flow lets go of live and goes on by replay when the taker comes back for more.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { limitExceeded, PenstockError } from '../errors.ts';
+import { PenstockError } from '../errors.ts';
 import type { TopicPartition } from '../kafka/types.ts';
 import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
@@ -12,7 +12,7 @@ import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
 import { type LogRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import { openReadTurns, type ReadTurns } from './read-turns.ts';
-import type { ScanFault, Scans } from './scan.ts';
+import { type ScanFault, type Scans, tooManyWait } from './scan.ts';
 import { Seam, type SeamRules, seamRules } from './seam.ts';
 import { openSequenceMemory, openSingleSequence } from './sequence-filter.ts';
 import { earliestPoint, judgeStart } from './start.ts';
@@ -188,9 +188,8 @@ class Stream implements RecordStream, FlowStream {
   }
 
   faulted(flow: Flow, fault: ScanFault): void {
-    if (fault === 'BUSY') {
-      this.#end(() => limitExceeded('PENSTOCK_REPLAY_MAX_WAITING', 'too many replays wait: come back later'));
-    } else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
+    if (fault === 'BUSY') this.#end(tooManyWait);
+    else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
       const { topic, partition } = flow.at;
       const what = fault === 'UNREADABLE' ? 'read' : 'taken';
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be ${what}`));

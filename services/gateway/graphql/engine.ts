@@ -106,7 +106,7 @@ export function openEngine(parts: EngineParts): Engine {
       return { data: selection.data(await command(plan, args, [responseName], call)) };
     } catch (error) {
       const errors = format(selection.located(error), call.traceparent);
-      // Refused before it began: the request as a whole, with a status that says so.
+      // Of the request as a whole, with a status that says so.
       if (isRefusal(error)) return { errors };
       return { errors, data: selection.nothing };
     }
@@ -173,6 +173,8 @@ export function openEngine(parts: EngineParts): Engine {
   }
 }
 
+/** Before the command began, or after it has had its effect, which stands. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof PenstockError && limitOf(error.extensions) === 'PENSTOCK_GATEWAY_MAX_COMMANDS';
+  const limit = error instanceof PenstockError ? limitOf(error.extensions) : undefined;
+  return limit === 'PENSTOCK_GATEWAY_MAX_COMMANDS' || limit === 'PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES';
 }

@@ -1,4 +1,4 @@
-import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { type ExecutionArgs, type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { makeServer, type Server } from 'graphql-ws';
 import type { Caller } from '../../../lib/auth/types.ts';
 import { closeCodes, limitExceeded, limitOf, PenstockError } from '../../../lib/errors.ts';
@@ -83,10 +83,12 @@ export function openProtocol({
       }
     },
 
-    execute(args) {
+    async execute(args) {
       const { prepared, call } = args.contextValue as Operation;
+      const result = await engine.execute(prepared, call);
+      const refusal = refusalIn(result);
       // Formatted already: `onNext` hands it on as it is.
-      return engine.execute(prepared, call) as Promise<object>;
+      return refusal ? failing(refusal) : (result as object);
     },
 
     subscribe(args) {
@@ -125,6 +127,23 @@ export function openProtocol({
 function isPassing(error: unknown): boolean {
   if (!(error instanceof PenstockError)) return false;
   return error.code === 'UNAVAILABLE' || limitOf(error.extensions) === 'PENSTOCK_REPLAY_MAX_WAITING';
+}
+
+/** The refusal of a whole operation by a limit: it has no result. */
+function refusalIn({ data, errors }: FormattedExecutionResult): PenstockError | undefined {
+  const [error] = errors ?? [];
+  if (data !== undefined || !error || !limitOf(error.extensions)) return undefined;
+  return new PenstockError('LIMIT_EXCEEDED', error.message, error.extensions);
+}
+
+/** An iterator that throws is what graphql-ws makes an `error` message of. */
+function failing(error: Error): AsyncIterableIterator<never, undefined> {
+  return {
+    next: () => Promise.reject(error),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 function asGraphqlErrors(error: unknown): readonly GraphQLError[] {

@@ -226,6 +226,17 @@ test('a thousand clients that resume at different cursors of a partition cost ab
   assert.ok(reads < 2, `the log was read ${reads.toFixed(2)} times for ${clients} clients`);
 });
 
+test('a stream that would have to wait behind too many replays ends with the limit that refuses it', async () => {
+  const topic = await world.kafka.topic(1);
+  await world.write(topic, 0, numbered('alice', 0, 3));
+  const { streams } = world.replica({ concurrency: 0, maxWaiting: 0 });
+  const stream = await streams.open(request(topic, { key: 'alice', start: { kind: 'earliest' } }));
+  await assert.rejects(stream.next(), {
+    code: 'LIMIT_EXCEEDED',
+    extensions: { limit: 'PENSTOCK_REPLAY_MAX_WAITING' },
+  });
+});
+
 test('an ALL stream that is far behind in many partitions reads the log once, however slow its taker', async () => {
   const [partitions, rounds, batch, sizeBytes] = [12, 16, 5, 10_000];
   const topic = await world.kafka.topic(partitions);

@@ -116,6 +116,9 @@ test('a result over its limit is refused, and so is an event, which ends its str
   const response = await counted(limit, 'http', () => gateway.post(token, { query }, { accept: json }));
   assert.deepEqual([response.status, await limitIn(response)], [400, limit]);
 
+  const socket = await greeted();
+  assert.deepEqual(await counted(limit, 'ws', () => errorOver(socket, { query })), { code: 'LIMIT_EXCEEDED', limit });
+
   await lab.note(alice, 1, { text: 'x'.repeat(10_000) });
   const stream = {
     query: `subscription { notes { ${many(10, i => `t${i}: text`)} } }`,
@@ -127,10 +130,9 @@ test('a result over its limit is refused, and so is an event, which ends its str
   });
   assert.match(events, /event: next\ndata: \{"errors":\[\{.*"limit":"PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES"/);
   assert.match(events, /event: complete/);
-  const socket = await greeted();
   const seen = await counted(limit, 'ws', async () => {
     socket.send({ id: 'large', type: 'subscribe', payload: stream });
-    return until('an error', () => socket.received.find(({ type }) => type === 'error'));
+    return until('an error', () => socket.received.find(({ id, type }) => id === 'large' && type === 'error'));
   });
   assert.deepEqual(seen.payload[0].extensions, { code: 'LIMIT_EXCEEDED', limit });
   socket.socket.terminate();
@@ -148,8 +150,8 @@ test("feedback that makes too large an event ends its subscription, and nobody e
     socket.received.some(({ id, type }) => id === 'small' && type === 'complete'),
   );
   await counted(limit, 'http', async () => {
-    const response = await gateway.post(token, { query: `mutation { say${large} }` });
-    assert.equal(await limitIn(response), limit);
+    const response = await gateway.post(token, { query: `mutation { say${large} }` }, { accept: json });
+    assert.deepEqual([response.status, await limitIn(response)], [400, limit]);
   });
   await until('none is in flight', async () => (await gateway.metric('penstock_gateway_commands_in_flight')) === 0);
   socket.socket.terminate();
@@ -218,9 +220,10 @@ test('commands that wait for their feedback are limited: 429 over HTTP, an error
     assert.match(response.headers.get('retry-after') ?? '', /^[1-5]$/);
   }
   const socket = await greeted();
-  const say = { query: 'subscription { say(text: "x", times: 0) { text } }' };
-  const error = await counted(limit, 'ws', () => errorOver(socket, say));
-  assert.deepEqual(error, { code: 'LIMIT_EXCEEDED', limit });
+  for (const query of [body.query, body.query.replace('mutation', 'subscription')]) {
+    const error = await counted(limit, 'ws', () => errorOver(socket, { query }));
+    assert.deepEqual(error, { code: 'LIMIT_EXCEEDED', limit });
+  }
   socket.socket.terminate();
   leaving.abort();
   for (const command of waiting) await assert.rejects(command);
