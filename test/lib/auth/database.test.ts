@@ -57,7 +57,7 @@ test('failures of one user that are counted at the same time all count, whatever
   });
   await until('PostgreSQL is prepared', () => ops.readiness.reasons().postgres === undefined);
   const subjects = subjectsOf('alice', '10.0.0.1');
-  await Promise.all(Array.from({ length: 40 }, () => countFailure(database, subjects, false)));
+  await Promise.all(Array.from({ length: 40 }, () => countFailure(database, subjects, false, 5)));
   const [counted] = await scratch.query<{ level: number }>(
     `SELECT round(level)::integer AS level FROM penstock_auth.login_failure WHERE scope = 'user'`,
   );
