@@ -21,6 +21,12 @@ export const catalogue = {
   drain: {
     timeoutMs: v(integer(0, 600_000, 25_000), 'longest time from SIGTERM to exit, ms'),
   },
+  watchdog: {
+    timeoutMs: v(
+      integer(0, 3_600_000, 10_000),
+      'a process whose event loop stands still for so long is ended, ms; 0: never. Time in which the whole process was stopped does not count',
+    ),
+  },
   admin: {
     host: v(text('127.0.0.1'), 'address of the admin port'),
     port: v(integer(0, 65_535, 0), 'admin port: /livez, /readyz, /metrics; 0 takes a free one'),

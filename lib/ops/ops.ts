@@ -5,6 +5,7 @@ import type { PenstockConfig } from './catalogue.ts';
 import { ConfigError } from './config.ts';
 import { type Closable, heedSignals } from './life-cycle.ts';
 import { type Logger, openLog } from './log.ts';
+import { openWatchdog } from './watchdog.ts';
 
 /** What every part of a service is given: where to log, count and say that it is not ready. */
 export interface Ops extends Closable {
@@ -17,9 +18,13 @@ export interface Ops extends Closable {
   onDraining(): void;
 }
 
-/** Opens the log, the metrics registry and the admin port of a service. */
-export async function openOps(service: string, config: PenstockConfig<'log' | 'drain' | 'admin'>): Promise<Ops> {
+/** Opens the log, the watchdog, the metrics registry and the admin port of a service. */
+export async function openOps(
+  service: string,
+  config: PenstockConfig<'log' | 'drain' | 'watchdog' | 'admin'>,
+): Promise<Ops> {
   const log = openLog(service, config.log.level);
+  openWatchdog(service, config.watchdog.timeoutMs, log);
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   new Gauge({

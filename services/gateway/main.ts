@@ -24,7 +24,7 @@ import { openWarmth } from './warmth.ts';
 import { openWebSocketServer } from './ws/server.ts';
 
 const sections = [
-  ...(['log', 'drain', 'admin', 'http', 'app', 'kafka', 'redis', 'postgres', 'auth', 'route'] as const),
+  ...(['log', 'drain', 'watchdog', 'admin', 'http', 'app', 'kafka', 'redis', 'postgres', 'auth', 'route'] as const),
   ...(['ownership', 'gateway', 'cursor', 'replay'] as const),
 ];
 

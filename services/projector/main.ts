@@ -4,7 +4,7 @@ import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } 
 import { startProjector } from './projector.ts';
 import { openStore } from './store.ts';
 
-const sections = ['log', 'drain', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'projector'] as const;
+const sections = ['log', 'drain', 'watchdog', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'projector'] as const;
 
 /** A dead letter is given up after this time, and sent again later, ms: a drain must not wait for one that is stuck. */
 const letterTimeoutMs = 10_000;

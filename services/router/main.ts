@@ -21,6 +21,7 @@ const sections = [
   ...([
     'log',
     'drain',
+    'watchdog',
     'admin',
     'http',
     'app',

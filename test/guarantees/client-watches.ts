@@ -227,4 +227,26 @@ export const clientWatches: readonly Watch[] = [
       test: 'a client that moves by itself is told to while it is served; one that stays is closed when the window is over',
     },
   },
+  {
+    guarantee: 'G18',
+    name: 'the watchdog counts time in which it stood still itself',
+    file: 'lib/ops/watchdog.ts',
+    find: 'Math.min(sinceTickMs, intervalMs)',
+    replace: 'sinceTickMs',
+    caughtBy: {
+      file: 'test/lib/ops/watchdog.test.ts',
+      test: 'a beat ends the time that the event loop has stood still, and a late tick counts as one interval',
+    },
+  },
+  {
+    guarantee: 'G18',
+    name: 'the watchdog never bites',
+    file: 'lib/ops/watchdog.ts',
+    find: 'if (watched.stoodMs >= timeoutMs)',
+    replace: 'if (watched.stoodMs < 0)',
+    caughtBy: {
+      file: 'test/lib/ops/watchdog.test.ts',
+      test: 'a process whose event loop stands still is ended, and says for how long in one line of its log',
+    },
+  },
 ];
