@@ -173,7 +173,10 @@ export const catalogue = {
       integer(1, 10_000_000, 10_000),
       'WebSockets of one gateway that have not said who they are; a further one is closed with 1013',
     ),
-    maxSubscriptions: v(integer(1, 100_000, 100), 'operations under way on one connection'),
+    maxSubscriptions: v(
+      integer(1, 100_000, 100),
+      'operations under way on one connection, each until its work has ended, although the client has completed it',
+    ),
     maxCommands: v(integer(1, 10_000_000, 20_000), 'commands of one gateway that wait for their feedback'),
     maxDepth: v(integer(1, 1_000, 20), 'deepest selection of an operation'),
     maxAliases: v(integer(0, 10_000, 50), 'aliases of an operation'),

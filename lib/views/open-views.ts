@@ -36,8 +36,9 @@ export function openViews(
   const pool = openViewPool(config, ops);
   const versions = new VersionCache();
   return {
-    async openSnapshot() {
-      const transaction = await beginTransaction(await pool.connect(), versions, maxBytes);
+    async openSnapshot(signal) {
+      refuseIfAborted(signal);
+      const transaction = await beginTransaction(await pool.connect(), versions, { maxBytes, signal });
       return snapshotOver(transaction);
     },
     async close() {
@@ -47,10 +48,15 @@ export function openViews(
   };
 }
 
+/** @throws PenstockError UNAVAILABLE, which nobody is there to read. */
+function refuseIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new PenstockError('UNAVAILABLE', 'the client wants no answer any more');
+}
+
 async function beginTransaction(
   client: pg.PoolClient,
   versions: VersionCache,
-  maxBytes: number,
+  { maxBytes, signal }: { maxBytes: number; signal: AbortSignal | undefined },
 ): Promise<SnapshotTransaction> {
   const types = countedTypes(maxBytes);
   let broken: Error | undefined;
@@ -58,11 +64,12 @@ async function beginTransaction(
     broken = error;
   };
   client.on('error', onError);
+  let begun = false;
   let ended: Promise<void> | undefined;
   const end = (): Promise<void> =>
     (ended ??= (async () => {
       await turn;
-      if (!broken) await client.query('COMMIT').catch(onError);
+      if (begun && !broken) await client.query('COMMIT').catch(onError);
       client.off('error', onError);
       client.release(broken);
     })());
@@ -71,7 +78,11 @@ async function beginTransaction(
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     if (ended !== undefined) return Promise.reject(new Error('the snapshot is closed'));
-    const mine = turn.then(work).catch((error: unknown) => {
+    const begin = () => {
+      refuseIfAborted(signal);
+      return work();
+    };
+    const mine = turn.then(begin).catch((error: unknown) => {
       throw explained(error);
     });
     turn = mine.catch(() => undefined);
@@ -85,6 +96,7 @@ async function beginTransaction(
   let live: ReadonlyMap<string, VersionRow>;
   try {
     live = await inTurn(async () => {
+      begun = true;
       const results = (await client.query(begin)) as unknown as pg.QueryResult<VersionRow>[];
       return new Map(results.at(-1)?.rows.map(row => [row.table, row]));
     });

@@ -3,7 +3,11 @@ import type { StreamPosition } from '../replay/types.ts';
 
 /** Reads views. Every field of one operation is read in one snapshot (repeatable read), together with its positions. */
 export interface Views {
-  openSnapshot(): Promise<ViewSnapshot>;
+  /**
+   * @param signal when it is aborted, nothing further is asked of PostgreSQL but the transaction's end.
+   * @throws PenstockError UNAVAILABLE when no connection is to be had, or the signal is aborted.
+   */
+  openSnapshot(signal?: AbortSignal): Promise<ViewSnapshot>;
   close(): Promise<void>;
 }
 

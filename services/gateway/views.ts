@@ -1,7 +1,7 @@
 import { allows, type ViewPlan } from '../../lib/app/index.ts';
-import type { Caller } from '../../lib/auth/types.ts';
 import { PenstockError } from '../../lib/errors.ts';
 import type { ViewSnapshot, Views } from '../../lib/views/types.ts';
+import type { Call } from './graphql/request.ts';
 import type { Cursors } from './streams/cursors.ts';
 
 /** The views that one operation reads: all in one snapshot, which opens with the first of them. */
@@ -12,14 +12,14 @@ export interface Reading {
   close(): Promise<void>;
 }
 
-export function openReading(views: Views, cursors: Cursors, caller: Caller): Reading {
+export function openReading(views: Views, cursors: Cursors, { caller, signal }: Call): Reading {
   let opening: Promise<ViewSnapshot> | undefined;
   return {
     async read(view, args) {
       if (!allows(view, caller)) {
         throw new PenstockError('FORBIDDEN', `${view.field} needs a role that you don't have`);
       }
-      opening ??= views.openSnapshot();
+      opening ??= views.openSnapshot(signal);
       const snapshot = await opening;
       return snapshot.read(view, args, { userKey: caller.userKey, everyRow: view.anyOf.length > 0 });
     },

@@ -228,6 +228,28 @@ export const clientWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G14',
+    name: 'an operation that the client has completed counts no more, though its work runs on',
+    file: 'services/gateway/ws/operation.ts',
+    find: 'if (work === undefined) ended();',
+    replace: 'ended();',
+    caughtBy: {
+      file: 'test/services/gateway/ws/work.test.ts',
+      test: 'an operation counts until its work has ended, which may be long after the client has completed it',
+    },
+  },
+  {
+    guarantee: 'G14',
+    name: 'the work of an operation that the client has completed is not told so',
+    file: 'services/gateway/ws/protocol.ts',
+    find: 'cancel: () => canceller.abort()',
+    replace: 'cancel() {}',
+    caughtBy: {
+      file: 'test/services/gateway/ws/work.test.ts',
+      test: 'commands are not waited for any more when their socket, or the request that they came in, has ended',
+    },
+  },
+  {
     guarantee: 'G18',
     name: 'the watchdog counts time in which it stood still itself',
     file: 'lib/ops/watchdog.ts',

@@ -24,7 +24,8 @@ export interface Commands {
   /**
    * Resolves with the final feedback as the field's type.
    * @throws PenstockError BAD_USER_INPUT, LIMIT_EXCEEDED, UNAVAILABLE (nothing was written), COMMAND_PENDING with
-   *   `commandId` (no feedback in time, or it is not known whether the command was written).
+   *   `commandId` (no feedback in time, or it is not known whether the command was written). When the call's signal is
+   *   aborted, a command that is not sent yet is not sent any more, and one that is sent is not waited for.
    */
   send(request: CommandRequest): Promise<Readonly<Record<string, unknown>>>;
   /** Each feedback as an event; completes with the final one. */
@@ -55,14 +56,18 @@ export function openCommands(options: CommandsOptions): Commands {
   const inFlight = new Set<() => void>();
   return {
     send(request) {
-      return new Promise((resolve, reject) => {
-        begin(request, {
-          feedback(object, final) {
-            if (final) resolve(object);
-          },
-          failed: reject,
-        });
+      const { signal } = request.call;
+      if (signal.aborted) return Promise.reject(abandoned());
+      const { promise, resolve, reject } = Promise.withResolvers<Readonly<Record<string, unknown>>>();
+      const abandon = begin(request, {
+        feedback(object, final) {
+          if (final) resolve(object);
+        },
+        failed: reject,
       });
+      const onAbort = () => void abandon().then(() => reject(abandoned()));
+      signal.addEventListener('abort', onAbort);
+      return promise.finally(() => signal.removeEventListener('abort', onAbort));
     },
     follow: (request, projection) => commandFlow(request, projection),
     close() {
@@ -70,15 +75,18 @@ export function openCommands(options: CommandsOptions): Commands {
     },
   };
 
-  /** Calls `outcome` until the final feedback or a failure; the returned function ends that without either. */
-  function begin(request: CommandRequest, outcome: Outcome): () => void {
+  /**
+   * Calls `outcome` until the final feedback or a failure. The returned function ends that without either; what it returns resolves when
+   * nothing of the command is under way here any more.
+   */
+  function begin(request: CommandRequest, outcome: Outcome): () => Promise<void> {
     const { plan, args, call, path } = request;
     const { userKey } = call.caller;
     if (inFlight.size >= maxInFlight) {
       outcome.failed(
         limitExceeded('PENSTOCK_GATEWAY_MAX_COMMANDS', `${maxInFlight} commands are waiting for feedback`),
       );
-      return () => {};
+      return async () => {};
     }
     let commandId: string;
     try {
@@ -86,29 +94,31 @@ export function openCommands(options: CommandsOptions): Commands {
       commandId = commandIdOf(origin, randomUUID);
     } catch (error) {
       outcome.failed(error);
-      return () => {};
+      return async () => {};
     }
 
     const startedAtMs = performance.now();
     const traceparent = traceparentOf(call.traceparent);
     const partition = partitionOf(userKey, partitionCount);
-    let stopListening: (() => void) | undefined;
     let sent = false;
+    let producing = Promise.resolve();
     let over = false;
     inFlight.add(giveUp);
     metrics.commandsInFlight.set(inFlight.size);
     let timer = setTimeout(giveUp, plan.timeoutMs);
-    taps.listen(plan.feedback, partition, { userKey, commandId }, heard).then(stop => {
-      if (over) return stop();
-      stopListening = stop;
-      produce();
-    }, unavailable);
-    return () => end('abandoned');
+    const { reading, stop } = taps.listen(plan.feedback, partition, { userKey, commandId }, heard);
+    reading.then(produce, unavailable);
+    return () => {
+      end('abandoned');
+      return producing;
+    };
 
     function produce(): void {
+      if (over) return;
       sent = true;
       const record = commandRecord({ plan, commandId, userKey, arguments: args, traceparent, timeMs: Date.now() });
-      lanes.send({ topic: plan.topic, partition }, record).catch((error: unknown) => {
+      const acknowledged = lanes.send({ topic: plan.topic, partition }, record).then(() => {});
+      producing = acknowledged.catch((error: unknown) => {
         if (error instanceof TooLargeError) {
           fail(limitExceeded('max.message.bytes', 'the command is larger than a record may be', {}, error));
         } else if (error instanceof ProduceError && error.outcome === 'unknown') {
@@ -156,9 +166,12 @@ export function openCommands(options: CommandsOptions): Commands {
       if (over) return;
       over = true;
       clearTimeout(timer);
-      stopListening?.();
-      inFlight.delete(giveUp);
-      metrics.commandsInFlight.set(inFlight.size);
+      stop();
+      // A record that waits for Kafka counts for as long as it does, whoever waits for its feedback.
+      void producing.then(() => {
+        inFlight.delete(giveUp);
+        metrics.commandsInFlight.set(inFlight.size);
+      });
       const seconds = (performance.now() - startedAtMs) / 1_000;
       metrics.commandSeconds.observe({ outcome: how }, seconds);
       const line = { commandId, type: plan.type, outcome: how, seconds, traceparent };
@@ -168,7 +181,7 @@ export function openCommands(options: CommandsOptions): Commands {
   }
 
   function commandFlow(request: CommandRequest, projection: Projection): Flow {
-    let abandon: (() => void) | undefined;
+    let abandon: (() => Promise<void>) | undefined;
     let finish: (() => void) | undefined;
     let closed = false;
     return {
@@ -194,9 +207,13 @@ export function openCommands(options: CommandsOptions): Commands {
         }),
       close() {
         closed = true;
-        abandon?.();
-        finish?.();
+        if (abandon && finish) void abandon().then(finish);
       },
     };
   }
+}
+
+/** Nobody is there to read it. */
+function abandoned(): PenstockError {
+  return new PenstockError('UNAVAILABLE', 'the client wants no answer any more');
 }

@@ -6,12 +6,16 @@ export type FeedbackListener = (record: KafkaRecord, final: boolean) => void;
 
 /** Waits for feedback: one tap a (topic, partition), however many commands wait for theirs. */
 export interface FeedbackTaps {
-  /**
-   * Resolves once the partition is being read: feedback of a command that is produced after that will be seen. The
-   * returned function ends the wait.
-   */
-  listen(topic: string, partition: number, command: CommandKey, listener: FeedbackListener): Promise<() => void>;
+  /** Begins to wait for a command's feedback. */
+  listen(topic: string, partition: number, command: CommandKey, listener: FeedbackListener): Listening;
   close(): void;
+}
+
+export interface Listening {
+  /** Resolves once the partition is being read: feedback of a command that is produced after that will be seen. Never settles once stopped. */
+  reading: Promise<void>;
+  /** Ends the wait; nothing of it is kept, even while the partition can't be read. */
+  stop(): void;
 }
 
 export interface CommandKey {
@@ -25,7 +29,7 @@ const lingerMs = 60_000;
 export function openFeedbackTaps(streams: Pick<RecordStreams, 'tap'>): FeedbackTaps {
   const taps = new Map<string, Tap>();
   return {
-    async listen(topic, partition, command, listener) {
+    listen(topic, partition, command, listener) {
       const name = `${topic}/${partition}`;
       let tap = taps.get(name);
       if (!tap) taps.set(name, (tap = openTap(streams, topic, partition, () => taps.delete(name))));
@@ -38,12 +42,14 @@ export function openFeedbackTaps(streams: Pick<RecordStreams, 'tap'>): FeedbackT
 }
 
 interface Tap {
-  listen(name: string, listener: FeedbackListener): Promise<() => void>;
+  listen(name: string, listener: FeedbackListener): Listening;
   close(): void;
 }
 
 function openTap(streams: Pick<RecordStreams, 'tap'>, topic: string, partition: number, gone: () => void): Tap {
   const waiting = new Map<string, Set<FeedbackListener>>();
+  /** Told when the partition is being read, or can't be. A reaction to `opening` for each could not be taken back. */
+  const openers = new Set<PromiseWithResolvers<void>>();
   let idle: NodeJS.Timeout | undefined;
   let closed = false;
   let reading = false;
@@ -51,29 +57,30 @@ function openTap(streams: Pick<RecordStreams, 'tap'>, topic: string, partition: 
   opening.then(
     () => {
       reading = true;
+      for (const opener of openers) opener.resolve();
+      openers.clear();
     },
-    () => close(),
+    (error: unknown) => {
+      for (const opener of openers) opener.reject(error);
+      openers.clear();
+      close();
+    },
   );
 
   return {
-    async listen(name, listener) {
+    listen(name, listener) {
       clearTimeout(idle);
       const listeners = waiting.get(name) ?? new Set();
       waiting.set(name, listeners.add(listener));
-      const end = () => {
+      const opener = reading ? undefined : Promise.withResolvers<void>();
+      if (opener !== undefined) openers.add(opener);
+      const stop = () => {
+        if (opener !== undefined) openers.delete(opener);
         listeners.delete(listener);
         if (listeners.size === 0 && waiting.get(name) === listeners) waiting.delete(name);
         if (waiting.size === 0 && !closed) idle = setTimeout(close, lingerMs).unref();
       };
-      if (!reading) {
-        try {
-          await opening;
-        } catch (error) {
-          end();
-          throw error;
-        }
-      }
-      return end;
+      return { reading: opener?.promise ?? Promise.resolve(), stop };
     },
     close,
   };

@@ -114,7 +114,7 @@ export function openEngine(parts: EngineParts): Engine {
 
   async function executeAll(prepared: Prepared, call: Call): Promise<FormattedExecutionResult> {
     const { request, document } = prepared;
-    const reading = openReading(views, cursors, call.caller);
+    const reading = openReading(views, cursors, call);
     try {
       const contextValue: ResolverContext = { ...call, reading };
       const operation = {

@@ -28,6 +28,8 @@ export interface Call {
   operationId: string | undefined;
   /** `Last-Event-ID` of an SSE request. */
   lastEventId: string | undefined;
+  /** Aborted when the client wants no answer any more, or has gone: what waits ends, and nothing further begins. */
+  signal: AbortSignal;
 }
 
 /** @throws PenstockError BAD_USER_INPUT naming the member that has the wrong type. */

@@ -51,11 +51,15 @@ export function openRequests(options: RequestsOptions): Requests {
     checkBinding(route, caller);
     if (forms.length === 0) throw new HttpRefusal(406, badInput('no form that is accepted can be had'));
     const graphqlRequest = await readHttpRequest(request, url, maxRequestBytes);
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    if (response.destroyed) gone.abort();
     const call: Call = {
       caller,
       traceparent: traceparentOf(request.headers.traceparent),
       operationId: undefined,
       lastEventId: oneHeader(request, 'last-event-id'),
+      signal: gone.signal,
     };
     const outcome = prepare();
     const form = 'refused' in outcome ? forms[0] : formOf(outcome, forms);

@@ -27,8 +27,8 @@ export interface Connection {
   readonly traceparent: string;
   /** Set by a `connection_init` whose token holds. */
   caller: Caller | undefined;
-  /** Operations under way, by id. */
-  readonly operations: Set<string>;
+  /** What is under way: an operation is in it until its work has ended, which may be after the client's `complete`. */
+  readonly operations: Set<object>;
   send(frame: string): void;
   close(code: number, reason: string): void;
   /** As {@link Client.afterEvent}, for an event of any operation. */
@@ -39,7 +39,7 @@ export interface Connection {
   /** From now on pings carry the flow's cursor; the first one leaves at once. */
   follow(operationId: string, flow: Flow): void;
   /** Unless another operation has the id by now. */
-  unfollow(operationId: string, flow: Flow | undefined): void;
+  unfollow(operationId: string, flow: Flow): void;
   /** The socket has closed: no more pings. */
   ended(): void;
 }

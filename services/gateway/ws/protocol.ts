@@ -7,12 +7,12 @@ import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import { type Call, readRequest } from '../graphql/request.ts';
 import type { Connection } from './connection.ts';
-import { runningFlow } from './operation.ts';
+import { runningAnswer, runningFlow } from './operation.ts';
 
 export interface ProtocolOptions {
   engine: Engine;
   format: ErrorFormatter;
-  /** Operations under way on one connection. */
+  /** Operations whose work is under way for one connection, those that the client has completed included. */
   maxOperations: number;
   maxOperationIdLength: number;
   /** Told of the errors of every answer: those of limits are counted. */
@@ -29,6 +29,8 @@ interface Operation {
   prepared: Prepared;
   call: Call;
   connection: Connection;
+  /** Ends what `call.signal` is given to. */
+  canceller: AbortController;
 }
 
 /**
@@ -67,42 +69,52 @@ export function openProtocol({
           throw limitExceeded('PENSTOCK_GATEWAY_MAX_OPERATION_ID_LENGTH', why);
         }
         const prepared = engine.prepare(readRequest(payload));
-        connection.operations.add(id);
+        const canceller = new AbortController();
         const own = prepared.request.extensions.traceparent;
         const traceparent = own === undefined ? connection.traceparent : traceparentOf(own);
-        const call: Call = { caller, traceparent, operationId: id, lastEventId: undefined };
+        const call: Call = { caller, traceparent, operationId: id, lastEventId: undefined, signal: canceller.signal };
         const { document, request } = prepared;
+        const operation: Operation = { prepared, call, connection, canceller };
+        connection.operations.add(operation);
         return {
           schema: engine.schema,
           document,
           operationName: request.operationName ?? null,
-          contextValue: { prepared, call, connection } satisfies Operation,
+          contextValue: operation,
         };
       } catch (error) {
         return asGraphqlErrors(error);
       }
     },
 
-    async execute(args) {
-      const { prepared, call } = args.contextValue as Operation;
-      const result = await engine.execute(prepared, call);
-      const refusal = refusalIn(result);
-      // Formatted already: `onNext` hands it on as it is.
-      return refusal ? failing(refusal) : (result as object);
+    execute(args) {
+      const operation = args.contextValue as Operation;
+      return runningAnswer<object>({
+        async run() {
+          const result = await engine.execute(operation.prepared, operation.call);
+          const refusal = refusalIn(result);
+          if (refusal) throw refusal;
+          // Formatted already: `onNext` hands it on as it is.
+          return result as object;
+        },
+        ...ending(operation),
+      });
     },
 
     subscribe(args) {
-      const { prepared, call, connection } = args.contextValue as Operation;
+      const operation = args.contextValue as Operation;
+      const { prepared, call, connection } = operation;
       const id = call.operationId ?? '';
       return runningFlow({
         open: () => engine.subscribe(prepared, call),
         sink: connection.sinkOf(id),
         begun: flow => connection.follow(id, flow),
-        ended: flow => connection.unfollow(id, flow),
+        over: flow => connection.unfollow(id, flow),
         failed: error => {
           // A stock client takes an `error` message for final, and comes back after this.
           if (isPassing(error)) connection.close(closeCodes.tryAgainLater, 'not served now: come back and resume');
         },
+        ...ending(operation),
       });
     },
 
@@ -117,11 +129,12 @@ export function openProtocol({
       refused(formatted);
       return formatted;
     },
-
-    onComplete({ extra: connection }, id) {
-      connection.operations.delete(id);
-    },
   });
+}
+
+function ending(operation: Operation): { cancel(): void; ended(): void } {
+  const { connection, canceller } = operation;
+  return { cancel: () => canceller.abort(), ended: () => void connection.operations.delete(operation) };
 }
 
 function isPassing(error: unknown): boolean {
@@ -136,15 +149,6 @@ function refusalIn({ data, errors }: FormattedExecutionResult): PenstockError | 
   return new PenstockError('LIMIT_EXCEEDED', error.message, error.extensions);
 }
 
-/** An iterator that throws is what graphql-ws makes an `error` message of. */
-function failing(error: Error): AsyncIterableIterator<never, undefined> {
-  return {
-    next: () => Promise.reject(error),
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
 
 function asGraphqlErrors(error: unknown): readonly GraphQLError[] {
   const cause = error instanceof Error ? error : new Error(String(error));

@@ -136,6 +136,25 @@ test('before a projector has run, while all connections are taken, and without P
   await new Promise(resolve => server.close(resolve));
 });
 
+test("for a client that has gone nothing further is read, and the connection is the next one's", async () => {
+  const plan = world.plan(schema(await world.topic(1), await world.topic(1)));
+  const projector = await world.start(plan);
+  const views = openViews({ url: world.postgres.url, poolSize: 1 }, plan, quietOps());
+  const view = plan.views.get('both');
+  assert.ok(view);
+  const gone = new AbortController();
+  const first = await views.openSnapshot(gone.signal);
+  const waiting = assert.rejects(views.openSnapshot(gone.signal), isUnavailable);
+  const next = world.read(views, plan, 'both', {}, 'k');
+  gone.abort();
+  await assert.rejects(first.read(view, {}, { userKey: 'k', everyRow: false }), isUnavailable);
+  await first.close();
+  await waiting;
+  assert.deepEqual(await next, []);
+  await views.close();
+  await projector.close();
+});
+
 test('a snapshot whose connection breaks fails its own reads only', async () => {
   const [one, two] = [await world.topic(1), await world.topic(1)];
   const plan = world.plan(schema(one, two));

@@ -28,7 +28,8 @@ test('a subscription under an id that was used before keeps its cursor in the pi
     const running = runningFlow({
       ...{ open, sink: connection.sinkOf('x'), failed() {} },
       begun: flow => connection.follow('x', flow),
-      ended: flow => connection.unfollow('x', flow),
+      over: flow => connection.unfollow('x', flow),
+      ...{ cancel() {}, ended() {} },
     });
     void running.next();
     return running;
