@@ -51,7 +51,8 @@ interface Verdict {
 
 /**
  * Which code an error carries. Errors that graphql-js raises before it resolves a field (syntax, validation,
- * variables) have no path and are the caller's; with a path only those about an argument are.
+ * variables) have no path and are the caller's; with a path only those about an argument are. What something else has caused is
+ * never the caller's: graphql-ws wraps what ends a subscription in an error of that kind, message and all.
  */
 export function classify(error: unknown): Verdict {
   for (let cause: unknown = error; cause instanceof Error; cause = causeOf(cause)) {
@@ -61,7 +62,7 @@ export function classify(error: unknown): Verdict {
         : { code: cause.code, message: cause.message, extensions: cause.extensions };
     }
   }
-  if (!(error instanceof GraphQLError)) return internal;
+  if (!(error instanceof GraphQLError && rootCauseOf(error) instanceof GraphQLError)) return internal;
   const code = error.extensions.code;
   if (isErrorCode(code) && code !== 'INTERNAL') return { code, message: error.message, extensions: error.extensions };
   if (error.path === undefined || error.message.startsWith('Argument "')) {
@@ -82,7 +83,8 @@ function causeOf(error: Error): unknown {
 
 function rootCauseOf(error: unknown): unknown {
   let root = error;
-  for (let cause = error; cause instanceof Error; cause = causeOf(cause)) root = cause;
+  for (let cause = error; cause !== undefined; cause = cause instanceof Error ? causeOf(cause) : undefined)
+    root = cause;
   return root;
 }
 

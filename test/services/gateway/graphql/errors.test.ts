@@ -58,6 +58,32 @@ test('a masked error keeps its place, and nothing else', () => {
   });
 });
 
+test("whatever wraps an error that is nobody's to see, it is masked and logged", () => {
+  const logged: { error: unknown }[] = [];
+  const { log } = quietOps();
+  log.error = ((line: { error: unknown }) => logged.push(line)) as typeof log.error;
+  const format = openErrorFormatter(log);
+  const secret = new TypeError('Argument "x" of postgres://user:secret@host');
+  const path = ['a'];
+  const { message } = secret;
+  const wrapped: unknown[] = [
+    secret,
+    // graphql-ws wraps what ends a subscription so.
+    new GraphQLError(message, { cause: secret }),
+    new GraphQLError(message, { originalError: secret }),
+    new GraphQLError(message, { originalError: secret, path }),
+    new GraphQLError(message, { originalError: new GraphQLError(message, { originalError: secret }) }),
+    new GraphQLError(message, { originalError: Object.assign(secret, { extensions: { code: 'BAD_USER_INPUT' } }) }),
+    new GraphQLError(message, { cause: message }),
+  ];
+  for (const error of wrapped) {
+    const [formatted] = format(error);
+    assert.deepEqual([formatted.extensions?.code, /secret/.test(JSON.stringify(formatted))], ['INTERNAL', false]);
+  }
+  assert.equal(logged.length, wrapped.length);
+  assert.ok(logged.every(({ error }) => error === secret || error === message));
+});
+
 test('the extensions of an error of ours reach the client, and a code that nobody knows does not', () => {
   const format = openErrorFormatter(quietOps().log);
   const [expired] = format(new PenstockError('CURSOR_EXPIRED', 'gone', { earliest: 'c' }));

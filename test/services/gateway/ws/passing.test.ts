@@ -10,16 +10,17 @@ import { until } from '../../../support/until.ts';
 
 const caller = { userKey: 'alice', roles: [], expiresAtMs: Number.POSITIVE_INFINITY, accessTokenHash: 'hash' };
 
-/** A connection whose subscriptions are all refused with this code: what it sends, and how it is closed. */
-async function refusing(code: ErrorCode, extensions = {}) {
-  const sent: { type: string }[] = [];
+/** A connection whose subscriptions are all refused with this code, or fail with this error: what it sends, and how it is closed. */
+async function refusing(why: ErrorCode | Error, extensions = {}) {
+  const error = why instanceof Error ? why : new PenstockError(why, 'no', extensions);
+  const sent: { type: string; payload?: unknown }[] = [];
   const closed: number[] = [];
   const protocol = openProtocol({
     engine: {
       schema: buildSchema('type Query { n: Int } type Subscription { n: Int }'),
       prepare: request => ({ request, document: parse(request.query), type: 'subscription' as never }),
       execute: async () => ({}),
-      subscribe: () => Promise.reject(new PenstockError(code, 'no', extensions)),
+      subscribe: () => Promise.reject(error),
     },
     format: openErrorFormatter(quietOps().log),
     maxOperationIdLength: 128,
@@ -83,4 +84,12 @@ test('one that will never be served gets its error, and the connection stays', a
     ['connection_ack', 'error'],
   );
   assert.deepEqual(closed, []);
+});
+
+test('what a subscription fails with is masked, as every error that is ours', async () => {
+  const { sent } = await refusing(new TypeError('postgres://user:secret@host'));
+  const failed = await until('the error', () => sent.find(({ type }) => type === 'error'));
+  assert.deepEqual(failed.payload, [
+    { message: 'a defect on our side; the details are in the log', extensions: { code: 'INTERNAL' } },
+  ]);
 });
