@@ -20,6 +20,7 @@ import { type ErrorFormatter, OperationRefused } from './errors.ts';
 import { executeWithin } from './execution.ts';
 import { isTooDeep } from './limits.ts';
 import type { Call, GraphqlRequest } from './request.ts';
+import { rootFields } from './root-fields.ts';
 import { type CommandSelection, openSelections } from './selection.ts';
 
 /** A request whose document parsed, validated and has the operation that it names. */
@@ -34,6 +35,8 @@ export interface Engine {
   readonly schema: GraphQLSchema;
   /** @throws OperationRefused with the errors of syntax or validation; PenstockError BAD_USER_INPUT. */
   prepare(request: GraphqlRequest): Prepared;
+  /** Whether it would change something: it is a mutation, or a subscription that follows a command. */
+  runsCommand(prepared: Prepared): boolean;
   /** For queries and mutations; never rejects. Errors are formatted, and masked where they must be. */
   execute(prepared: Prepared, call: Call): Promise<FormattedExecutionResult>;
   /** For subscriptions. Rejects with what refuses it. */
@@ -79,6 +82,11 @@ export function openEngine(parts: EngineParts): Engine {
       if (!checked.ok) throw new OperationRefused(checked.errors);
       const { document } = checked;
       return { request, document, type: operationTypeOf(document, request.operationName) };
+    },
+    runsCommand({ document, request, type }) {
+      if (type !== 'subscription') return type === 'mutation';
+      const names = rootFields(document, request.operationName);
+      return [...names].some(name => plan.commands.has(`Subscription.${name}`));
     },
     async execute(prepared, call) {
       if (prepared.type === 'mutation') return mutate(prepared, call);

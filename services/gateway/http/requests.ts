@@ -63,7 +63,9 @@ export function openRequests(options: RequestsOptions): Requests {
     };
     const outcome = prepare();
     const form = 'refused' in outcome ? forms[0] : formOf(outcome, forms);
-    if (!('refused' in outcome)) checkMethod(request, outcome);
+    if (!('refused' in outcome) && request.method === 'GET' && engine.runsCommand(outcome)) {
+      throw new HttpRefusal(405, badInput('a command needs POST'), { allow: 'POST' });
+    }
     if (form === 'text/event-stream') await subscriptions.serve(response, outcome, call, route !== undefined);
     else {
       const result =
@@ -89,11 +91,6 @@ function formOf({ type }: Prepared, forms: readonly AnswerForm[]): AnswerForm {
   if (type !== 'subscription') return forms.find(form => form !== 'text/event-stream') ?? 'text/event-stream';
   if (forms.includes('text/event-stream')) return 'text/event-stream';
   throw new HttpRefusal(406, badInput('a subscription needs Accept: text/event-stream, or a WebSocket'));
-}
-
-function checkMethod(request: IncomingMessage, { type }: Prepared): void {
-  if (request.method !== 'GET' || type !== 'mutation') return;
-  throw new HttpRefusal(405, badInput('a mutation needs POST'), { allow: 'POST' });
 }
 
 function bearerToken(authorization: string | undefined): string | undefined {

@@ -49,6 +49,17 @@ async function codeOf(response: Response): Promise<string | undefined> {
 }
 
 describe('a GraphQL request', () => {
+  test('that may not come by GET is refused as the owner refuses it', async () => {
+    const owner = await gateway({
+      onRequest: (request, response) =>
+        void response.writeHead(request.method === 'GET' ? 405 : 200, { allow: 'POST' }).end('{"errors":[]}'),
+    });
+    router.owners.give(owner.url);
+    const path = `/graphql?query=${encodeURIComponent('mutation { a }')}`;
+    const response = await fetch(`${router.url}${path}`, { headers: { authorization: `Bearer ${alice}` } });
+    assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST']);
+  });
+
   test('reaches the owner with the access token, a route token bound to it, and nothing that the client claims', async () => {
     const owner = await gateway({ onRequest: ok });
     router.owners.give(owner.url);

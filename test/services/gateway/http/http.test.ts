@@ -79,16 +79,49 @@ test('a query over GET and over POST gives the same', async () => {
   assert.deepEqual(await (await gateway.post(token, body)).json(), got);
 });
 
-test('a mutation never runs over GET', async () => {
-  const url = new URL(`${gateway.url}/graphql`);
-  url.searchParams.set('query', 'mutation { say(text: "by GET") { text } }');
-  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
-  assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST']);
+test('a command never runs over GET, whether it is a mutation or a subscription, and however it is put', async () => {
+  const say = 'say(text: "by GET") { text }';
+  const table: readonly [accept: string, query: string, operationName?: string][] = [
+    ['application/json', `mutation { ${say} }`],
+    ['text/event-stream', `mutation { ${say} }`],
+    ['application/json', `query Q { __typename } mutation M { ${say} }`, 'M'],
+    ['text/event-stream', `subscription { ${say} }`],
+    ['text/event-stream', `subscription { said: ${say} }`],
+    ['text/event-stream', `subscription { ... on Subscription { ... { ${say} } } }`],
+    [
+      'text/event-stream',
+      `subscription { ...A } fragment A on Subscription { ...B } fragment B on Subscription { ${say} }`,
+    ],
+    ['text/event-stream', `subscription N { notes { n } } subscription S { ${say} }`, 'S'],
+  ];
+  for (const [accept, query, operationName] of table) {
+    const url = new URL(`${gateway.url}/graphql`);
+    url.searchParams.set('query', query);
+    if (operationName !== undefined) url.searchParams.set('operationName', operationName);
+    const response = await fetch(url, { headers: { accept, authorization: `Bearer ${token}` } });
+    const { status, code, headers } = await outcome(response);
+    assert.deepEqual([status, code, headers.get('allow')], [405, 'BAD_USER_INPUT', 'POST'], query);
+  }
   await gateway.post(token, { query: 'mutation { say(text: "by POST") { text } }' });
   assert.deepEqual(
     handler.seen.map(({ value }) => value.text),
     ['by POST'],
   );
+});
+
+test('a subscription to records, and a query beside a mutation, are served over GET', async () => {
+  const url = new URL(`${gateway.url}/graphql`);
+  url.searchParams.set('query', 'query Q { __typename } mutation M { say(text: "not asked for") { text } }');
+  url.searchParams.set('operationName', 'Q');
+  const headers = { authorization: `Bearer ${token}` };
+  assert.deepEqual(await (await fetch(url, { headers })).json(), { data: { __typename: 'Query' } });
+  const stream = new URL(`${gateway.url}/graphql`);
+  stream.searchParams.set('query', 'subscription { notes { n } }');
+  const end = new AbortController();
+  const response = await fetch(stream, { headers: { ...headers, accept: 'text/event-stream' }, signal: end.signal });
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+  end.abort();
 });
 
 test('malformed requests and bad documents say what is wrong', async () => {

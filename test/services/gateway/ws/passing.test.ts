@@ -19,6 +19,7 @@ async function refusing(why: ErrorCode | Error, extensions = {}) {
     engine: {
       schema: buildSchema('type Query { n: Int } type Subscription { n: Int }'),
       prepare: request => ({ request, document: parse(request.query), type: 'subscription' as never }),
+      runsCommand: () => false,
       execute: async () => ({}),
       subscribe: () => Promise.reject(error),
     },
