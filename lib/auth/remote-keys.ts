@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
 import { messageOf } from '../errors.ts';
 import type { Closable, Ops } from '../ops/index.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { KeysUnavailableError } from './token-errors.ts';
 
 /** Where a verifier gets keys from. `getKey` throws {@link KeysUnavailableError} when there is none to be had. */
@@ -29,9 +30,15 @@ const defaultTiming: RemoteKeysTiming = {
   maxBytes: 1_048_576,
 };
 
+/** Unknown key ids that are remembered, and for how long. */
+const unknownKeyIds = 1_000;
+const unknownForMs = 600_000;
+/** A longer one is nobody's. */
+const maxKeyIdLength = 256;
+
 /**
  * The key set behind a JWKS address. Keys that were fetched once are used for as long as the endpoint is away;
- * a key id that is not among them causes a fetch at once. Not ready (`jwks-<name>`) until the first fetch succeeds.
+ * a key id that is not among them causes a fetch at once, or cannot be verified until the next fetch is due: it may be new. Not ready (`jwks-<name>`) until the first fetch succeeds.
  */
 export function openRemoteKeys(
   url: string,
@@ -42,12 +49,19 @@ export function openRemoteKeys(
   const { refreshMs, cooldownMs, failureCooldownMs, timeoutMs, maxBytes } = { ...defaultTiming, ...timing };
   const part = `jwks-${name}`;
   let failedAtMs = Number.NEGATIVE_INFINITY;
+  /** When the last fetch that succeeded began. */
+  let askedAtMs = Number.NEGATIVE_INFINITY;
+  /** When each key id was first seen and not known. */
+  const unknown = new BoundedMap<number>(unknownKeyIds);
   const fetchKeys: FetchImplementation = async (address, options) => {
     if (performance.now() - failedAtMs < failureCooldownMs) throw new Error('the last fetch failed just now');
+    const startedAtMs = performance.now();
     try {
       const response = await fetch(address, options);
       if (response.status !== 200) throw new Error(`HTTP status ${response.status}`);
-      return new Response(await readBounded(response, maxBytes), { status: 200 });
+      const body = await readBounded(response, maxBytes);
+      askedAtMs = startedAtMs;
+      return new Response(body, { status: 200 });
     } catch (error) {
       failedAtMs = performance.now();
       throw error;
@@ -87,11 +101,13 @@ export function openRemoteKeys(
 
   return {
     async getKey(header, token) {
+      const presentedAtMs = performance.now();
       try {
         if (!fetched) await first;
         return await remote(header, token);
       } catch (error) {
-        if (!isAboutTheKeySet(error) && remote.jwks()?.keys.length !== 0) throw error;
+        const mayBeNew = error instanceof errors.JWKSNoMatchingKey && isNewer(header.kid ?? '', presentedAtMs);
+        if (!mayBeNew && !isAboutTheKeySet(error) && remote.jwks()?.keys.length !== 0) throw error;
         throw new KeysUnavailableError(`keys from ${url}: ${messageOf(error)}`, error);
       }
     },
@@ -102,6 +118,14 @@ export function openRemoteKeys(
       clearTimeout(timer);
     },
   };
+
+  /** Whether the key set has not been asked for since this key id was first seen: keys are published before they sign. */
+  function isNewer(keyId: string, presentedAtMs: number): boolean {
+    if (keyId.length > maxKeyIdLength) return false;
+    const firstSeenMs = unknown.get(keyId, presentedAtMs) ?? presentedAtMs;
+    unknown.set(keyId, firstSeenMs, presentedAtMs + unknownForMs);
+    return firstSeenMs > askedAtMs;
+  }
 }
 
 /** Whether fetching or reading the set failed, as against a token whose key is simply not in it. */

@@ -3,7 +3,7 @@ import { PenstockError } from '../errors.ts';
 
 /**
  * Why a token was refused: `expired` asks the client to refresh it, `invalid` and `missing` are final. `early`: signed as it
- * must be, but issued in the future, so that one of the clocks is wrong, and not the client.
+ * must be, but issued in the future, or not valid yet, so that one of the clocks is wrong, and not the client.
  */
 export type TokenFault = 'expired' | 'early' | 'invalid' | 'missing';
 
@@ -41,8 +41,14 @@ export function refusalOf(what: string, thrown: unknown): PenstockError {
   if (thrown instanceof KeysUnavailableError) {
     return new PenstockError('UNAVAILABLE', `keys to verify ${what} tokens cannot be had now`, {}, thrown);
   }
-  if (thrown instanceof IssuedInTheFutureError) return tokenRefused(what, 'early', thrown);
+  if (thrown instanceof IssuedInTheFutureError || isNotYetValid(thrown)) return tokenRefused(what, 'early', thrown);
   return tokenRefused(what, thrown instanceof errors.JWTExpired ? 'expired' : 'invalid', thrown);
+}
+
+/** jose looks at a token's times once its signature holds. */
+function isNotYetValid(thrown: unknown): boolean {
+  if (!(thrown instanceof errors.JWTClaimValidationFailed)) return false;
+  return thrown.claim === 'nbf' && thrown.reason === 'check_failed';
 }
 
 /** The token fault of an error that a verifier threw; undefined when it is not about the token. */

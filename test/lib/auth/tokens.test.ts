@@ -6,6 +6,7 @@ import { PenstockError } from '../../../lib/errors.ts';
 import { type JwksServer, jwksServer } from '../../support/jwks-server.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 import { macToken, type TokenMaker, tampered, tokenMaker, unsignedToken } from '../../support/token-maker.ts';
+import { until } from '../../support/until.ts';
 
 const config = {
   issuer: 'penstock',
@@ -87,7 +88,10 @@ describe('an access token', () => {
     'that never expires': { token: () => access.sign({ ...accessClaims(), exp: undefined }), reason: 'invalid' },
     'of another issuer': { token: () => access.sign({ ...accessClaims(), iss: 'https://evil' }), reason: 'invalid' },
     'signed by a stranger under our key id': { token: () => foreign.sign(accessClaims()), reason: 'invalid' },
-    'signed by an unknown key': { token: () => access.sign(accessClaims(), { kid: 'access-9' }), reason: 'invalid' },
+    'signed by a key of another use': {
+      token: () => access.sign(accessClaims(), { kid: 'other-9' }),
+      reason: 'invalid',
+    },
     'for another audience': { token: () => access.sign({ ...accessClaims(), aud: 'other' }), reason: 'invalid' },
     'of another typ': { token: () => access.sign(accessClaims(), { typ: 'JWT' }), reason: 'invalid' },
     'without a signature (alg none)': {
@@ -99,7 +103,11 @@ describe('an access token', () => {
       reason: 'invalid',
     },
     'with a bit changed': { token: async () => tampered(await access.sign(accessClaims())), reason: 'invalid' },
-    'not valid yet': { token: () => access.sign({ ...accessClaims(), nbf: nowSeconds() + 60 }), reason: 'invalid' },
+    'not valid yet': { token: () => access.sign({ ...accessClaims(), nbf: nowSeconds() + 60 }), reason: 'early' },
+    'not valid yet, and forged': {
+      token: async () => tampered(await access.sign({ ...accessClaims(), nbf: nowSeconds() + 60 })),
+      reason: 'invalid',
+    },
     'issued in the future': {
       token: () => access.sign({ ...accessClaims(), iat: nowSeconds() + 60 }),
       reason: 'early',
@@ -152,6 +160,7 @@ describe('an access token', () => {
       { ...config, issuer: 'https://id.example', jwksUrl: server.url },
       { localJwksUrl: jwks.url },
       quietOps(),
+      { jwks: { cooldownMs: 0 } },
     );
     const claims = { ...accessClaims(), iss: 'https://id.example' };
     assert.equal((await tokens.verify(await issuer.sign(claims))).userKey, 'alice');
@@ -285,6 +294,30 @@ describe('the keys of an issuer', () => {
       await tokens.verify(await access.sign({ ...accessClaims(), sub: 'bob' })).catch(codeOf),
       'UNAUTHENTICATED',
     );
+    await tokens.close();
+    await server.close();
+  });
+
+  test('are not asked for again at once: a token of a key that may be new is not refused for good meanwhile', async () => {
+    const next = await tokenMaker('access-2');
+    const unknown = await tokenMaker('access-3');
+    const server = await jwksServer({ keys: [access.publicJwk] });
+    const tokens = openAccessTokens(config, { localJwksUrl: server.url }, quietOps(), {
+      jwks: { ...timing, cooldownMs: 500 },
+    });
+    await tokens.verify(await access.sign(accessClaims()));
+    server.serve({ keys: [access.publicJwk, next.publicJwk] });
+    const [good, bad] = [await next.sign(accessClaims()), await unknown.sign(accessClaims())];
+    const verdict = (token: string) => tokens.verify(token).then(() => 'holds', codeOf);
+    assert.deepEqual([await verdict(good), await verdict(bad)], ['UNAVAILABLE', 'UNAVAILABLE']);
+    assert.equal(server.requests(), 1);
+    await until('the new key', async () => (await verdict(good)) === 'holds');
+    assert.equal(server.requests(), 2);
+    // That fetch would have shown its key.
+    assert.equal(await verdict(bad), 'UNAUTHENTICATED');
+    const later = await tokenMaker('access-4');
+    assert.equal(await verdict(await later.sign(accessClaims())), 'UNAVAILABLE');
+    assert.equal(server.requests(), 2);
     await tokens.close();
     await server.close();
   });
