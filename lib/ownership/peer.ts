@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { peerAnswer } from './peer-port.ts';
 import type { PeerEnd, PeerIdentity } from './peer-verdict.ts';
 
 /** What becomes of a peer, as its connections tell. */
@@ -80,8 +81,10 @@ export class Peer {
         if (line === 'bye') {
           leaving = true;
           this.#events.left();
-        } else if (line.startsWith(incarnationMark)) incarnation = line.slice(incarnationMark.length);
-        else if (line !== '.' && line !== '') {
+        } else if (line.startsWith(incarnationMark)) {
+          incarnation = line.slice(incarnationMark.length);
+          socket.write(`${peerAnswer}\n`);
+        } else if (line !== '.' && line !== '') {
           // Who does not tell it is taken for the same process each time: rather put out too seldom.
           incarnation ??= this.#address;
           this.said = { memberId: line, incarnation };

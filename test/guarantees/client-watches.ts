@@ -271,4 +271,26 @@ export const clientWatches: readonly Watch[] = [
       test: 'a process whose event loop stands still is ended, and says for how long in one line of its log',
     },
   },
+  {
+    guarantee: 'G19',
+    name: 'a peer port that is full lets go without a word',
+    file: 'lib/ownership/peer-port.ts',
+    find: 'socket.end(`incarnation ${incarnation}\\n`, () => socket.destroy());',
+    replace: 'socket.destroy();',
+    caughtBy: {
+      file: 'test/lib/ownership/peers.test.ts',
+      test: 'a port that is full says so: its process is not taken for dead',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'connections that say nothing keep their places at a peer port',
+    file: 'lib/ownership/peer-port.ts',
+    find: 'if (sockets.size >= maxPeers) cutOff(strangers.keys().next().value);',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/ownership/peers.test.ts',
+      test: 'connections that say nothing give way to peers, and are cut off after a while',
+    },
+  },
 ];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openPeerPort } from '../../../lib/ownership/peer-port.ts';
@@ -301,4 +301,94 @@ test('a gateway that is killed loses its partitions to the others long before it
       30_000,
     );
   }
+});
+
+const maxPeers = 8;
+
+/** Connections to a peer port of somebody who is no peer; each says this once, or nothing. */
+async function strangers(t: TestContext, address: string, count: number, says?: string): Promise<Socket[]> {
+  const port = Number(address.split(':')[1]);
+  const sockets = Array.from({ length: count }, () =>
+    connect(port, '127.0.0.1')
+      .on('error', () => undefined)
+      .resume(),
+  );
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (const socket of sockets) {
+    await once(socket, 'data');
+    if (says !== undefined) socket.write(says);
+  }
+  return sockets;
+}
+
+test('connections that say nothing give way to peers, and are cut off after a while', async t => {
+  const options = { listen: '127.0.0.1:0', probeIntervalMs: 20, maxPeers, answerWithinMs: 1_000 };
+  const port = await openPeerPort(options);
+  t.after(() => port.close());
+  port.say('m1');
+  const idle = await strangers(t, port.address, maxPeers);
+  const { evicted, watch } = watching(t);
+  watch.follow([port.address]);
+  await until('the peer is watched', () => watch.watched() === 1);
+  await until('all of them are cut off', () => idle.every(({ closed }) => closed));
+  assert.equal(watch.watched(), 1, 'the peer is not');
+  assert.deepEqual(evicted, []);
+});
+
+/** A way to a peer port whose connections can be broken off; new ones wait then, until they are let through. */
+async function openWay(t: TestContext, address: string) {
+  const port = Number(address.split(':')[1]);
+  const sockets = new Set<Socket>();
+  let open = Promise.resolve();
+  const server = createServer(async client => {
+    sockets.add(client.on('error', () => undefined));
+    await open;
+    const onward = connect(port, '127.0.0.1').on('error', () => undefined);
+    sockets.add(onward);
+    client.pipe(onward).pipe(client);
+    client.on('close', () => onward.destroy());
+    onward.on('close', () => client.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const bound = server.address();
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    address: `127.0.0.1:${bound === null || typeof bound === 'string' ? 0 : bound.port}`,
+    breakOff(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      open = promise;
+      for (const socket of sockets) socket.destroy();
+      sockets.clear();
+      return resolve;
+    },
+  };
+}
+
+test('a port that is full says so: its process is not taken for dead', async t => {
+  const port = await openPeerPort({ listen: '127.0.0.1:0', probeIntervalMs: 20, maxPeers });
+  t.after(() => port.close());
+  port.say('m1');
+  const way = await openWay(t, port.address);
+  const { evicted, watch } = watching(t);
+  watch.follow([way.address]);
+  await until('the peer is watched', () => watch.watched() === 1);
+  await strangers(t, port.address, maxPeers - 1, 'peer\n');
+  // Its connection is lost, and somebody who speaks as a peer does has its place by the time it comes again.
+  const letThrough = way.breakOff();
+  await until('somebody else has the place', async () => {
+    const [late] = await strangers(t, port.address, 1, 'peer\n');
+    assert.ok(late);
+    // Who is let in hears a sign of life.
+    return Promise.race([once(late, 'data').then(() => true), once(late, 'close').then(() => false)]);
+  });
+  letThrough();
+  const fromMs = performance.now();
+  await until('many times the silence that kills', () => performance.now() - fromMs > 8 * silenceMs);
+  assert.deepEqual([evicted, watch.watched(), watch.silentForMs(way.address)], [[], 0, undefined]);
 });
