@@ -290,7 +290,7 @@ export const clientWatches: readonly Watch[] = [
     replace: '',
     caughtBy: {
       file: 'test/lib/ownership/peers.test.ts',
-      test: 'connections that say nothing give way to peers, and are cut off after a while',
+      test: 'connections that say nothing give way to peers, the oldest first',
     },
   },
 ];

@@ -317,24 +317,35 @@ async function strangers(t: TestContext, address: string, count: number, says?: 
     for (const socket of sockets) socket.destroy();
   });
   for (const socket of sockets) {
-    await once(socket, 'data');
+    await Promise.race([once(socket, 'data'), once(socket, 'close')]);
     if (says !== undefined) socket.write(says);
   }
   return sockets;
 }
 
-test('connections that say nothing give way to peers, and are cut off after a while', async t => {
-  const options = { listen: '127.0.0.1:0', probeIntervalMs: 20, maxPeers, answerWithinMs: 1_000 };
-  const port = await openPeerPort(options);
+test('connections that say nothing give way to peers, the oldest first', async t => {
+  const port = await openPeerPort({ listen: '127.0.0.1:0', probeIntervalMs: 20, maxPeers, answerWithinMs: 600_000 });
   t.after(() => port.close());
   port.say('m1');
   const idle = await strangers(t, port.address, maxPeers);
   const { evicted, watch } = watching(t);
   watch.follow([port.address]);
-  await until('the peer is watched', () => watch.watched() === 1);
-  await until('all of them are cut off', () => idle.every(({ closed }) => closed));
-  assert.equal(watch.watched(), 1, 'the peer is not');
+  await until('the peer is watched', () => watch.watched() === 1, 10_000);
+  await until('one of them has gone', () => idle[0]?.closed);
+  assert.ok(idle.slice(1).every(({ closed }) => !closed));
   assert.deepEqual(evicted, []);
+});
+
+test('connections that say nothing, or something else, are cut off; a peer is not', async t => {
+  const port = await openPeerPort({ listen: '127.0.0.1:0', probeIntervalMs: 20, maxPeers, answerWithinMs: 300 });
+  t.after(() => port.close());
+  port.say('m1');
+  const { watch } = watching(t);
+  watch.follow([port.address]);
+  await until('the peer is watched', () => watch.watched() === 1);
+  const others = [...(await strangers(t, port.address, 3)), ...(await strangers(t, port.address, 2, 'GET / HTTP/1.1'))];
+  await until('all of them are cut off', () => others.every(({ closed }) => closed));
+  assert.equal(watch.watched(), 1);
 });
 
 /** A way to a peer port whose connections can be broken off; new ones wait then, until they are let through. */
@@ -385,6 +396,7 @@ test('a port that is full says so: its process is not taken for dead', async t =
     const [late] = await strangers(t, port.address, 1, 'peer\n');
     assert.ok(late);
     // Who is let in hears a sign of life.
+    if (late.closed) return false;
     return Promise.race([once(late, 'data').then(() => true), once(late, 'close').then(() => false)]);
   });
   letThrough();
