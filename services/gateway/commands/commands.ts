@@ -196,7 +196,7 @@ export function openCommands(options: CommandsOptions): Commands {
                 sink.next(projection.members(object), undefined);
               } catch (error) {
                 // It is too large, for this one only: who hands feedback on has others to tell.
-                abandon?.();
+                void abandon?.();
                 reject(error);
                 return;
               }

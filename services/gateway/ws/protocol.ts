@@ -149,7 +149,6 @@ function refusalIn({ data, errors }: FormattedExecutionResult): PenstockError | 
   return new PenstockError('LIMIT_EXCEEDED', error.message, error.extensions);
 }
 
-
 function asGraphqlErrors(error: unknown): readonly GraphQLError[] {
   const cause = error instanceof Error ? error : new Error(String(error));
   return [cause instanceof GraphQLError ? cause : new GraphQLError(cause.message, { originalError: cause })];
