@@ -6,6 +6,8 @@ export interface Passenger extends SizedRecord {
   lane: Lane;
   /** When it is given up, ms of the process's own clock, which nobody sets: later ones never have an earlier one. */
   deadline: number;
+  /** An attempt may have written it: giving it up can't be called "no effect". Outlives the batch of that attempt. */
+  unsure?: boolean;
   resolve(result: { offset: number }): void;
   reject(error: Error): void;
 }
@@ -21,7 +23,7 @@ export interface Batch {
   sizeBytes: number;
   stamp: ProducerStamp;
   bytes: Buffer;
-  /** Whether an attempt may have been written without our hearing of it. */
+  /** Whether an attempt with some of these records may have been written without our hearing of it. */
   unsure: boolean;
 }
 
@@ -78,7 +80,9 @@ export class Lane {
     }
     const passengers = this.#queue.splice(0, count);
     const stamp: ProducerStamp = { ...producer, baseSequence: this.#nextSequence };
-    this.batch = { passengers, sizeBytes, stamp, bytes: encodeBatch(passengers, stamp), unsure: false };
+    // Of a batch that was split: its sequence numbers, which these have again, may be in the log.
+    const unsure = passengers.some(passenger => passenger.unsure === true);
+    this.batch = { passengers, sizeBytes, stamp, bytes: encodeBatch(passengers, stamp), unsure };
     return this.batch;
   }
 
@@ -110,7 +114,9 @@ export class Lane {
 
   /** The attempt just made may have been written. */
   doubt(): void {
-    if (this.batch !== undefined) this.batch.unsure = true;
+    if (this.batch === undefined) return;
+    this.batch.unsure = true;
+    for (const passenger of this.batch.passengers) passenger.unsure = true;
   }
 
   /** The batch is given up. When it is `unsure`, its sequence may have been used: the lane goes on with another producer. */

@@ -37,6 +37,8 @@ interface Load {
   batch: Batch;
 }
 
+type Because = (outcome: 'not-written' | 'unknown') => Error;
+
 /**
  * Lanes as docs/architecture.md draws them: a partition has one batch under way, and its next one fills meanwhile. What
  * is ready for one broker shares a request, whose answer is taken partition by partition. kafkajs's producer is not
@@ -232,7 +234,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       case 'split':
         if (lane.split()) return;
         abandon(lane, outcome =>
-          isTooLarge(errorCode)
+          isTooLarge(errorCode) && outcome === 'not-written'
             ? new TooLargeError(lane.at, batch.sizeBytes, undefined)
             : new ProduceError(`refused: ${reason}`, outcome),
         );
@@ -269,7 +271,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     if (now < lane.deadline && !cluster.closed) return;
     if (lane.batch !== undefined) abandon(lane, outcome => timedOut(outcome));
     const late = lane.remove(({ deadline }) => now >= deadline || cluster.closed);
-    if (late.length > 0) giveUp(lane, late, timedOut('not-written'));
+    if (late.length > 0) giveUp(lane, late, timedOut);
   }
 
   function timedOut(outcome: 'not-written' | 'unknown', reason?: unknown): ProduceError {
@@ -277,21 +279,24 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
   }
 
   /** Gives the lane's batch up, and what waits behind it with the same keys. */
-  function abandon(lane: Lane, because: (outcome: 'not-written' | 'unknown') => Error): void {
+  function abandon(lane: Lane, because: Because): void {
     const { passengers, stamp, unsure } = lane.giveUp();
     // Its sequence numbers may have been used: nobody may use them again for something else.
     if (unsure && producer?.producerId === stamp?.producerId) producer = undefined;
-    giveUp(lane, passengers, because(unsure ? 'unknown' : 'not-written'));
+    giveUp(lane, passengers, because);
   }
 
   /** Those that have left the lane without being written, and what waits behind them with the same keys. */
-  function giveUp(lane: Lane, passengers: readonly Passenger[], error: Error): void {
-    for (const passenger of passengers) fail(passenger, error);
+  function giveUp(lane: Lane, passengers: readonly Passenger[], because: Because): void {
+    for (const passenger of passengers) fail(passenger, because(outcomeOf(passenger)));
     const keys = new Set(passengers.map(keyOf));
     const isBehind = (one: Passenger) => one.lane === lane && keys.has(keyOf(one));
-    const behind = new ProduceError('a record of the same key before it was given up', 'not-written', error);
-    for (const passenger of lane.remove(isBehind)) fail(passenger, behind);
-    for (const passenger of buffer.remove(isBehind)) passenger.reject(behind);
+    const behind = (passenger: Passenger): ProduceError => {
+      const outcome = outcomeOf(passenger);
+      return new ProduceError('a record of the same key before it was given up', outcome, because(outcome));
+    };
+    for (const passenger of lane.remove(isBehind)) fail(passenger, behind(passenger));
+    for (const passenger of buffer.remove(isBehind)) passenger.reject(behind(passenger));
   }
 
   function fail(passenger: Passenger, error: Error): void {
@@ -319,6 +324,10 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       return closing;
     },
   };
+}
+
+function outcomeOf({ unsure }: Passenger): 'not-written' | 'unknown' {
+  return unsure === true ? 'unknown' : 'not-written';
 }
 
 /** Null keys count as one: nobody can tell whether their order matters. */

@@ -190,6 +190,17 @@ export const logWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G3',
+    name: 'that an answer was lost is forgotten when the batch goes again under another producer',
+    file: 'lib/kafka/lane.ts',
+    find: 'for (const passenger of this.batch.passengers) passenger.unsure = true;',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/kafka/lane.test.ts',
+      test: 'a record of a batch whose answer was lost may be in the log, also after the batch goes again under another producer',
+    },
+  },
+  {
     guarantee: 'G12',
     name: 'a record that is given up for its age leaves the younger ones of its key behind',
     file: 'lib/kafka/lanes.ts',

@@ -121,6 +121,36 @@ test('a sequence that may have been used is not used again by the same producer'
   assert.equal(stamp?.producerId, 1n);
 });
 
+const again: Readonly<Record<string, (lane: Lane) => void>> = {
+  'goes again under another producer': lane => lane.restamp(),
+  'is split': lane => void lane.split(),
+  'goes again under another producer, in smaller batches': lane => {
+    lane.restamp();
+    lane.load({ producerId: 2n, producerEpoch: 0 });
+    lane.split();
+  },
+};
+for (const [how, goAgain] of Object.entries(again)) {
+  test(`a record of a batch whose answer was lost may be in the log, also after the batch ${how}`, () => {
+    const lane = new Lane(at, 10_000);
+    for (const name of ['a', 'b', 'c']) lane.push(passenger(lane, name, 100));
+    lane.load({ producerId: 1n, producerEpoch: 0 });
+    lane.doubt();
+    goAgain(lane);
+    lane.push(passenger(lane, 'later'));
+    const inDoubt = (passengers: readonly Passenger[]) =>
+      passengers.map(each => [each.record.key, each.unsure === true]);
+    lane.load({ producerId: 3n, producerEpoch: 0 });
+    const given = [...lane.giveUp().passengers, ...lane.remove(() => true)];
+    assert.deepEqual(inDoubt(given), [
+      ['a', true],
+      ['b', true],
+      ['c', true],
+      ['later', false],
+    ]);
+  });
+}
+
 test('sequences wrap as the broker expects', () => {
   const lane = new Lane(at, 1_000_000);
   const producer = { producerId: 1n, producerEpoch: 0 };
