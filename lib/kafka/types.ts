@@ -11,7 +11,7 @@ export type Headers = Readonly<Record<string, Buffer | string | (Buffer | string
 
 export interface KafkaRecord extends TopicPartition {
   offset: number;
-  /** Append time where the topic uses LogAppendTime, else the producer's. */
+  /** Append time where the topic uses LogAppendTime, else the producer's: 0 to 2^53 - 2, or -1 where it is none of these. */
   timestampMs: number;
   /** Whose clock the timestamp is of; absent where nobody read it from a log. */
   timestampType?: 'CreateTime' | 'LogAppendTime';

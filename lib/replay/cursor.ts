@@ -58,7 +58,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
   function writePartitions({ partitions: given, sequences, topicMarks }: Position): void {
     const partitions = inOrder(given);
     let newest = -1;
-    for (const { timestampMs } of partitions) if (timestampMs > newest) newest = timestampMs;
+    for (const { timestampMs } of partitions) if (timestampMs > newest && isKnown(timestampMs)) newest = timestampMs;
     writer.varint(newest + 1);
     const topics = topicsOf(partitions, sequences);
     writer.varint(topics.length);
@@ -78,7 +78,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
         if (item === undefined) break;
         writer.varint(item.partition - previous - 1);
         writer.varint(item.offset + 1);
-        writer.varint(item.timestampMs < 0 ? 0 : newest - item.timestampMs + 1);
+        writer.varint(isKnown(item.timestampMs) ? newest - item.timestampMs + 1 : 0);
         previous = item.partition;
       }
     }
@@ -133,6 +133,11 @@ export function openCursorCodec(secrets: string): CursorCodec {
     if (reader.remaining !== tagBytes) throw invalid('has a wrong length');
     return { kind, userKey, binding, clusterId, ...places };
   }
+}
+
+/** One that a reader would refuse counts as not known: a view may have stored it before timestamps were bounded. */
+function isKnown(timestampMs: number): boolean {
+  return timestampMs >= 0 && timestampMs < Number.MAX_SAFE_INTEGER;
 }
 
 function holds({ innerPad, digest }: Hmac, bytes: Buffer): boolean {

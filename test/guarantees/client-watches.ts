@@ -14,6 +14,17 @@ export const clientWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G6',
+    name: 'a timestamp is whatever the producer wrote',
+    file: 'lib/kafka/wire/record-batch.ts',
+    find: 'return isExact && timestampMs >= 0 && timestampMs <= maxTimestampMs ? timestampMs : -1;',
+    replace: 'return timestampMs;',
+    caughtBy: {
+      file: 'test/lib/replay/timestamps.test.ts',
+      test: 'whatever its timestamp, the cursor behind a record is one to go on from, and so is a ping after it',
+    },
+  },
+  {
     guarantee: 'G7',
     name: 'rows and positions are read in two snapshots',
     file: 'lib/views/open-views.ts',

@@ -158,7 +158,7 @@ function decodeRecord(at: TopicPartition, reader: ByteReader, batch: BatchHead):
   const length = reader.varint();
   const end = reader.position + length;
   reader.position += 1; // attributes, unused
-  const timestampMs = baseTimestamp + reader.varlong();
+  const timestampMs = timestampOf(baseTimestamp, reader.varlong());
   const offset = baseOffset + reader.varint();
   const key = reader.varBytes();
   const value = reader.varBytes();
@@ -168,13 +168,26 @@ function decodeRecord(at: TopicPartition, reader: ByteReader, batch: BatchHead):
     topic: at.topic,
     partition: at.partition,
     offset,
-    timestampMs: appendTimestamp ?? timestampMs,
+    timestampMs: appendTimestamp === undefined ? timestampMs : timestampOf(appendTimestamp, 0),
     timestampType: appendTimestamp === undefined ? 'CreateTime' : 'LogAppendTime',
     leaderEpoch,
     key,
     value,
     headers,
   };
+}
+
+/** The largest that a cursor and the replay buffer can hold: they write timestamps plus one. */
+const maxTimestampMs = Number.MAX_SAFE_INTEGER - 1;
+
+/**
+ * Returns a producer's timestamp, or -1 ("none", as in Kafka's protocol) for one that is negative or too large, such as
+ * nanoseconds: a number that is not exact could not be compared with the one in a cursor.
+ */
+function timestampOf(base: number, delta: number): number {
+  const timestampMs = base + delta;
+  const isExact = Number.isSafeInteger(base) && Number.isSafeInteger(delta);
+  return isExact && timestampMs >= 0 && timestampMs <= maxTimestampMs ? timestampMs : -1;
 }
 
 type DecodedHeaders = Record<string, Buffer | (Buffer | string)[] | undefined>;

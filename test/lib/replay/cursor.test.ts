@@ -66,6 +66,16 @@ test('a cursor gives back the position it was made of, with fingerprints in plac
   );
 });
 
+test('a timestamp that a cursor cannot hold counts as not known, and the cursor is one to go on from', () => {
+  const given = [Number.MAX_SAFE_INTEGER - 1, 1.7e18, Number.MAX_SAFE_INTEGER, -2, Number.NaN, 5];
+  const places = given.map((timestampMs, partition) => ({ topic: 't', partition, offset: 7, timestampMs }));
+  const { partitions } = codec.parse(codec.format({ ...sample, partitions: places }));
+  assert.deepEqual(
+    partitions.map(({ timestampMs }) => timestampMs),
+    [Number.MAX_SAFE_INTEGER - 1, -1, -1, -1, -1, 5],
+  );
+});
+
 test('a cursor with any one bit changed is refused', () => {
   fc.assert(
     fc.property(positions, fc.nat(), (position, where) => {
