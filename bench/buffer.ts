@@ -89,6 +89,7 @@ async function liveAt(perSecond: number, seconds: number, buffered: boolean): Pr
         concurrency: 16,
         maxWaiting: 1_000,
         openTimeoutMs: 5_000,
+        stallTimeoutMs: 30_000,
         ringBytes: 67_108_864,
         ...retention,
       },

@@ -217,6 +217,10 @@ export const catalogue = {
       integer(100, 600_000, 5_000),
       'how long a subscription waits for Kafka before it is UNAVAILABLE, ms',
     ),
+    stallTimeoutMs: v(
+      integer(100, 3_600_000, 30_000),
+      'how long a cold replay waits for a partition that Kafka does not answer for before its stream is UNAVAILABLE, ms',
+    ),
     ringBytes: v(integer(0, 1_099_511_627_776, 67_108_864), 'bytes of recent records kept in memory per gateway'),
     keyRecords: v(integer(1, 1_000_000, 1_000), 'most records of a user key that Redis keeps, per topic'),
     ageMs: v(integer(1_000, 2_592_000_000, 900_000), 'how long Redis keeps a record, ms'),

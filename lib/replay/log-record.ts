@@ -57,6 +57,19 @@ export function pointOf({ record }: StreamRecord): Point {
   return { offset: record.offset, timestampMs: record.timestampMs };
 }
 
+/** Whether the record at `expected`, where it is among these, has another timestamp. They are in order of offset. */
+export function differs(records: readonly LogRecord[], expected: Point | undefined): boolean {
+  const first = records[0]?.record.offset;
+  if (expected === undefined || first === undefined || expected.offset < first) return false;
+  // Where no offset is missing, it is right there; where compaction left gaps, before that.
+  for (let index = Math.min(expected.offset - first, records.length - 1); index >= 0; index -= 1) {
+    const found = records[index]?.record;
+    if (found === undefined || found.offset < expected.offset) return false;
+    if (found.offset === expected.offset) return found.timestampMs !== expected.timestampMs;
+  }
+  return false;
+}
+
 function keyOf(key: Buffer | null): string | undefined {
   if (key === null) return undefined;
   const text = key.toString('utf8');

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limitExceeded, messageOf, type PenstockError } from '../errors.ts';
 import {
+  KafkaUnavailableError,
   type ReadFault,
   type RecordBatch,
   type TopicPartition,
@@ -13,9 +14,10 @@ import {
   UnreadableBatchError,
 } from '../kafka/index.ts';
 import type { Logger } from '../ops/index.ts';
-import { type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
+import { differs, type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import { fetchBytes } from './read-turns.ts';
+import { openSilences } from './silence.ts';
 import { isSameTopic } from './topic-mark.ts';
 import { openBackOff, openPlaces } from './waiting.ts';
 
@@ -39,8 +41,8 @@ export interface ScanClient {
   failed(fault: ScanFault): void;
 }
 
-/** `BUSY`: too many wait for their turn already. */
-export type ScanFault = ReadFault | 'TIMESTAMP_DIFFERS' | 'BUSY';
+/** `BUSY`: too many wait for their turn already. `SILENT`: Kafka has not answered for the partition for too long. */
+export type ScanFault = ReadFault | 'TIMESTAMP_DIFFERS' | 'BUSY' | 'SILENT';
 
 /** What a stream ends with at `BUSY`. */
 export function tooManyWait(): PenstockError {
@@ -58,6 +60,10 @@ interface Scan {
   /** Next offset to fetch; undefined while it waits for its place. */
   next: number | undefined;
   clients: Set<Rider>;
+  /** When it last got on, or began, ms of the process's own clock. */
+  progressMs: number;
+  /** Reads without progress since then. */
+  stuck: number;
 }
 
 /** A client on a scan. */
@@ -82,14 +88,17 @@ export interface ScansParts {
   /** Scans under way at once, and those that wait for their turn. */
   concurrency: number;
   maxWaiting: number;
+  /** How long a scan goes on without progress before its clients are told, ms. */
+  stallTimeoutMs: number;
   metrics: ReplayMetrics;
   log: Logger;
 }
 
-export function openScans({ topics, concurrency, maxWaiting, metrics, log }: ScansParts): Scans {
+export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, metrics, log }: ScansParts): Scans {
   const places = openPlaces(concurrency, maxWaiting);
   const scans = new Map<string, Set<Scan>>();
   const closing = new AbortController();
+  const silences = openSilences(topics, log, closing.signal);
   let underWay = 0;
   return {
     join(at, client) {
@@ -99,7 +108,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
       const rider = { client, next: client.from };
       let scan = [...running].find(candidate => reachable(candidate, client.from));
       if (scan === undefined) {
-        scan = { at, next: undefined, clients: new Set() };
+        scan = { at, next: undefined, clients: new Set(), progressMs: performance.now(), stuck: 0 };
         running.add(scan);
         scan.clients.add(rider);
         void run(scan, client.key, () => {
@@ -123,46 +132,83 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
   }
 
   /**
-   * `key`: clients take turns by user; those of ALL streams, whom a role lets in, by the partition.
+   * `key`: clients take turns by user; those of ALL streams, whom a role lets in, by the partition. A scan that does not get
+   * on gives its place back while it waits.
    * Never rejects: what goes wrong is told to the clients or tried again.
    */
   async function run(scan: Scan, key: string | undefined, ended: () => void): Promise<void> {
     const backOff = openBackOff(closing.signal);
     await gather(key);
-    const leave = await places.take(key ?? `ALL ${nameOf(scan.at)}`);
-    if (leave === undefined) {
-      ended();
-      fail(scan, () => true, 'BUSY');
-      return;
+    scan.progressMs = performance.now();
+    while (scan.clients.size > 0 && !closing.signal.aborted) {
+      const silence = silences.over(scan.at);
+      if (silence !== undefined) await inTime(scan, silence);
+      else {
+        const place = places.take(key ?? `ALL ${nameOf(scan.at)}`);
+        if (place === undefined) {
+          ended();
+          fail(scan, () => true, 'BUSY');
+          return;
+        }
+        const queuedMs = performance.now();
+        const leave = await place;
+        // Waiting for its turn is no fault of its partition's.
+        scan.progressMs += performance.now() - queuedMs;
+        await readOn(scan, leave, backOff.reset);
+        if (scan.clients.size > 0 && silences.over(scan.at) === undefined) await backOff.wait();
+      }
+      if (performance.now() - scan.progressMs >= stallTimeoutMs) fail(scan, () => true, 'SILENT');
     }
+    ended(); // in the same tick as the last look at its clients: nobody joins a scan that is over
+  }
+
+  /** Until the partition answers, but no longer than the clients may wait. */
+  async function inTime(scan: Scan, silence: Promise<void>): Promise<void> {
+    const leftMs = scan.progressMs + stallTimeoutMs - performance.now();
+    const waiting = new AbortController();
+    const late = sleep(Math.max(0, leftMs), undefined, { signal: waiting.signal }).catch(() => undefined);
+    await Promise.race([silence, late]);
+    waiting.abort();
+  }
+
+  /** In its place, for as long as it gets on. */
+  async function readOn(scan: Scan, leave: () => void, progressed: () => void): Promise<void> {
     underWay += 1;
     metrics.scansUnderWay(1);
     try {
-      let stuck = 0;
-      while (scan.clients.size > 0 && !closing.signal.aborted) {
+      while (scan.clients.size > 0 && !closing.signal.aborted && silences.over(scan.at) === undefined) {
         const from = firstNeeded(scan);
         scan.next = from;
-        try {
-          const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan));
-          if (batch.nextOffset > from) {
-            stuck = 0;
-            backOff.reset();
-            hand(scan, batch);
-            continue;
-          }
-        } catch (error) {
-          log.warn({ ...scan.at, offset: from, reason: messageOf(error) }, 'a replay cannot read on');
-          if (error instanceof UnreadableBatchError) fail(scan, ({ next }) => next <= from, 'UNREADABLE');
-        }
-        if ((stuck += 1) % patience === 0 || stuck === 1) await judge(scan, from);
-        await backOff.wait();
+        if (!(await readOnce(scan, from))) return;
+        scan.stuck = 0;
+        scan.progressMs = performance.now();
+        progressed();
       }
     } finally {
-      ended(); // in the same tick as the last look at its clients: nobody joins a scan that is over
       metrics.scansUnderWay(-1);
       underWay -= 1;
       leave();
     }
+  }
+
+  /** @returns whether it got on. */
+  async function readOnce(scan: Scan, from: number): Promise<boolean> {
+    try {
+      const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan));
+      if (batch.nextOffset > from) {
+        hand(scan, batch);
+        return true;
+      }
+    } catch (error) {
+      log.warn({ ...scan.at, offset: from, reason: messageOf(error) }, 'a replay cannot read on');
+      if (error instanceof KafkaUnavailableError) {
+        silences.note(scan.at);
+        return false;
+      }
+      if (error instanceof UnreadableBatchError) fail(scan, ({ next }) => next <= from, 'UNREADABLE');
+    }
+    if ((scan.stuck += 1) % patience === 0 || scan.stuck === 1) await judge(scan, from);
+    return false;
   }
 
   function hand(scan: Scan, batch: RecordBatch): void {
@@ -232,6 +278,7 @@ export function openScans({ topics, concurrency, maxWaiting, metrics, log }: Sca
       );
     } catch (error) {
       log.debug({ ...scan.at, reason: messageOf(error) }, 'the bounds of the log cannot be had');
+      if (error instanceof KafkaUnavailableError) silences.note(scan.at);
     }
   }
 }
@@ -242,18 +289,6 @@ function fail(scan: Scan, lost: (rider: Rider) => boolean, fault: ScanFault): vo
     scan.clients.delete(rider);
     rider.client.failed(fault);
   }
-}
-
-function differs(records: readonly LogRecord[], expected: Point | undefined): boolean {
-  const first = records[0]?.record.offset;
-  if (expected === undefined || first === undefined || expected.offset < first) return false;
-  // Where no offset is missing, it is right there; where compaction left gaps, before that.
-  for (let index = Math.min(expected.offset - first, records.length - 1); index >= 0; index -= 1) {
-    const found = records[index]?.record;
-    if (found === undefined || found.offset < expected.offset) return false;
-    if (found.offset === expected.offset) return found.timestampMs !== expected.timestampMs;
-  }
-  return false;
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

@@ -189,7 +189,12 @@ class Stream implements RecordStream, FlowStream {
 
   faulted(flow: Flow, fault: ScanFault): void {
     if (fault === 'BUSY') this.#end(tooManyWait);
-    else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
+    else if (fault === 'SILENT') {
+      const { topic, partition } = flow.at;
+      this.#end(
+        () => new PenstockError('UNAVAILABLE', `Kafka does not answer for ${topic}/${partition}: come back later`),
+      );
+    } else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
       const { topic, partition } = flow.at;
       const what = fault === 'UNREADABLE' ? 'read' : 'taken';
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be ${what}`));

@@ -39,6 +39,7 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     topics,
     concurrency: config.concurrency,
     maxWaiting: config.maxWaiting,
+    stallTimeoutMs: config.stallTimeoutMs,
     metrics,
     log: ops.log,
   });

@@ -10,7 +10,7 @@ import { topicMark } from './topic-mark.ts';
 /** Repeats pass: whoever waits for a verdict wants the repeated one too. */
 const noMemory: SequenceMemory = { last: () => undefined, pass: () => undefined };
 
-/** Where too many replays wait, or its listener threw, it tries again after this, ms. */
+/** Where too many replays wait, Kafka does not answer, or its listener threw, it tries again after this, ms. */
 const busyMs = 200;
 
 /**
@@ -39,7 +39,8 @@ export async function beginTap(
     interrupted: stopped => stopped.goOn(false),
     faulted(stopped, fault) {
       // A listener that threw has heard its record: what comes behind it is heard all the same.
-      if (fault === 'BUSY' || fault === 'SINK_FAILED') setTimeout(() => stopped.goOn(false), busyMs).unref();
+      if (fault === 'BUSY' || fault === 'SILENT' || fault === 'SINK_FAILED')
+        setTimeout(() => stopped.goOn(false), busyMs).unref();
       else again();
     },
   };

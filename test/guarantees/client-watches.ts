@@ -179,6 +179,17 @@ export const clientWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G14',
+    name: 'a replay that waits for Kafka keeps its place',
+    file: 'lib/replay/scan.ts',
+    find: 'underWay -= 1;\n      leave();',
+    replace: 'underWay -= 1;\n      if (scan.clients.size === 0) leave();',
+    caughtBy: {
+      file: 'test/lib/replay/scan.test.ts',
+      test: 'a replay whose partition does not answer gives its place to another one, and goes on when it answers',
+    },
+  },
+  {
     guarantee: 'G15',
     name: 'an append says what is in memory when its turn has come',
     file: 'lib/replay/buffer/writer.ts',

@@ -294,7 +294,7 @@ export class BufferWriter {
           done('done');
           return false;
         },
-        failed: fault => done(fault === 'BUSY' ? 'unknown' : 'done'),
+        failed: fault => done(fault === 'BUSY' || fault === 'SILENT' ? 'unknown' : 'done'),
       });
       signal.addEventListener('abort', aborted);
     });

@@ -48,7 +48,8 @@ export function openOnePartition(log: OneLog, valueBytes?: number) {
   const rings = openRings(1_000_000_000);
   const parts = { reader: reader as DirectReader, rings, log: ops.log };
   const tails = openTails({ ...parts, offsets: openFreshOffsets(topics) });
-  const scans = openScans({ topics: topics as Topics, concurrency: 4, maxWaiting: 100, metrics, log: ops.log });
+  const limits = { concurrency: 4, maxWaiting: 100, stallTimeoutMs: 30_000 };
+  const scans = openScans({ topics: topics as Topics, ...limits, metrics, log: ops.log });
   const liveRecords = (...records: KafkaRecord[]) => {
     const nextOffset = (records.at(-1)?.offset ?? 0) + 1;
     sink?.onBatch({ ...at, topicId: log.topicId, records, nextOffset, endOffset: nextOffset });

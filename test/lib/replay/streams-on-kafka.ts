@@ -20,7 +20,14 @@ export interface Replica {
 }
 
 const replicaConfig: ReplicaConfig = {
-  ...{ scanMaxBytes: 1e9, concurrency: 4, maxWaiting: 10_000, openTimeoutMs: 10_000, ringBytes: 0 },
+  ...{
+    scanMaxBytes: 1e9,
+    concurrency: 4,
+    maxWaiting: 10_000,
+    openTimeoutMs: 10_000,
+    stallTimeoutMs: 30_000,
+    ringBytes: 0,
+  },
   ...{ keyRecords: 1_000, ageMs: 600_000, partitionBytes: 10_000_000 },
   ...{ appendIntervalMs: 5, appendsInFlight: 8, fillRecords: 10_000 },
 };

@@ -142,7 +142,9 @@ async function redisTier(given: Case): Promise<Tier> {
   const buffer = openReplayBuffer({
     store,
     topics: world.kafka.topics,
-    scans: openScans({ topics: world.kafka.topics, concurrency: 1, maxWaiting: 0, metrics, log: ops.log }),
+    scans: openScans({
+      ...{ topics: world.kafka.topics, concurrency: 1, maxWaiting: 0, stallTimeoutMs: 30_000, metrics, log: ops.log },
+    }),
     config: { appendIntervalMs: 1, appendsInFlight: 1, fillRecords: 0, ringBytes: 0 },
     ops,
   });
@@ -177,7 +179,7 @@ async function kafkaTier(given: Case): Promise<Tier> {
   if (begins > 0) await forget(world.kafka, topic, 0, begins);
   const { log, metrics } = quietOps();
   const scans = openScans({
-    ...{ topics: world.kafka.topics, concurrency: 4, maxWaiting: 1_000, log },
+    ...{ topics: world.kafka.topics, concurrency: 4, maxWaiting: 1_000, stallTimeoutMs: 30_000, log },
     metrics: replayMetrics(metrics, () => 0),
   });
   const until = given.keys.length;

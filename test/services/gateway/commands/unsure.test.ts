@@ -72,7 +72,14 @@ test('a command whose answer was lost, and whose batch was split then, is pendin
   const streams = openRecordStreams({
     ...{ reader, topics: kafka.topics, ops: kafka.ops, redis: undefined },
     config: {
-      ...{ scanMaxBytes: 1e9, concurrency: 4, maxWaiting: 100, openTimeoutMs: 10_000, ringBytes: 0 },
+      ...{
+        scanMaxBytes: 1e9,
+        concurrency: 4,
+        maxWaiting: 100,
+        openTimeoutMs: 10_000,
+        stallTimeoutMs: 30_000,
+        ringBytes: 0,
+      },
       ...{ keyRecords: 1_000, ageMs: 600_000, partitionBytes: 10_000_000 },
       ...{ appendIntervalMs: 5, appendsInFlight: 8, fillRecords: 10_000 },
     },
