@@ -8,6 +8,8 @@ export interface FeedOptions {
   sort: Sort;
   /** Bytes of records that wait to be taken up. Beyond it partitions are not read until half of it is free. */
   bufferBytes: number;
+  /** Whether what a partition's commands cause can be published now; else they wait. Ask by {@link Feed.take} again. */
+  hasRoom?(partition: number): boolean;
   /** There is something to take. */
   onReady(): void;
   onFault(fault: ReadFault, at: TopicPartition & { offset: number }): void;
@@ -27,11 +29,14 @@ interface Channel {
   claim: Claim;
   records: KafkaRecord[];
   paused: boolean;
+  /** It has no room: it is not read, and keeps a small part of what was read ahead. */
+  parked: boolean;
   /** Behind the last record read, gaps of the log included. */
   nextOffset: number;
 }
 
-export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOptions): Feed {
+export function openFeed(options: FeedOptions): Feed {
+  const { reader, sort, bufferBytes, hasRoom = () => true, onReady, onFault } = options;
   const channels = new Map<string, Channel>();
   let buffered = 0;
   let turn = 0;
@@ -39,7 +44,10 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   return {
     open(claim, readFrom) {
       close(claim);
-      const channel: Channel = { claim: { ...claim }, records: [], paused: false, nextOffset: readFrom };
+      const channel: Channel = {
+        ...{ claim: { ...claim }, records: [], paused: false, parked: false },
+        nextOffset: readFrom,
+      };
       channels.set(nameOf(claim), channel);
       read(channel, readFrom);
     },
@@ -73,7 +81,7 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   }
 
   function add(channel: Channel, { records, nextOffset }: RecordBatch): void {
-    if (channels.get(nameOf(channel.claim)) !== channel) return;
+    if (channels.get(nameOf(channel.claim)) !== channel || channel.parked) return;
     for (const record of records) {
       if (record.offset < channel.nextOffset) continue; // the batch comes again, and this was taken before
       channel.records.push(record);
@@ -89,7 +97,12 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
   }
 
   function take(limit: number): Batch | undefined {
-    const full = [...channels.values()].filter(({ records }) => records.length > 0);
+    for (const channel of channels.values()) {
+      const waits = !hasRoom(channel.claim.partition);
+      if (waits && !channel.parked) park(channel);
+      else if (!waits && channel.parked) unpark(channel);
+    }
+    const full = [...channels.values()].filter(({ records, parked }) => records.length > 0 && !parked);
     if (full.length === 0) return undefined;
     const first = turn++ % full.length;
     const slices: Slice[] = [];
@@ -103,6 +116,26 @@ export function openFeed({ reader, sort, bufferBytes, onReady, onFault }: FeedOp
     });
     if (buffered < bufferBytes / 2) resume();
     return slices;
+  }
+
+  /** Its records must not keep the buffer from the others': all parked ones together have a quarter of it. */
+  function park(channel: Channel): void {
+    const { claim, records } = channel;
+    reader.unassign(claim);
+    channel.parked = true;
+    channel.paused = false;
+    let leftBytes = bufferBytes / 4 / channels.size;
+    const kept = records.findIndex(record => (leftBytes -= sizeOf(record)) < 0);
+    if (kept >= 0) {
+      channel.nextOffset = records[kept]?.offset ?? channel.nextOffset;
+      for (const record of records.splice(kept)) buffered -= sizeOf(record);
+    }
+    if (buffered < bufferBytes / 2) resume();
+  }
+
+  function unpark(channel: Channel): void {
+    channel.parked = false;
+    read(channel, channel.nextOffset);
   }
 
   function takeFrom(channel: Channel, limit: number): Slice {

@@ -9,6 +9,7 @@ export interface HandlerMetrics {
   deadLetters: Counter<'topic'>;
   misplaced: Counter<'topic'>;
   published: Counter<'topic'>;
+  stuckPartitions: Gauge;
 }
 
 /** Adds the gauge of partitions whose commands are stopped until an operator has done something, by reason. */
@@ -74,6 +75,11 @@ export function openMetrics(registry: Registry, unacknowledged: () => number): H
       name: 'penstock_misplaced_records_total',
       help: "Records that lie in another partition than their key's",
       labelNames: ['topic'],
+      registers,
+    }),
+    stuckPartitions: new Gauge({
+      name: 'penstock_handler_stuck_partitions',
+      help: 'Partitions of topics with an event or a verdict that Kafka has not acknowledged for 5 s; readyz names them',
       registers,
     }),
     published: new Counter({

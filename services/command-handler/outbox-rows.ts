@@ -62,31 +62,49 @@ const scopes: Readonly<Record<Scope, string>> = {
   old: `AND hint.written_at < clock_timestamp() - interval '1 second'`,
 };
 
+/** Rows in order of partition, key and sequence, and the partitions of which the limit has cut something off. */
+export interface Remainder {
+  rows: OutboxRow[];
+  cut: ReadonlySet<number>;
+}
+
 /**
  * Every remaining row of the keys that have one in scope, key by key in order of sequence, as far as the limit goes:
- * of the last key the end may be missing and never the beginning.
+ * of a partition's last key the end may be missing and never the beginning. Each partition has the same share of the limit,
+ * so that many rows of one do not hide those of another.
  */
 export async function remaining(
   client: pg.ClientBase | pg.Pool,
   partitions: readonly number[],
   scope: Scope,
   limit: Limit,
-): Promise<Piece> {
-  const { rows } = await client.query<StoredRow>({
+): Promise<Remainder> {
+  const share = { rows: Math.ceil(limit.rows / partitions.length), bytes: limit.bytes / partitions.length };
+  const { rows } = await client.query<StoredRow & { beforeBytes: number }>({
     name: `penstock_remaining_${scope}`,
-    text: within(
-      `SELECT stored.* FROM (
-        SELECT DISTINCT hint.partition, hint.user_key FROM penstock.outbox AS hint
-        WHERE hint.partition = ANY($1::int[]) ${scopes[scope]}
-      ) AS wanted CROSS JOIN LATERAL (
-        SELECT * FROM penstock.outbox AS each
-        WHERE each.partition = wanted.partition AND each.user_key = wanted.user_key OFFSET 0
-      ) AS stored ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $2`,
-      '$3',
-    ),
-    values: [integers(partitions), limit.rows, limit.bytes],
+    text: `SELECT ${columns}, stored.before_bytes::float8 AS "beforeBytes" FROM (
+        SELECT cut.*, sum(octet_length(cut.value)) OVER (PARTITION BY cut.partition ORDER BY cut.user_key, cut.sequence)
+          - octet_length(cut.value) AS before_bytes
+        FROM unnest($1::int[]) AS asked(partition) CROSS JOIN LATERAL (
+          SELECT stored.* FROM (
+            SELECT DISTINCT hint.user_key FROM penstock.outbox AS hint
+            WHERE hint.partition = asked.partition ${scopes[scope]}
+          ) AS wanted CROSS JOIN LATERAL (
+            SELECT * FROM penstock.outbox AS each
+            WHERE each.partition = asked.partition AND each.user_key = wanted.user_key OFFSET 0
+          ) AS stored ORDER BY stored.user_key, stored.sequence LIMIT $2
+        ) AS cut
+      ) AS stored WHERE stored.before_bytes <= $3 ORDER BY stored.partition, stored.user_key, stored.sequence`,
+    values: [integers(partitions), share.rows, Math.floor(share.bytes)],
   });
-  return pieceOf(rows, limit);
+  const cut = new Set<number>();
+  const counts = new Map<number, number>();
+  for (const { partition, beforeBytes, value } of rows) {
+    const count = (counts.get(partition) ?? 0) + 1;
+    counts.set(partition, count);
+    if (count >= share.rows || beforeBytes + Buffer.byteLength(value) > share.bytes) cut.add(partition);
+  }
+  return { rows: rows.map(rowOf), cut };
 }
 
 /** Tells the handlers that listen whose partitions have got rows from somebody else. */

@@ -18,7 +18,7 @@ export interface Written {
 export interface Publication {
   /** To be handed to the producer in this order. */
   rows: OutboxRow[];
-  /** Owned partitions whose remaining rows must be selected, because memory can't vouch for what precedes. */
+  /** Owned partitions whose remaining rows must be selected: memory can't vouch for what precedes, or has no room for them. */
   behind: Set<number>;
   /** Partitions that somebody else owns by now and that nobody has been notified of. */
   foreign: Set<number>;
@@ -30,15 +30,21 @@ export function tenuresOf(outbox: Pick<Outbox, 'tenure'>, partitions: Iterable<n
 
 /**
  * After a commit: each key's own rows and the rest of them, in order of sequence. A partition that was gained, lost or begun
- * anew since `tenures` was fixed is left to a select, because the rest of its rows was never looked for.
+ * anew since `tenures` was fixed is left to a select, because the rest of its rows was never looked for; so is one that has
+ * no room: its rows wait in the outbox.
  */
-export function publicationOf(outbox: Outbox, written: Written): Publication {
+export function publicationOf(
+  outbox: Outbox,
+  written: Written,
+  hasRoom: (partition: number) => boolean = () => true,
+): Publication {
   const publication: Publication = { rows: [], behind: new Set(), foreign: new Set() };
   const vouched: OutboxRow[] = [];
   for (const row of [...written.rest, ...written.own]) {
     const before = written.tenures.get(row.partition);
     const now = outbox.tenure(row.partition);
-    if (now !== undefined && now === before && written.restComplete) vouched.push(row);
+    const isVouched = now !== undefined && now === before && written.restComplete;
+    if (isVouched && hasRoom(row.partition)) vouched.push(row);
     else if (now !== undefined) publication.behind.add(row.partition);
     else if (before !== undefined) publication.foreign.add(row.partition);
   }

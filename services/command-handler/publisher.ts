@@ -34,7 +34,8 @@ export interface Publisher {
   lose(partition: number): void;
   /** After a commit. */
   publish(written: Written): void;
-  hasRoom(): boolean;
+  /** Whether more may be published of a partition; else what its commands write waits in the outbox. */
+  hasRoom(partition: number): boolean;
   /** Waits for what is under way, at most so long, and deletes what has been acknowledged. */
   close(patienceMs: number): Promise<void>;
 }
@@ -43,8 +44,10 @@ export interface Publisher {
 const pollMs = 1_000;
 /** Waiting before a partition whose row was given up is begun anew, ms. */
 const retryMs = 1_000;
-/** Without an acknowledgement for so long, the handler is not ready, ms. */
+/** Without an acknowledgement for so long, a partition is stuck, and the handler says so in its readiness, ms. */
 const stalledMs = 5_000;
+/** How many stuck partitions that reason names. */
+const mostNamed = 3;
 
 export function openPublisher(options: PublisherOptions): Publisher {
   const { pool, postgresUrl, lanes, outbox, ops, metrics, windowBytes, owned, onRoom } = options;
@@ -90,7 +93,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
   };
 
   function publish(written: Written): void {
-    const { rows, behind, foreign } = publicationOf(outbox, written);
+    const { rows, behind, foreign } = publicationOf(outbox, written, sender.hasRoom);
     sender.send(rows);
     repair.request(behind, 'all');
     if (foreign.size === 0) return;
@@ -99,10 +102,10 @@ export function openPublisher(options: PublisherOptions): Publisher {
     });
   }
 
-  function hand(rows: readonly OutboxRow[]): number {
+  function hand(rows: readonly OutboxRow[]): readonly OutboxRow[] {
     const fresh = outbox.learn(rows);
     sender.send(fresh);
-    return fresh.length;
+    return fresh;
   }
 
   function onAcknowledged(row: OutboxRow): void {
@@ -128,7 +131,13 @@ export function openPublisher(options: PublisherOptions): Publisher {
 
   function poll(): void {
     repair.request(owned(), 'old');
-    const stalled = sender.oldestMs() > stalledMs;
-    ops.readiness.set('publishing', stalled ? `Kafka has acknowledged nothing for ${stalledMs} ms` : undefined);
+    const stuck = [...sender.stalled(stalledMs)];
+    metrics.stuckPartitions.set(stuck.length);
+    ops.readiness.set('publishing', stuck.length === 0 ? undefined : reasonOf(stuck));
   }
+}
+
+function reasonOf(stuck: readonly string[]): string {
+  const others = stuck.length > mostNamed ? ` and ${stuck.length - mostNamed} others` : '';
+  return `Kafka has acknowledged nothing for ${stalledMs} ms of ${stuck.slice(0, mostNamed).join(', ')}${others}`;
 }

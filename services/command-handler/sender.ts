@@ -7,9 +7,9 @@ import type { OutboxRow } from './types.ts';
 export interface SenderOptions {
   lanes: Pick<Lanes, 'send'>;
   log: Logger;
-  /** Bytes handed to the lanes and not yet acknowledged, beyond which there is no room for more. */
+  /** Bytes handed to the lanes and not yet acknowledged, of all partitions together; see {@link Sender.hasRoom}. */
   windowBytes: number;
-  /** There is room again. */
+  /** There is room again for a partition that had none. */
   onRoom(): void;
   onAcknowledged(row: OutboxRow): void;
   /** The row will not be written by this attempt, nor any row of its key that was sent behind it. */
@@ -19,9 +19,14 @@ export interface SenderOptions {
 export interface Sender {
   /** In this order within each topic and partition. */
   send(rows: readonly OutboxRow[]): void;
-  hasRoom(): boolean;
-  /** Age of the oldest row that is not acknowledged, ms; 0 when there is none. */
-  oldestMs(): number;
+  /**
+   * Whether more of a partition's rows may be sent. A partition may hold as much of the window as it leaves free, so that
+   * one that Kafka does not acknowledge takes half of it and no more, and each further one half of what is left (the
+   * dynamic threshold of Choudhury and Hahne, "Dynamic queue length thresholds", 1998). One with nothing under way has room.
+   */
+  hasRoom(partition: number): boolean;
+  /** Topics and partitions with a row that has waited for its acknowledgement for longer than this, as `topic/partition`. */
+  stalled(ms: number): ReadonlySet<string>;
 }
 
 /** How many of them are remembered; one that is forgotten is refused once more. */
@@ -33,22 +38,39 @@ export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, on
   /** How often a row was too large, by {@link nameOf}: forgotten when it is acknowledged. */
   const tooLarge = new Map<string, number>();
   let bytes = 0;
+  const bytesOf = new Map<number, number>();
+  /** Partitions for which there was no room when somebody asked. */
+  const refused = new Set<number>();
 
   return {
     send(rows) {
       for (const row of rows) start(row);
     },
-    hasRoom: () => bytes < windowBytes,
-    oldestMs() {
-      for (const { sinceMs } of underWay.values()) return Date.now() - sinceMs;
-      return 0;
+    hasRoom(partition) {
+      if (fits(partition, 1)) return true;
+      refused.add(partition);
+      return false;
+    },
+    stalled(ms) {
+      const names = new Set<string>();
+      const latest = performance.now() - ms;
+      for (const [{ topic, partition }, { sinceMs }] of underWay) {
+        if (sinceMs > latest) break; // they are in the order in which they were sent
+        names.add(`${topic}/${partition}`);
+      }
+      return names;
     },
   };
 
+  function fits(partition: number, share: number): boolean {
+    const own = bytesOf.get(partition) ?? 0;
+    return own === 0 || own * share < windowBytes - bytes;
+  }
+
   function start(row: OutboxRow): void {
     const sizeBytes = row.value.length + row.key.length + 512;
-    underWay.set(row, { sinceMs: Date.now(), sizeBytes });
-    bytes += sizeBytes;
+    underWay.set(row, { sinceMs: performance.now(), sizeBytes });
+    add(row.partition, sizeBytes);
     const stubs = tooLarge.size === 0 ? 0 : (tooLarge.get(nameOf(row)) ?? 0);
     const record = stubs === 0 ? eventRecord(row) : stubRecord(row, stubs > 1);
     lanes.send(row, record).then(
@@ -64,11 +86,20 @@ export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, on
     );
   }
 
+  function add(partition: number, sizeBytes: number): void {
+    bytes += sizeBytes;
+    const own = (bytesOf.get(partition) ?? 0) + sizeBytes;
+    if (own > 0) bytesOf.set(partition, own);
+    else bytesOf.delete(partition);
+  }
+
   function settle(row: OutboxRow): void {
-    const wasFull = bytes >= windowBytes;
-    bytes -= underWay.get(row)?.sizeBytes ?? 0;
+    add(row.partition, -(underWay.get(row)?.sizeBytes ?? 0));
     underWay.delete(row);
-    if (wasFull && bytes < windowBytes) onRoom();
+    // Not at the first byte that is free: whoever is woken shall have something to send.
+    if (refused.size === 0 || ![...refused].some(partition => fits(partition, 2))) return;
+    refused.clear();
+    onRoom();
   }
 
   function refuse(row: OutboxRow, error: unknown): void {

@@ -59,6 +59,7 @@ export async function serve<State, Change>(
     reader,
     sort: watchPlaces(openSorting(plan), placeOf, metrics, ops),
     bufferBytes,
+    hasRoom: partition => publisher.hasRoom(partition),
     onReady: () => worker.wake(),
     onFault(fault, { topic, partition, offset }) {
       log.error({ topic, partition, offset, fault }, 'a command partition can not be read; trying again');
@@ -96,7 +97,7 @@ export async function serve<State, Change>(
   const { createTopics, replicationFactor } = config.kafka;
   const create = createTopics ? { replicationFactor } : undefined;
   const worker = startWorker({
-    ...{ feed, cleaner: publisher.cleaner, log, metrics, batchCommands, hasRoom: publisher.hasRoom },
+    ...{ feed, cleaner: publisher.cleaner, log, metrics, batchCommands },
     deadLetters: openGraveyard(
       openDeadLetters({
         topics,

@@ -17,8 +17,6 @@ export interface WorkerOptions {
   metrics: HandlerMetrics;
   batchCommands: number;
   process(batch: Batch, acknowledged: readonly RowPlace[]): Promise<Committed>;
-  /** Whether more may be published; else the next batch waits for a {@link Worker.wake}. */
-  hasRoom(): boolean;
   publish(committed: Committed): void;
   /** Nothing that memory says of these partitions is to be trusted; undefined: of any. */
   distrust(partitions: readonly number[] | undefined): void;
@@ -26,7 +24,7 @@ export interface WorkerOptions {
 
 /** Takes up one batch after the other; while one is in its transaction, the next fills and the last is being published. */
 export interface Worker {
-  /** There is something to take. */
+  /** There is something to take, or room for what it causes. */
   wake(): void;
   /** Finishes the batch under way. */
   close(): Promise<void>;
@@ -59,7 +57,7 @@ export function startWorker(options: WorkerOptions): Worker {
       await ready.wait();
       for (;;) {
         if (ending.signal.aborted) return;
-        const batch = options.hasRoom() ? feed.take(options.batchCommands) : undefined;
+        const batch = feed.take(options.batchCommands);
         if (batch === undefined) break;
         await bury(batch);
         await recover(batch, await settle(batch));

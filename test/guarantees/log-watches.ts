@@ -179,6 +179,17 @@ export const logWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G11',
+    name: 'a partition that Kafka takes nothing for fills the window of all',
+    file: 'services/command-handler/sender.ts',
+    find: 'return own === 0 || own * share < windowBytes - bytes;',
+    replace: 'return own * share >= 0 && bytes < windowBytes;',
+    caughtBy: {
+      file: 'test/services/command-handler/publisher.test.ts',
+      test: 'rows of a partition that Kafka does not acknowledge, however many, hide none of another partition',
+    },
+  },
+  {
     guarantee: 'G12',
     name: 'a batch whose answer was lost goes again under a new sequence',
     file: 'lib/kafka/lane.ts',

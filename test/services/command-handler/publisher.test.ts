@@ -25,12 +25,12 @@ after(async () => {
   await postgres.drop();
 });
 
-const rowOf = (key: string, sequence: number): OutboxRow => ({
+const rowOf = (key: string, sequence: number, partition = 0): OutboxRow => ({
   ...{
     key,
     sequence,
     repetition: 0,
-    partition: 0,
+    partition,
     topic: 'events',
     eventId: `${key}${sequence}`,
     timeMs: 1,
@@ -38,11 +38,11 @@ const rowOf = (key: string, sequence: number): OutboxRow => ({
   },
   ...{ commandId: undefined, traceparent: undefined, appendedMs: undefined },
 });
-const store = ({ key, sequence, eventId }: OutboxRow) =>
+const store = ({ key, sequence, eventId, partition }: OutboxRow) =>
   postgres.query(
     `INSERT INTO penstock.outbox (partition, user_key, sequence, repetition, announced, topic, event_id, time_ms, value)
-     VALUES (0, $1, $2, 0, false, 'events', $3, 1, '{}')`,
-    [key, sequence, eventId],
+     VALUES ($4, $1, $2, 0, false, 'events', $3, 1, '{}')`,
+    [key, sequence, eventId, partition],
   );
 
 test('a row that Kafka refuses while its partition is begun anew for another one is sent again', async () => {
@@ -82,4 +82,53 @@ test('a row that Kafka refuses while its partition is begun anew for another one
   for (const { take } of sent) take();
   await publisher.close(1_000);
   assert.deepEqual(await postgres.query('SELECT 1 FROM penstock.outbox'), []);
+});
+
+test('rows of a partition that Kafka does not acknowledge, however many, hide none of another partition', async () => {
+  const ops = quietOps();
+  const outbox = openOutbox();
+  const sent: { partition: number; take(): void }[] = [];
+  const lanes: Pick<Lanes, 'send'> = {
+    send: ({ partition }) =>
+      new Promise(resolve => {
+        sent.push({ partition, take: () => resolve({ offset: 0 }) });
+        if (partition > 0) resolve({ offset: 0 });
+      }),
+  };
+  const windowBytes = 1_000_000;
+  const publisher = openPublisher({
+    ...{ pool, postgresUrl: postgres.url, lanes, outbox, ops, windowBytes, owned: () => [0, 1, 2], onRoom() {} },
+    metrics: openMetrics(ops.metrics, outbox.unacknowledged),
+  });
+  const of = (partition: number) => sent.filter(each => each.partition === partition);
+  // More than are selected at a time, and more than the partition may have under way.
+  await postgres.query(
+    `INSERT INTO penstock.outbox (partition, user_key, sequence, repetition, announced, topic, event_id, time_ms, value)
+     SELECT 0, 'stuck', n, 0, false, 'events', n::text, 1, '{}' FROM generate_series(1, 3000) AS n`,
+  );
+  for (const partition of [0, 1, 2]) publisher.gain(partition);
+  await until('the partition has no room', () => !publisher.hasRoom(0), 10_000);
+  const most = of(0).length;
+  assert.ok(most * 512 < windowBytes, `${most} rows are under way`);
+  for (const [partition, key] of [
+    [1, 'a'],
+    [2, 'b'],
+  ] as const) {
+    assert.ok(publisher.hasRoom(partition));
+    await store(rowOf(key, 1, partition)); // another handler wrote it, and its notification is lost
+    await until('the row of the other partition is sent', () => of(partition).length === 1, 10_000);
+  }
+  assert.equal(of(0).length, most);
+  let taken = 0;
+  await until(
+    'all of it is in the log once Kafka takes it',
+    async () => {
+      for (const { take } of sent.slice(taken)) take();
+      taken = sent.length;
+      return (await postgres.query('SELECT FROM penstock.outbox')).length === 0;
+    },
+    30_000,
+  );
+  assert.equal(of(0).length, 3_000);
+  await publisher.close(1_000);
 });

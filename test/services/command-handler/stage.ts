@@ -9,6 +9,7 @@ import { plainEnvironment } from '../../../dev/stack/environment.ts';
 import { type AppPlan, loadApp } from '../../../lib/app/index.ts';
 import { headerText, type KafkaRecord, type Lanes, openLanes, partitionOf } from '../../../lib/kafka/index.ts';
 import { dieWithUs } from '../../support/die-with-us.ts';
+import { testKafka } from '../../support/dump.ts';
 import { kafkaAddress, openScratchKafka, type ScratchKafka } from '../../support/scratch-kafka.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -71,12 +72,15 @@ export interface StageOptions {
   brokers?: readonly string[];
   /** Settings of single topics. */
   config?: Partial<Record<TopicName, Record<string, string>>>;
+  /** The broker that has the only copy of a topic's partition; default: wherever the cluster puts it. */
+  brokerOf?(topic: TopicName, partition: number): number;
 }
 
 export async function openStage({
   partitions = 4,
   brokers = [kafkaAddress()],
   config = {},
+  brokerOf,
 }: StageOptions = {}): Promise<Stage> {
   const suffix = randomBytes(6).toString('hex');
   const kafka = openScratchKafka(brokers);
@@ -90,6 +94,7 @@ export async function openStage({
   let schema = await readFile(join(root, 'apps/bank/schema.graphql'), 'utf8');
   for (const name of topicNames) schema = schema.replaceAll(`"${name}"`, `"${topic(name)}"`);
   const plan = await loadApp(schema);
+  if (brokerOf !== undefined) await place(brokers, partitions, topicNames, topic, brokerOf);
   await kafka.topics.ensure([
     ...topicNames.map(name => ({ name: topic(name), partitions, replicationFactor: 1, config: config[name] ?? {} })),
     { name: `${topic('commands')}-dlt`, partitions, replicationFactor: 1 },
@@ -190,6 +195,28 @@ export default {
     },
   };
   return stage;
+}
+
+async function place(
+  brokers: readonly string[],
+  partitions: number,
+  names: readonly TopicName[],
+  topic: (name: string) => string,
+  brokerOf: (topic: TopicName, partition: number) => number,
+): Promise<void> {
+  const admin = testKafka(brokers).admin();
+  await admin.connect();
+  await admin.createTopics({
+    waitForLeaders: false,
+    topics: names.map(name => ({
+      topic: topic(name),
+      replicaAssignment: Array.from({ length: partitions }, (_, partition) => ({
+        partition,
+        replicas: [brokerOf(name, partition)],
+      })),
+    })),
+  });
+  await admin.disconnect();
 }
 
 function watchProcess(child: ChildProcess): HandlerProcess {

@@ -86,7 +86,6 @@ async function settle(given: readonly string[], epochOffset = 0, connection = po
   const worker = startWorker({
     ...{ log, cleaner, batchCommands: 100, metrics: openMetrics(new Registry(), () => 0) },
     feed: { take: () => batches.shift() },
-    hasRoom: () => true,
     deadLetters: intake => Promise.resolve(void buried.push(intake)),
     process: (batch, acknowledged) =>
       processBatch(
