@@ -35,7 +35,7 @@ export async function joinControlGroup(
   options: ControlGroupOptions,
 ): Promise<ControlGroup> {
   const { groupId, topics, address, peer = '', sessionTimeoutMs, heartbeatIntervalMs } = options;
-  const { onAssigned, onLost, onDoubt, onConfirmed } = options;
+  const { onAssigned, onLost, onDoubt, onConfirmed, onContact } = options;
   const log = connection.ops.log.child({ group: groupId });
   const cluster = connection.openCluster(`group ${groupId}`);
   /** What userData claims at the next join: the last assignment, lost or not, so that it may stay where it was. */
@@ -100,6 +100,7 @@ export async function joinControlGroup(
     const { generationId: generation } = joined;
     const groupAssignment =
       joined.leaderId === memberId ? shareOut(joined.members, await countPartitions(), generation) : [];
+    const sentMs = performance.now();
     const synced = await link.call(broker =>
       broker.syncGroup({ groupId, generationId: generation, memberId, groupAssignment }),
     );
@@ -107,7 +108,7 @@ export async function joinControlGroup(
     if (share === undefined) throw new KafkaUnavailableError('the leader gave no assignment');
     if (isClosing()) return;
     membership = { memberId, generation };
-    contact();
+    contact(sentMs);
     claim = { owned: share.partitions, generation };
     log.info({ generation, memberId, partitions: share.partitions.length }, 'assigned');
     const { partitions, routing, peers } = share;
@@ -121,13 +122,14 @@ export async function joinControlGroup(
     while (!isClosing() && !cluster.closed && membership !== undefined) {
       await pause(heartbeatIntervalMs);
       if (isClosing()) return;
+      const sentMs = performance.now();
       try {
         await beat(membership);
-        contact();
+        contact(sentMs);
         confirmed();
       } catch (error) {
         if (isProtocolError(error)) {
-          if (error.code === codes.REBALANCE_IN_PROGRESS) return contact();
+          if (error.code === codes.REBALANCE_IN_PROGRESS) return contact(sentMs);
           if (!coordinatorMoved.includes(error.code)) throw error;
         }
         // The generation outlives the coordinator: go on with the next one until the session must be over.
@@ -178,8 +180,9 @@ export async function joinControlGroup(
     return counts;
   }
 
-  function contact(): void {
+  function contact(sentMs: number): void {
     lastContact = Date.now();
+    onContact?.(sentMs);
     watch(sessionTimeoutMs);
   }
 

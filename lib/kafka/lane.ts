@@ -8,6 +8,8 @@ export interface Passenger extends SizedRecord {
   deadline: number;
   /** An attempt may have written it: giving it up can't be called "no effect". Outlives the batch of that attempt. */
   unsure?: boolean;
+  /** Aborted: nobody wants it to be written any more. */
+  signal?: AbortSignal | undefined;
   resolve(result: { offset: number }): void;
   reject(error: Error): void;
 }

@@ -23,7 +23,12 @@ export interface LaneOptions {
    * silence is not held up. Default 0.
    */
   paceMs?: number;
+  /** Asked before each request; while it says no, everything waits. Default: always. */
+  maySend?(): boolean;
 }
+
+/** How often it is asked whether sending is allowed again, ms. */
+const askAgainMs = 50;
 
 /** How long a leader may wait for its replicas, ms. */
 const ackTimeoutMs = 3_000;
@@ -55,6 +60,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     maxBatchBytes = 1_048_588,
     deliveryTimeoutMs = 30_000,
     paceMs = 0,
+    maySend = () => true,
   } = options;
   const { log } = connection.ops;
   const cluster = connection.openCluster('lanes');
@@ -65,6 +71,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
   /** By broker, ms since the epoch. */
   const nextRequest = new Map<number, number>();
   const staleTopics = new Set<string>();
+  const watched = new WeakSet<AbortSignal>();
   const pulse = new Pulse(pump);
   const buffer = new Budget<Passenger>(bufferBytes, passenger => {
     passenger.lane.push(passenger);
@@ -76,16 +83,21 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
   let closing: Promise<void> | undefined;
   let drained: (() => void) | undefined;
 
-  function send(at: TopicPartition, record: OutgoingRecord): Promise<{ offset: number }> {
+  function send(at: TopicPartition, record: OutgoingRecord, signal?: AbortSignal): Promise<{ offset: number }> {
     const sizeBytes = sizeOf(record);
     if (batchOverheadBytes + sizeBytes > maxBatchBytes) {
       return Promise.reject(new TooLargeError(at, sizeBytes, maxBatchBytes - batchOverheadBytes));
     }
     if (closing !== undefined) return Promise.reject(new ProduceError('the lanes are closing', 'not-written'));
+    if (signal?.aborted === true) return Promise.reject(withdrawn('not-written'));
+    if (signal !== undefined && !watched.has(signal)) {
+      watched.add(signal);
+      signal.addEventListener('abort', withdraw, { once: true });
+    }
     const lane = laneOf(at);
     const deadline = performance.now() + deliveryTimeoutMs;
     return new Promise((resolve, reject) => {
-      buffer.add({ lane, record, timestampMs: Date.now(), sizeBytes, deadline, resolve, reject });
+      buffer.add({ lane, record, timestampMs: Date.now(), sizeBytes, deadline, signal, resolve, reject });
     });
   }
 
@@ -114,8 +126,10 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
         else byBroker.set(leader, [...(byBroker.get(leader) ?? []), lane]);
       }
     }
+    const allowed = due === 0 || maySend();
+    if (!allowed) pulse.at(now + askAgainMs);
     if (due > 0 && (staleTopics.size > 0 || producer === undefined)) void prepare();
-    if (producer !== undefined)
+    if (producer !== undefined && allowed)
       for (const [nodeId, group] of byBroker) {
         const earliest = nextRequest.get(nodeId) ?? 0;
         if (earliest > now) pulse.at(earliest);
@@ -172,7 +186,10 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       nextRequest.set(nodeId, performance.now() + paceMs);
       void transfer(nodeId, link, loads).finally(() => {
         busy.delete(link);
-        for (const { lane } of loads) if (!lane.idle) ready.add(lane);
+        for (const { lane, batch } of loads) {
+          if (!lane.idle) ready.add(lane);
+          if (batch.passengers.some(isWithdrawn)) withdrawFrom(lane);
+        }
         makeRoom();
         pulse.soon();
       });
@@ -185,6 +202,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     let answers: ProducedPartition[];
     try {
       const link = await cluster.link(nodeId, linkNumber);
+      if (!maySend()) throw new Error('sending is not allowed just now');
       sent = true;
       answers = await link.send(
         produceRequest(
@@ -299,6 +317,20 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     for (const passenger of buffer.remove(isBehind)) passenger.reject(behind(passenger));
   }
 
+  /** What is on its way goes when its attempt has failed. */
+  function withdraw(): void {
+    for (const lane of lanes.values()) withdrawFrom(lane);
+    for (const passenger of buffer.remove(isWithdrawn)) passenger.reject(withdrawn('not-written'));
+    makeRoom();
+  }
+
+  function withdrawFrom(lane: Lane): void {
+    // A batch of a lane that is not ready is on its way.
+    if (ready.has(lane) && lane.batch?.passengers.some(isWithdrawn) === true) abandon(lane, withdrawn);
+    const waiting = lane.remove(isWithdrawn);
+    if (waiting.length > 0) giveUp(lane, waiting, withdrawn);
+  }
+
   function fail(passenger: Passenger, error: Error): void {
     buffer.release(passenger);
     passenger.reject(error);
@@ -324,6 +356,14 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
       return closing;
     },
   };
+}
+
+function isWithdrawn({ signal }: Passenger): boolean {
+  return signal?.aborted === true;
+}
+
+function withdrawn(outcome: 'not-written' | 'unknown'): ProduceError {
+  return new ProduceError('withdrawn by its sender', outcome);
 }
 
 function outcomeOf({ unsure }: Passenger): 'not-written' | 'unknown' {

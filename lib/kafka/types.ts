@@ -87,9 +87,10 @@ export interface Lanes {
   /**
    * Resolves with the offset once the broker's answer names this partition. Waits (backpressure) while more than
    * the budget is buffered. Retries what may be retried, in order; rejects with `TooLargeError` or `ProduceError`.
-   * What waits behind a record that is given up and has its key rejects too, `not-written`: a key never skips a record.
+   * What waits behind a record that is given up and has its key rejects too: a key never skips a record. One whose
+   * `signal` is aborted is given up as well, unless it is on its way just then: it is not sent again if that fails.
    */
-  send(at: TopicPartition, record: OutgoingRecord): Promise<{ offset: number }>;
+  send(at: TopicPartition, record: OutgoingRecord, signal?: AbortSignal): Promise<{ offset: number }>;
   /** Sends what is buffered, then closes. */
   close(): Promise<void>;
 }
@@ -200,6 +201,8 @@ export interface ControlGroupOptions {
    * this is left out, such a silence is a loss.
    */
   onDoubt?(reason: string): void;
+  /** The group knows this member, by an answer to a request that was sent then, ms of the process's own clock. */
+  onContact?(sentMs: number): void;
   /** The doubt was for nothing: the group answers, and this is still its assignment. */
   onConfirmed?(assignment: Assignment): void;
 }

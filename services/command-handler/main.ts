@@ -2,6 +2,7 @@ import { loadApp, loadCommands } from '../../lib/app/index.ts';
 import { connectKafka, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
 import { catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
 import { joinMembership } from '../../lib/ownership/index.ts';
+import { openFence } from './fence.ts';
 import { startHandler } from './handler.ts';
 import { within } from './signal.ts';
 
@@ -20,13 +21,19 @@ start('command-handler', async () => {
   const { fetchMaxWaitMs: maxWaitMs, fetchPartitionBytes: partitionBytes, fetchPaceMs, ...producing } = config.kafka;
   const reader = openReader(connection, { maxWaitMs, partitionBytes, paceMs: fetchPaceMs });
   const maxBatchBytes = Math.max(1_048_588, config.handler.maxValueBytes + 65_536);
+  const { peerListen, peerSilenceMs } = config.ownership;
+  const fence = openFence({
+    pauseMs: Math.min(peerSilenceMs, config.kafka.sessionTimeoutMs) / 2,
+    onPause: forMs => ops.log.warn({ forMs }, 'this process stood still: nothing is sent until the group confirms it'),
+  });
   const lanes = openLanes(connection, {
     ...{ bufferBytes: producing.laneBufferBytes, maxBatchBytes, deliveryTimeoutMs, paceMs: producing.producePaceMs },
+    maySend: fence.maySend,
   });
-  const { peerListen, peerSilenceMs } = config.ownership;
   const handler = startHandler({
     ...{ config, plan, app, ops, reader, lanes, topics },
-    joinGroup: options => joinMembership(connection, { ...options, peerListen, peerSilenceMs, ops }),
+    joinGroup: options =>
+      joinMembership(connection, { ...options, onContact: fence.confirmed, peerListen, peerSilenceMs, ops }),
   });
   await Promise.all([
     handler.running,
@@ -34,6 +41,7 @@ start('command-handler', async () => {
       handler,
       reader,
       { close: () => within(lanes.close(), ops.drainTimeoutMs / 5) },
+      fence,
       topics,
       connection,
       ops,

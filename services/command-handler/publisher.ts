@@ -53,7 +53,10 @@ export function openPublisher(options: PublisherOptions): Publisher {
   const { pool, postgresUrl, lanes, outbox, ops, metrics, windowBytes, owned, onRoom } = options;
   const { log } = ops;
   const cleaner = openCleaner(outbox, pool, log);
-  const sender = openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, onGivenUp });
+  /** Of each partition that is held: aborted when it is lost. */
+  const holds = new Map<number, AbortController>();
+  const signalOf = (partition: number): AbortSignal | undefined => holds.get(partition)?.signal;
+  const sender = openSender({ lanes, log, windowBytes, signalOf, onRoom, onAcknowledged, onGivenUp });
   const repair = openRepair({
     pool,
     log,
@@ -74,10 +77,17 @@ export function openPublisher(options: PublisherOptions): Publisher {
   return {
     cleaner,
     gain(partition) {
+      holds.get(partition)?.abort();
+      holds.set(partition, new AbortController());
       outbox.gain(partition);
       repair.request([partition], 'all');
     },
-    lose: outbox.lose,
+    lose(partition) {
+      outbox.lose(partition);
+      // Else they would be sent whenever Kafka takes them: long after somebody else has done so, perhaps.
+      holds.get(partition)?.abort();
+      holds.delete(partition);
+    },
     publish,
     hasRoom: sender.hasRoom,
     async close(patienceMs) {

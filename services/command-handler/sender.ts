@@ -9,6 +9,8 @@ export interface SenderOptions {
   log: Logger;
   /** Bytes handed to the lanes and not yet acknowledged, of all partitions together; see {@link Sender.hasRoom}. */
   windowBytes: number;
+  /** Aborted when the partition is lost: what is not on its way by then is not sent. */
+  signalOf(partition: number): AbortSignal | undefined;
   /** There is room again for a partition that had none. */
   onRoom(): void;
   onAcknowledged(row: OutboxRow): void;
@@ -33,7 +35,8 @@ export interface Sender {
 const mostTooLarge = 10_000;
 
 /** Rows of the outbox → lanes. Rows that Kafka will never take for their size are sent as stubs. */
-export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, onGivenUp }: SenderOptions): Sender {
+export function openSender(options: SenderOptions): Sender {
+  const { lanes, log, windowBytes, signalOf, onRoom, onAcknowledged, onGivenUp } = options;
   const underWay = new Map<OutboxRow, { sinceMs: number; sizeBytes: number }>();
   /** How often a row was too large, by {@link nameOf}: forgotten when it is acknowledged. */
   const tooLarge = new Map<string, number>();
@@ -73,7 +76,8 @@ export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, on
     add(row.partition, sizeBytes);
     const stubs = tooLarge.size === 0 ? 0 : (tooLarge.get(nameOf(row)) ?? 0);
     const record = stubs === 0 ? eventRecord(row) : stubRecord(row, stubs > 1);
-    lanes.send(row, record).then(
+    const signal = signalOf(row.partition);
+    lanes.send(row, record, signal).then(
       () => {
         settle(row);
         if (stubs > 0) tooLarge.delete(nameOf(row));
@@ -81,7 +85,8 @@ export function openSender({ lanes, log, windowBytes, onRoom, onAcknowledged, on
       },
       (error: unknown) => {
         settle(row);
-        refuse(row, error);
+        if (signal?.aborted === true) onGivenUp(row, 'later');
+        else refuse(row, error);
       },
     );
   }

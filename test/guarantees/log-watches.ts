@@ -91,6 +91,28 @@ export const logWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G9',
+    name: 'a handler that stood still sends what it has in memory before the group has confirmed it',
+    file: 'services/command-handler/fence.ts',
+    find: 'return confirmedMs >= wokeMs;',
+    replace: 'return confirmedMs > 0;',
+    caughtBy: {
+      file: 'test/services/command-handler/fence.test.ts',
+      test: 'after a pause nothing is sent until the group has confirmed it by a request that was sent after the pause',
+    },
+  },
+  {
+    guarantee: 'G9',
+    name: 'events of a partition that is lost are sent all the same',
+    file: 'lib/kafka/lanes.ts',
+    find: 'return signal?.aborted === true;',
+    replace: 'return signal === null;',
+    caughtBy: {
+      file: 'test/lib/kafka/lanes.test.ts',
+      test: 'what is withdrawn is not sent, and nothing is while sending is not allowed; the rest goes as soon as it is',
+    },
+  },
+  {
     guarantee: 'G10',
     name: 'a position passes a record whose dead letter is not written',
     file: 'services/projector/worker.ts',

@@ -142,6 +142,34 @@ test('a record that is given up for its age takes along the younger ones of its 
   await away.connection.close();
 });
 
+test('what is withdrawn is not sent, and nothing is while sending is not allowed; the rest goes as soon as it is', async () => {
+  const topic = await kafka.topic(1);
+  const at = { topic, partition: 0 };
+  let allowed = false;
+  const lanes = openLanes(kafka.connection, { bufferBytes: 250, maySend: () => allowed });
+  const lost = new AbortController();
+  // Two wait in the lane, the others for room.
+  const results = Promise.allSettled(
+    ['a', 'b', 'c', 'd', 'e', 'f'].map((key, index) =>
+      lanes.send(at, { key, value: 'x'.repeat(50) }, index % 2 === 0 ? lost.signal : undefined),
+    ),
+  );
+  await assert.rejects(lanes.send(at, { key: 'late', value: '' }, AbortSignal.abort()), ProduceError);
+  lost.abort();
+  assert.equal(await kafka.topics.endOffset(at), 0);
+  allowed = true;
+  assert.deepEqual(
+    (await results).map(({ status }) => status),
+    ['rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled'],
+  );
+  await lanes.close();
+  const { records } = await kafka.topics.fetch(at, 0, 100_000);
+  assert.deepEqual(
+    records.map(({ key }) => String(key)),
+    ['b', 'd', 'f'],
+  );
+});
+
 test('close sends what is buffered', async () => {
   const topic = await kafka.topic(3);
   const lanes = openLanes(kafka.connection, { bufferBytes: 2_000 });

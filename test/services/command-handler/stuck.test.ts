@@ -73,3 +73,42 @@ test('a partition that Kafka takes nothing for holds up its own commands and no 
   handler.signal('SIGTERM');
   assert.equal(await handler.exited, 0);
 });
+
+test('a handler that was stopped with events in memory writes none of them when it goes on: another one has done so', async () => {
+  const names = { PENSTOCK_KAFKA_SESSION_TIMEOUT_MS: '3000' };
+  const first = await stage.start(names);
+  await first.ready();
+  const payer = userIn(0, 7);
+  const { iban } = await stage.verdict(payer, await stage.command(payer, 'openAccount', {}));
+  await brokers.kill(2);
+  const count = 20;
+  const pay = { token: '', amount: 1, from: 'cash', to: iban, descr: '' };
+  const ids = await Promise.all(Array.from({ length: count }, () => stage.command(payer, 'transferMoney', pay)));
+  for (const id of ids) await stage.verdict(payer, id);
+  await until('its events wait in its memory', async () => {
+    return (await first.metric('penstock_outbox_unacknowledged_records')) === count;
+  });
+
+  first.signal('SIGSTOP');
+  await stage.start(names);
+  brokers.start(2);
+  const mine = async () => (await stage.read(stage.topic('balance_changed'))).filter(({ key }) => key === payer);
+  await until(
+    'the other handler has published them',
+    async () => (await mine().catch(() => [])).length >= count,
+    90_000,
+  );
+  await until('and deleted them', async () => (await stage.postgres.query('SELECT FROM penstock.outbox')).length === 0);
+  const before = (await mine()).length;
+  assert.equal(before, count);
+
+  first.signal('SIGCONT');
+  await until('it has noticed', () =>
+    first.log.some(line => JSON.stringify(line).includes('this process stood still')),
+  );
+  await until('nothing is left in its memory', async () => {
+    return (await first.metric('penstock_outbox_unacknowledged_records').catch(() => 1)) === 0;
+  });
+  await first.ready();
+  assert.equal((await mine()).length, before);
+});
