@@ -237,7 +237,7 @@ export const logWatches: readonly Watch[] = [
     guarantee: 'G12',
     name: 'a record that is given up for its age leaves the younger ones of its key behind',
     file: 'lib/kafka/lanes.ts',
-    find: "if (late.length > 0) giveUp(lane, late, timedOut('not-written'));",
+    find: 'if (late.length > 0) giveUp(lane, late, timedOut);',
     replace: "for (const passenger of late) fail(passenger, timedOut('not-written'));",
     caughtBy: {
       file: 'test/lib/kafka/lanes.test.ts',
