@@ -97,11 +97,17 @@ test('a command whose answer was lost, and whose batch was split then, is pendin
       plan: { ...plan, timeoutMs: 300_000 },
       args: { commandId: randomUUID(), text },
       path: ['say'],
-      call: { caller, operationId: undefined, traceparent: '', lastEventId: undefined },
+      call: {
+        ...{ caller, operationId: undefined, traceparent: '' },
+        lastEventId: undefined,
+        signal: AbortSignal.any([]),
+      },
     });
   // Producer id, leaders and connections are there before the follower is gone, for whom the leader waits some seconds only.
   await lanes.send({ topic: 'commands', partition: 0 }, { key: 'bob', value: '{}' });
-  await (await openFeedbackTaps(streams).listen('feedback', 0, { userKey: 'bob', commandId: '' }, () => undefined))();
+  const tap = openFeedbackTaps(streams).listen('feedback', 0, { userKey: 'bob', commandId: '' }, () => undefined);
+  await tap.reading;
+  tap.stop();
   brokers.pause(2);
   let answered = 0;
   const answers = ['one', 'two', 'three'].map(text =>
