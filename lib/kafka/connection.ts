@@ -8,6 +8,8 @@ import { Cluster } from './cluster.ts';
 import { kafkajsLogCreator } from './kafka-log.ts';
 import { patchRequestQueue } from './kafkajs-internals.ts';
 import type { LinkSettings } from './link.ts';
+import { openSkips, type Skips } from './skips.ts';
+import { openTopics } from './topics.ts';
 
 export interface KafkaOps {
   log: Logger;
@@ -23,6 +25,8 @@ export interface KafkaOps {
  */
 export interface KafkaConnection {
   readonly ops: KafkaOps;
+  /** What an operator has given up because it can't be read: every reader passes over it. */
+  readonly skips: Skips;
   /** A view of the cluster with links of its own, so that a long poll never stands before another request. */
   openCluster(purpose: string): Cluster;
   /** Closes every link; parts that are still open fail from then on. */
@@ -52,8 +56,9 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
   };
   const clusters = new Set<Cluster>();
   let closed = false;
-  return {
+  const connection: KafkaConnection = {
     ops,
+    skips: openSkips(() => openTopics(connection, { honourSkips: false }), ops),
     openCluster(purpose) {
       const cluster = new Cluster(config.brokers, settings, purpose, () => clusters.delete(cluster));
       if (closed) cluster.close();
@@ -62,9 +67,11 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
     },
     async close() {
       closed = true;
+      connection.skips.close();
       for (const cluster of [...clusters]) cluster.close();
     },
   };
+  return connection;
 }
 
 function readTls(config: PenstockConfig<'kafka'>['kafka']): tls.ConnectionOptions | undefined {

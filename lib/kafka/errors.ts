@@ -28,12 +28,39 @@ export class OffsetOutOfRangeError extends Error {
   }
 }
 
-/** A batch that cannot be decoded: corrupt, or of a format that this client does not speak. */
+/**
+ * A batch cannot be decoded: it is corrupt, larger than we hold, or of a format or codec that this client does not speak.
+ * Reading it again never helps; an operator can have it skipped (lib/kafka/skips.ts).
+ */
 export class UnreadableBatchError extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  readonly at: TopicPartition;
+  /** First offset of what cannot be read. */
+  readonly from: number;
+  /** Offset behind it. */
+  readonly to: number;
+  /** Whether these are messages of magic 0 or 1, all of one run. */
+  readonly isOldFormat: boolean;
+  /** Without the topic, the partition and the offsets. */
+  readonly reason: string;
+  constructor(at: TopicPartition, { from, to, isOldFormat = false }: UnreadableRange, reason: string, cause?: unknown) {
+    const place = `${at.topic}/${at.partition}`;
+    super(
+      `offsets ${from} to ${to - 1} of ${place} cannot be read: ${reason}; to go on without them: npm run skip -- ${place} ${from}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = 'UnreadableBatchError';
+    this.at = { topic: at.topic, partition: at.partition };
+    this.from = from;
+    this.to = to;
+    this.isOldFormat = isOldFormat;
+    this.reason = reason;
   }
+}
+
+export interface UnreadableRange {
+  from: number;
+  to: number;
+  isOldFormat?: boolean;
 }
 
 /** A topic exists with another partition count than the one asked for. */

@@ -21,6 +21,7 @@ export { type LaneOptions, openLanes } from './lanes.ts';
 export { murmur2, partitionOf } from './murmur2.ts';
 export { openReader, type ReaderOptions } from './reader.ts';
 export { headerText, keyText, sequenceOf } from './records.ts';
+export { recordSkip, type Skip, SkipRefusedError } from './skips.ts';
 export { type Claimant, planSticky } from './sticky-plan.ts';
 export { openTopics } from './topics.ts';
 export type * from './types.ts';

@@ -84,7 +84,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     const now = performance.now();
     const byLeader = new Map<number, Reading[]>();
     for (const reading of readings.values()) {
-      if (reading.paused) continue;
+      if (reading.paused || reading.asking) continue;
       if (reading.notBefore > now) {
         pulse.at(reading.notBefore);
         continue;
@@ -178,7 +178,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       const reading = silent.get(name);
       silent.delete(name);
       // Unassigned, moved, or served by another poll while this one was under way: not ours to deliver.
-      if (reading === undefined || readings.get(name) !== reading || reading.paused) continue;
+      if (reading === undefined || readings.get(name) !== reading || reading.paused || reading.asking) continue;
       if (reading.position === asked.get(reading)) follow(reading, reading.take(fetched));
     }
     for (const reading of silent.values()) {
@@ -201,6 +201,10 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
           if (readings.get(reading.name) === reading) follow(reading, reading.notTaken(outcome.from, error));
         }
         return;
+      case 'unreadable':
+        reading.asking = true;
+        void passOver(reading, outcome);
+        return;
       case 'again': {
         if (outcome.stale) staleTopics.add(topic);
         // The first failures are everyday: a leader has moved, or does not know yet that it leads.
@@ -214,8 +218,18 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
           { topic, partition, offset: position, fault: outcome.fault, reason: outcome.reason },
           'a partition is not read any more',
         );
-        sink.onFault(outcome.fault, { topic, partition, offset: position });
+        sink.onFault(outcome.fault, { topic, partition, offset: position }, outcome.error);
     }
+  }
+
+  /** Goes on behind a batch that nobody can read where an operator has recorded so; else that is a fault. */
+  async function passOver(reading: Reading, { error, behind }: Outcome & { kind: 'unreadable' }): Promise<void> {
+    const skip = await connection.skips.over(error, reading.topicId ?? noTopicId);
+    reading.asking = false;
+    if (closed || readings.get(reading.name) !== reading) return;
+    if (skip !== undefined) follow(reading, behind(skip));
+    else follow(reading, { kind: 'fault', fault: 'UNREADABLE', reason: error.message, error });
+    pulse.soon();
   }
 
   /** Asks who leads the stale topics now; those that have been gone for long enough are given up. */

@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.ts';
+import { UnreadableBatchError } from './errors.ts';
 import { backOffMs } from './pulse.ts';
 import type { ReadFault, RecordBatch, RecordSink, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
@@ -19,7 +20,9 @@ export type Outcome =
   | { kind: 'batch'; batch: RecordBatch; from: number }
   /** To be tried again, `stale` after asking who leads it. */
   | { kind: 'again'; reason: string; stale: boolean }
-  | { kind: 'fault'; fault: ReadFault; reason: string };
+  /** To be passed over, or given up: an operator's word decides. `behind`: the batch, without records, that passes over it. */
+  | { kind: 'unreadable'; error: UnreadableBatchError; behind(skip: { to: number }): Outcome }
+  | { kind: 'fault'; fault: ReadFault; reason: string; error?: UnreadableBatchError };
 
 /** One assigned partition: its position, and how it fares. No I/O and no clock. */
 export class Reading implements TopicPartition {
@@ -32,6 +35,8 @@ export class Reading implements TopicPartition {
   /** What lies between the end and this waits for a transaction that is open. */
   highWatermark: number;
   paused = false;
+  /** It has met a batch that it can't read, and asks whether to pass over it. */
+  asking = false;
   /** Not to be fetched before, ms of the process's own clock. */
   notBefore = 0;
   #failures = 0;
@@ -76,7 +81,14 @@ export class Reading implements TopicPartition {
       this.position = nextOffset;
       return { kind: 'batch', from, batch: { topic, partition, records, nextOffset, endOffset, lastEpoch, topicId } };
     } catch (error) {
-      return { kind: 'fault', fault: 'UNREADABLE', reason: messageOf(error) };
+      if (!(error instanceof UnreadableBatchError)) throw error;
+      const behind = ({ to }: { to: number }): Outcome => {
+        const from = this.position;
+        this.position = Math.max(from, to);
+        const batch = { topic, partition, records: [], nextOffset: this.position, endOffset, topicId };
+        return { kind: 'batch', from, batch };
+      };
+      return { kind: 'unreadable', error, behind };
     }
   }
 

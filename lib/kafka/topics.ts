@@ -7,6 +7,7 @@ import {
   PartitionCountError,
   TopicRefusedError,
   UnknownTopicError,
+  UnreadableBatchError,
 } from './errors.ts';
 import { isProtocolError } from './link.ts';
 import type { RecordBatch, TopicIdentity, TopicPartition, TopicSpec, Topics } from './types.ts';
@@ -18,6 +19,7 @@ import {
   latestTimestamp,
   listOffsetsRequest,
   noTopicId,
+  type OffsetIsolation,
   offsetForLeaderEpochRequest,
   type WireRequest,
 } from './wire/requests.ts';
@@ -52,11 +54,19 @@ const creationRefused: readonly number[] = [
   codes.POLICY_VIOLATION,
 ];
 
+export interface TopicsOptions {
+  /** Whether fetches pass over what an operator has given up. Default true. */
+  honourSkips?: boolean;
+}
+
 /**
  * Metadata and positions. Each call retries for about 5 s while leaders move, then rejects with
  * `KafkaUnavailableError`; what does not exist is an `UnknownTopicError`.
  */
-export function openTopics(connection: KafkaConnection): Topics & { close(): Promise<void> } {
+export function openTopics(
+  connection: KafkaConnection,
+  { honourSkips = true }: TopicsOptions = {},
+): Topics & { close(): Promise<void> } {
   const cluster = connection.openCluster('topics');
 
   /** Runs until it succeeds, for as long as it fails for want of Kafka; leaders are asked for anew each time. */
@@ -122,10 +132,10 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     topic: string,
     partitions: readonly number[],
     timestampMs: number,
+    isolation?: OffsetIsolation,
   ): Promise<Map<number, number>> {
-    const answers = await askLeaders(topic, partitions, group =>
-      listOffsetsRequest(group.map(partition => ({ topic, partition, timestampMs }))),
-    );
+    const targets = (group: readonly number[]) => group.map(partition => ({ topic, partition, timestampMs }));
+    const answers = await askLeaders(topic, partitions, group => listOffsetsRequest(targets(group), isolation));
     return new Map([...answers].map(([partition, { offset }]) => [partition, offset]));
   }
 
@@ -145,8 +155,16 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     if (fetched === undefined) throw new KafkaUnavailableError(`Fetch did not name ${at.topic}/${at.partition}`);
     if (fetched.errorCode === codes.OFFSET_OUT_OF_RANGE) throw new OffsetOutOfRangeError({ ...at, offset });
     if (fetched.errorCode !== codes.NONE) throw errorOf({ ...at, errorCode: fetched.errorCode }, 'Fetch');
-    const { records, nextOffset, lastEpoch } = decodeRecords(at, offset, fetched.records, fetched.aborted);
-    return { ...at, topicId, records, nextOffset, endOffset: fetched.lastStableOffset, lastEpoch };
+    const endOffset = fetched.lastStableOffset;
+    try {
+      const { records, nextOffset, lastEpoch } = decodeRecords(at, offset, fetched.records, fetched.aborted);
+      return { ...at, topicId, records, nextOffset, endOffset, lastEpoch };
+    } catch (error) {
+      if (!honourSkips || !(error instanceof UnreadableBatchError)) throw error;
+      const skip = await connection.skips.over(error, topicId);
+      if (skip === undefined) throw error;
+      return { ...at, topicId, records: [], nextOffset: Math.max(offset, skip.to), endOffset };
+    }
   }
 
   /** @param mayCome whether a topic of so many partitions may still become the one that is waited for. */
@@ -227,6 +245,7 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
         partitions.map(partition => [partition, { start: starts.get(partition) ?? 0, end: ends.get(partition) ?? 0 }]),
       );
     },
+    highWatermarks: (topic, partitions) => listOffsets(topic, partitions, latestTimestamp, 'uncommitted'),
     async epochEnd(at, leaderEpoch) {
       const { topic, partition } = at;
       const answers = await askLeaders(topic, [partition], () =>
@@ -241,13 +260,19 @@ export function openTopics(connection: KafkaConnection): Topics & { close(): Pro
     },
     async fetch(at, offset, maxBytes) {
       let from = offset;
-      for (;;) {
+      for (let passed: RecordBatch | undefined; ; ) {
         const start = from;
-        const batch = await withPatience(at.topic, () => fetchOnce(at, start, maxBytes));
+        const batch = await withPatience(at.topic, () => fetchOnce(at, start, maxBytes)).catch((error: unknown) => {
+          // As within one fetch: what lies before an unreadable batch is told first.
+          if (passed !== undefined && error instanceof UnreadableBatchError) return passed;
+          throw error;
+        });
+        if (batch === passed) return batch;
         // Only control records, an aborted transaction, or what compaction left of a batch: there may be records behind them.
         if (batch.records.length > 0 || batch.nextOffset >= batch.endOffset || batch.nextOffset === from) {
           return batch;
         }
+        passed = batch;
         from = batch.nextOffset;
       }
     },

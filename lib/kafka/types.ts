@@ -1,3 +1,5 @@
+import type { UnreadableBatchError } from './errors.ts';
+
 /**
  * What the rest of the project knows of Kafka. kafkajs stays behind this room.
  * Offsets are numbers: a partition would need 285 years at a million records a second to leave the safe integers.
@@ -54,7 +56,8 @@ export interface RecordSink {
    * called again with the same records after a back-off, so it must skip those that it took before it threw.
    */
   onBatch(batch: RecordBatch): void;
-  onFault(fault: ReadFault, at: TopicPartition & { offset: number }): void;
+  /** @param error for `UNREADABLE`: what cannot be read, and why. */
+  onFault(fault: ReadFault, at: TopicPartition & { offset: number }, error?: UnreadableBatchError): void;
 }
 
 /** Reads just the partitions it is told to, from the offsets it is told; no consumer group. */
@@ -129,6 +132,8 @@ export interface Topics {
   endOffset(at: TopicPartition): Promise<number>;
   /** For many partitions at once, by `topic/partition`. */
   offsets(topic: string, partitions: readonly number[]): Promise<Map<number, { start: number; end: number }>>;
+  /** By partition, the offsets behind everything that is replicated, records of open transactions included. */
+  highWatermarks(topic: string, partitions: readonly number[]): Promise<Map<number, number>>;
   /**
    * The largest leader epoch up to this one that the log has, and the offset behind its last record (KIP-320): what was read
    * under this epoch, at or behind that offset, is not in the log any more. Undefined where the log has no such epoch.
@@ -136,7 +141,10 @@ export interface Topics {
   epochEnd(at: TopicPartition, leaderEpoch: number): Promise<{ leaderEpoch: number; endOffset: number } | undefined>;
   /** First offset whose timestamp is ≥ `timestampMs`; the end offset when there is none. */
   offsetAt(at: TopicPartition, timestampMs: number): Promise<number>;
-  /** One fetch beginning at `offset`: at least one record when there is one. Rejects with `OffsetOutOfRangeError`. */
+  /**
+   * One fetch beginning at `offset`: at least one record when there is one. Rejects with `OffsetOutOfRangeError`, and with
+   * `UnreadableBatchError` where the first batch there cannot be decoded and nobody has had it skipped.
+   */
   fetch(at: TopicPartition, offset: number, maxBytes: number): Promise<RecordBatch>;
 }
 

@@ -1,4 +1,5 @@
 /** One partition of one stream: does what the seam decides. */
+import type { UnreadableBatchError } from '../kafka/index.ts';
 import type { ReadFault, TopicPartition } from '../kafka/types.ts';
 import type { BufferAnswer, ReplayBuffer } from './buffer/buffer.ts';
 import { type LogRecord, leaveBatch, type Point } from './log-record.ts';
@@ -33,7 +34,8 @@ export interface FlowStream {
   wentLive(): void;
   /** Live has stopped by a fault: the stream lets the flow go on, or ends. */
   interrupted(flow: Flow): void;
-  faulted(flow: Flow, fault: ScanFault): void;
+  /** @param error for `UNREADABLE`: what cannot be read, where it is a batch of the log. */
+  faulted(flow: Flow, fault: ScanFault, error?: UnreadableBatchError): void;
 }
 
 export class Flow implements TailListener {
@@ -229,7 +231,7 @@ export class Flow implements TailListener {
       mark,
       expected: this.#check && timestampMs >= 0 ? { offset, timestampMs } : undefined,
       scanned: (records, through, readBytes) => this.#scanned(records, through, readBytes),
-      failed: fault => this.#fail(fault),
+      failed: (fault, error) => this.#fail(fault, error),
     });
   }
 
@@ -322,8 +324,8 @@ export class Flow implements TailListener {
     this.#stream.wentLive();
   }
 
-  #fail(fault: ScanFault): void {
+  #fail(fault: ScanFault, error?: UnreadableBatchError): void {
     this.#stopReplay();
-    this.#stream.faulted(this, fault);
+    this.#stream.faulted(this, fault, error);
   }
 }

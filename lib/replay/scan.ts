@@ -37,8 +37,11 @@ export interface ScanClient {
   mark?: string | undefined;
   /** The record at this offset, where there is one, must have this timestamp. */
   expected: Point | undefined;
-  /** The stretch is not in the log any more; or this is not the log that it was. */
-  failed(fault: ScanFault): void;
+  /**
+   * The stretch is not in the log any more; or this is not the log that it was. @param error for `UNREADABLE`: what cannot be
+   * read, where it is a batch of the log.
+   */
+  failed(fault: ScanFault, error?: UnreadableBatchError): void;
 }
 
 /** `BUSY`: too many wait for their turn already. `SILENT`: Kafka has not answered for the partition for too long. */
@@ -205,7 +208,7 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
         silences.note(scan.at);
         return false;
       }
-      if (error instanceof UnreadableBatchError) fail(scan, ({ next }) => next <= from, 'UNREADABLE');
+      if (error instanceof UnreadableBatchError) fail(scan, ({ next }) => next <= from, 'UNREADABLE', error);
     }
     if ((scan.stuck += 1) % patience === 0 || scan.stuck === 1) await judge(scan, from);
     return false;
@@ -283,11 +286,11 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
   }
 }
 
-function fail(scan: Scan, lost: (rider: Rider) => boolean, fault: ScanFault): void {
+function fail(scan: Scan, lost: (rider: Rider) => boolean, fault: ScanFault, error?: UnreadableBatchError): void {
   for (const rider of [...scan.clients]) {
     if (!lost(rider)) continue;
     scan.clients.delete(rider);
-    rider.client.failed(fault);
+    rider.client.failed(fault, error);
   }
 }
 

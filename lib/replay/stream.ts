@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenstockError } from '../errors.ts';
+import type { UnreadableBatchError } from '../kafka/index.ts';
 import type { TopicPartition } from '../kafka/types.ts';
 import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
@@ -187,13 +188,19 @@ class Stream implements RecordStream, FlowStream {
     void this.#judge(flow, [flow], 'its live tail has stopped');
   }
 
-  faulted(flow: Flow, fault: ScanFault): void {
+  faulted(flow: Flow, fault: ScanFault, error?: UnreadableBatchError): void {
     if (fault === 'BUSY') this.#end(tooManyWait);
     else if (fault === 'SILENT') {
       const { topic, partition } = flow.at;
       this.#end(
         () => new PenstockError('UNAVAILABLE', `Kafka does not answer for ${topic}/${partition}: come back later`),
       );
+    } else if (fault === 'UNREADABLE' && error !== undefined) {
+      const { topic, partition } = flow.at;
+      const { from, to, reason } = error;
+      // Whoever goes on from there knows that it has missed something: nobody is led past it in silence.
+      const behind = new Map([[partition, { offset: to - 1, timestampMs: -1 }]]);
+      this.#expire(`offsets ${from} to ${to - 1} of ${topic}/${partition} cannot be read: ${reason}`, behind);
     } else if (fault === 'UNREADABLE' || fault === 'SINK_FAILED') {
       const { topic, partition } = flow.at;
       const what = fault === 'UNREADABLE' ? 'read' : 'taken';

@@ -1,4 +1,4 @@
-import type { DirectReader, KafkaRecord, ReadFault, RecordBatch, TopicPartition } from '../../lib/kafka/index.ts';
+import type { DirectReader, KafkaRecord, RecordBatch, RecordSink, TopicPartition } from '../../lib/kafka/index.ts';
 import type { Batch, Slice } from './batch.ts';
 import type { Claim } from './claims.ts';
 import { type Sort, sizeOf } from './intake.ts';
@@ -12,7 +12,7 @@ export interface FeedOptions {
   hasRoom?(partition: number): boolean;
   /** There is something to take. */
   onReady(): void;
-  onFault(fault: ReadFault, at: TopicPartition & { offset: number }): void;
+  onFault: RecordSink['onFault'];
 }
 
 /** Records of claimed partitions, read ahead and taken in batches. */
@@ -72,8 +72,8 @@ export function openFeed(options: FeedOptions): Feed {
       offset,
       {
         onBatch: batch => add(channel, batch),
-        onFault(fault, at) {
-          if (channels.get(nameOf(at)) === channel) onFault(fault, at);
+        onFault(fault, at, error) {
+          if (channels.get(nameOf(at)) === channel) onFault(fault, at, error);
         },
       },
       channel.claim.topicId,

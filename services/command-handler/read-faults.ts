@@ -3,7 +3,8 @@ import type { Ops } from '../../lib/ops/index.ts';
 
 /** Tells in readiness which command partitions can't be read, and where they stand. */
 export interface ReadFaults {
-  note(fault: ReadFault, at: TopicPartition & { offset: number }): void;
+  /** @param error says what cannot be read, and what an operator can do. */
+  note(fault: ReadFault, at: TopicPartition & { offset: number }, error?: Error): void;
   /** These partitions are the handler's; what was said of others is somebody else's now. */
   keepOnly(partitions: readonly number[]): void;
 }
@@ -25,11 +26,12 @@ export function openReadFaults({ readiness }: Pick<Ops, 'readiness'>, recoveredM
   };
 
   return {
-    note(fault, { topic, partition, offset }) {
+    note(fault, { topic, partition, offset }, error) {
       const name = `${topic}/${partition}`;
       clearTimeout(faults.get(name)?.timer);
       const timer = setTimeout(() => forget(name), recoveredMs).unref();
-      faults.set(name, { partition, reason: `${name} can't be read at offset ${offset}: ${fault}`, timer });
+      const reason = error?.message ?? `${name} can't be read at offset ${offset}: ${fault}`;
+      faults.set(name, { partition, reason, timer });
       tell();
     },
     keepOnly(partitions) {

@@ -61,9 +61,10 @@ export async function serve<State, Change>(
     bufferBytes,
     hasRoom: partition => publisher.hasRoom(partition),
     onReady: () => worker.wake(),
-    onFault(fault, { topic, partition, offset }) {
-      log.error({ topic, partition, offset, fault }, 'a command partition can not be read; trying again');
-      readFaults.note(fault, { topic, partition, offset });
+    onFault(fault, { topic, partition, offset }, error) {
+      const reason = error?.message;
+      log.error({ topic, partition, offset, fault, reason }, 'a command partition can not be read; trying again');
+      readFaults.note(fault, { topic, partition, offset }, error);
       tenures.claimAgain([partition], faultMs);
     },
   });

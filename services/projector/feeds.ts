@@ -157,19 +157,19 @@ export class Feeds {
         if (feed.isFull) reader.pause(feed.at);
         onWork();
       },
-      onFault: fault => {
+      onFault: (fault, _at, error) => {
         this.#mending.add(feed);
         if (fault === 'TOPIC_RECREATED') this.#options.onRecreated(feed.at);
-        else void this.#mend(feed, fault);
+        else void this.#mend(feed, fault, error);
       },
     };
     reader.assign(feed.at, feed.fetched, sink, feed.topicId);
   }
 
-  /** What retention has deleted is passed over; anything else is waited for. */
-  async #mend(feed: Feed, fault: ReadFault): Promise<void> {
+  /** What retention has deleted is passed over; anything else is waited for. @param error says what cannot be read. */
+  async #mend(feed: Feed, fault: ReadFault, error?: Error): Promise<void> {
     const { topic, partition } = feed.at;
-    let reason = `${topic}/${partition} can't be read at offset ${feed.fetched}: ${fault}`;
+    let reason = error?.message ?? `${topic}/${partition} can't be read at offset ${feed.fetched}: ${fault}`;
     if (fault === 'OFFSET_OUT_OF_RANGE') {
       const offsets = await this.#options.topics.offsets(topic, [partition]).catch(() => undefined);
       const { start, end } = offsets?.get(partition) ?? {};

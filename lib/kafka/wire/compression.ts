@@ -1,5 +1,4 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { UnreadableBatchError } from '../errors.ts';
 import { unlz4 } from './lz4.ts';
 import { unsnappy } from './snappy.ts';
 
@@ -21,6 +20,6 @@ export function decompress(codec: number, bytes: Buffer): Buffer {
     case 4:
       return zstdDecompressSync(bytes, { maxOutputLength });
     default:
-      throw new UnreadableBatchError(`compression codec ${codec} is not known`);
+      throw new RangeError(`compression codec ${codec} is not known`);
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Record batches of magic 2, the only format that Kafka 4 keeps.
+ * Record batches of magic 2, the only format that Kafka 4 writes. A log that is old may hold messages of magic 0 and 1.
  * Source: kafka.apache.org/documentation/#recordbatch; KIP-98.
  */
-import { UnreadableBatchError } from '../errors.ts';
+import { messageOf } from '../../errors.ts';
+import { UnreadableBatchError, type UnreadableRange } from '../errors.ts';
 import type { KafkaRecord, OutgoingRecord, TopicPartition } from '../types.ts';
 import { ByteReader, ByteWriter, varintSize } from './bytes.ts';
 import { decompress } from './compression.ts';
@@ -11,8 +12,11 @@ import type { AbortedTransaction } from './requests.ts';
 
 /** baseOffset and length, which the length does not count. */
 const prefixBytes = 12;
+/** Up to and including the magic byte, which all formats have in the same place. */
+const magicBytes = 17;
 /** From baseOffset up to and including the record count. */
 const headerBytes = 61;
+const lastOffsetDeltaAt = 23;
 const compressionMask = 0x07;
 const logAppendTimeFlag = 0x08;
 const transactionalFlag = 0x10;
@@ -57,8 +61,9 @@ class AbortedProducers {
 
 /**
  * Decodes what a fetch from `fetchOffset` returned: drops records before that offset (the broker sends whole batches),
- * records of the transactions in `aborted`, control records, and the cut-off tail. Keys and values are views of a copy of their batch, so that a record that is
- * kept does not keep the whole response. With nothing decodable `nextOffset` is `fetchOffset`.
+ * records of the transactions in `aborted`, control records, and the cut-off tail. Keys and values are views of a copy of
+ * their batch, so that a record that is kept does not keep the whole response. With nothing decodable `nextOffset` is
+ * `fetchOffset`.
  * @throws UnreadableBatchError when the first batch cannot be decoded; a later one ends the result before it.
  */
 export function decodeRecords(
@@ -69,23 +74,53 @@ export function decodeRecords(
 ): DecodedRecords {
   const result: DecodedRecords = { records: [], nextOffset: fetchOffset, lastEpoch: undefined };
   const producers = new AbortedProducers(aborted);
-  let position = 0;
-  while (bytes.length - position >= headerBytes) {
-    const size = prefixBytes + bytes.readInt32BE(position + 8);
-    if (size > bytes.length - position) break;
-    const batch = bytes.subarray(position, position + size);
-    position += size;
+  for (let position = 0; ; ) {
+    const batch = completeAt(bytes, position);
+    if (batch === undefined) return result;
     try {
-      if (size < headerBytes) throw new RangeError('a batch is shorter than its header');
-      decodeBatch(at, fetchOffset, batch, producers, result);
+      if (isOld(batch)) {
+        const to = behindOldRun(bytes, position);
+        const range = { from: fetchOffset, to, isOldFormat: true };
+        if (to > fetchOffset) throw new UnreadableBatchError(at, range, `message format ${batch[magicBytes - 1]}`);
+      } else decodeBatch(at, fetchOffset, batch, producers, result);
     } catch (error) {
       if (result.nextOffset > fetchOffset) return result;
-      throw error instanceof UnreadableBatchError
-        ? error
-        : new UnreadableBatchError(`batch at or behind offset ${fetchOffset} of ${at.topic}/${at.partition}`, error);
+      if (error instanceof UnreadableBatchError) throw error;
+      throw new UnreadableBatchError(at, rangeOf(batch, fetchOffset), messageOf(error), error);
     }
+    // One that says it is shorter than that was refused.
+    position += Math.max(magicBytes, batch.length);
   }
-  return result;
+}
+
+/** The batch or message at this place, where it is all there; one that says that it is shorter than it can be, too. */
+function completeAt(bytes: Buffer, position: number): Buffer | undefined {
+  if (bytes.length - position < magicBytes) return undefined;
+  const size = prefixBytes + bytes.readInt32BE(position + 8);
+  return size > bytes.length - position ? undefined : bytes.subarray(position, position + Math.max(magicBytes, size));
+}
+
+function isOld(batch: Buffer): boolean {
+  return batch.readInt8(magicBytes - 1) < 2;
+}
+
+/** Offset behind the last of the messages of magic 0 or 1 that stand here one behind the other: one by one they would never end. */
+function behindOldRun(bytes: Buffer, start: number): number {
+  let behind = 0;
+  for (let position = start; ; ) {
+    const message = completeAt(bytes, position);
+    if (message === undefined || !isOld(message)) return behind;
+    // That of a compressed one is its last record's.
+    behind = Number(message.readBigInt64BE(0)) + 1;
+    position += message.length;
+  }
+}
+
+/** What a batch covers by its header, as far as that can be believed: it ends behind the offset that was asked for. */
+function rangeOf(batch: Buffer, fetchOffset: number): UnreadableRange {
+  if (batch.length < headerBytes) return { from: fetchOffset, to: fetchOffset + 1 };
+  const from = Number(batch.readBigInt64BE(0));
+  return { from, to: Math.max(from, fetchOffset, from + batch.readInt32BE(lastOffsetDeltaAt)) + 1 };
 }
 
 function decodeBatch(
@@ -95,12 +130,13 @@ function decodeBatch(
   producers: AbortedProducers,
   result: DecodedRecords,
 ): void {
+  if (bytes.length < headerBytes) throw new RangeError('a batch is shorter than its header');
   const header = new ByteReader(bytes);
   const baseOffset = header.int64();
   header.position += 4; // batch length
   const leaderEpoch = header.int32();
   const magic = header.int8();
-  if (magic !== 2) throw new UnreadableBatchError(`message format ${magic} at offset ${baseOffset}`);
+  if (magic !== 2) throw new RangeError(`message format ${magic}`);
   header.position += 4; // the broker has checked the CRC, TCP the way here
   const attributes = header.int16();
   const nextOffset = baseOffset + header.int32() + 1;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { UnreadableBatchError } from '../../../../lib/kafka/errors.ts';
 import { crc32c } from '../../../../lib/kafka/wire/crc32c.ts';
@@ -162,11 +163,55 @@ test('a compacted batch leaves gaps, and the offset moves past its last one', ()
   assert.equal(nextOffset, 30);
 });
 
+const unreadable = (from: number, to: number) => (error: unknown) => {
+  assert.ok(error instanceof UnreadableBatchError, String(error));
+  assert.deepEqual([error.at, error.from, error.to], [at, from, to]);
+  assert.match(
+    error.message,
+    new RegExp(`^offsets ${from} to ${to - 1} of ${at.topic}/${at.partition} cannot be read: `),
+  );
+  return true;
+};
+
+/** A message of format 0 or 1, with a key and a value of one byte: shorter than a batch's header. */
+function oldMessage(magic: 0 | 1, offset: number): Buffer {
+  const body = Buffer.concat([
+    Buffer.from([0, 0, 0, 0, magic, 0]), // CRC, magic, attributes
+    Buffer.alloc(magic === 1 ? 8 : 0), // timestamp
+    Buffer.from([0, 0, 0, 1, 0x6b, 0, 0, 0, 1, 0x76]),
+  ]);
+  const head = Buffer.alloc(12);
+  head.writeBigInt64BE(BigInt(offset));
+  head.writeInt32BE(body.length, 8);
+  return Buffer.concat([head, body]);
+}
+
+test('messages of an old format are one error for as many as stand in a row, be it a single short one at the end of the log', () => {
+  for (const magic of [0, 1] as const) {
+    const old = [4, 5, 6].map(offset => oldMessage(magic, offset));
+    const cutOff = oldMessage(magic, 7).subarray(0, 20);
+    assert.throws(() => decodeRecords(at, 5, Buffer.concat([...old, cutOff])), unreadable(5, 7));
+    assert.throws(() => decodeRecords(at, 6, oldMessage(magic, 6)), unreadable(6, 7));
+    const batch = append(encodeBatch(records(2), stamp), 7);
+    assert.throws(() => decodeRecords(at, 4, Buffer.concat([...old, batch])), unreadable(4, 7));
+    assert.equal(decodeRecords(at, 7, Buffer.concat([...old, batch])).nextOffset, 9);
+  }
+});
+
+test('a batch that would expand beyond the limit is an error that names its offsets', () => {
+  const batch = append(encodeBatch(records(3), stamp), 10);
+  const bomb = gzipSync(Buffer.alloc(129 * 1024 * 1024), { level: 1 });
+  const large = Buffer.concat([batch.subarray(0, 61), bomb]);
+  large.writeInt32BE(large.length - 12, 8);
+  large.writeInt16BE(1, 21); // gzip
+  assert.throws(() => decodeRecords(at, 10, large), unreadable(10, 13));
+});
+
 test('a batch that cannot be decoded is an error when it is the first, and ends the result when it is not', () => {
   const good = append(encodeBatch(records(2), stamp), 0);
   const bad = append(encodeBatch(records(2), stamp), 2);
   bad.writeInt16BE(5, 21); // a codec that does not exist
-  assert.throws(() => decodeRecords(at, 2, bad), UnreadableBatchError);
+  assert.throws(() => decodeRecords(at, 3, bad), unreadable(2, 4));
   const { records: found, nextOffset } = decodeRecords(at, 0, Buffer.concat([good, bad]));
   assert.equal(found.length, 2);
   assert.equal(nextOffset, 2);
