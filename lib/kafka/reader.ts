@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import type { KafkaConnection } from './connection.ts';
 import { reportLag } from './lag.ts';
+import { watchTransactions } from './open-transactions.ts';
 import { backOffMs, Pulse } from './pulse.ts';
 import { nameOf, type Outcome, Reading } from './reading.ts';
 import type { DirectReader, RecordSink, TopicPartition } from './types.ts';
@@ -23,6 +24,8 @@ export interface ReaderOptions {
    * broker, ms. The first record after a silence is not held up. Default 0.
    */
   paceMs?: number;
+  /** How long a transaction may keep a partition's committed end from moving before that is logged, ms. Default 60,000. */
+  openTransactionMs?: number;
 }
 
 /** What a fetch asks for, and at which offset. */
@@ -55,6 +58,7 @@ const sliceMs = 5;
  */
 export function openReader(connection: KafkaConnection, options: ReaderOptions): DirectReader {
   const { maxWaitMs, partitionBytes, responseBytes = 8 * 1024 * 1024, paceMs = 0 } = options;
+  const { openTransactionMs = 60_000 } = options;
   const { log, metrics } = connection.ops;
   const cluster: Cluster = connection.openCluster('reader');
   const readings = new Map<string, Reading>();
@@ -179,7 +183,9 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       silent.delete(name);
       // Unassigned, moved, or served by another poll while this one was under way: not ours to deliver.
       if (reading === undefined || readings.get(name) !== reading || reading.paused || reading.asking) continue;
-      if (reading.position === asked.get(reading)) follow(reading, reading.take(fetched));
+      if (reading.position !== asked.get(reading)) continue;
+      follow(reading, reading.take(fetched));
+      watchTransactions(reading, log, openTransactionMs);
     }
     for (const reading of silent.values()) {
       follow(reading, { kind: 'again', reason: 'the answer does not name it', stale: true });

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { UnreadableBatchError } from './errors.ts';
+import type { Held } from './open-transactions.ts';
 import { backOffMs } from './pulse.ts';
 import type { ReadFault, RecordBatch, RecordSink, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
@@ -34,6 +35,8 @@ export class Reading implements TopicPartition {
   endOffset: number;
   /** What lies between the end and this waits for a transaction that is open. */
   highWatermark: number;
+  /** The open transaction that keeps the end from moving, while there is one. */
+  held: Held | undefined;
   paused = false;
   /** It has met a batch that it can't read, and asks whether to pass over it. */
   asking = false;

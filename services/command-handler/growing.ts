@@ -8,6 +8,7 @@ import {
   openLanes,
   openTopics,
   recordGrowth,
+  type TopicPartition,
   type Topics,
 } from '../../lib/kafka/index.ts';
 import { catalogue, readConfig } from '../../lib/ops/index.ts';
@@ -38,6 +39,7 @@ export interface Growing {
 
 const sections = ['app', 'kafka', 'postgres', 'ownership', 'handler', 'projector'] as const;
 const bufferBytes = 1_048_576;
+const fetchBytes = 65_536;
 
 /** @throws ConfigError */
 export async function openGrowing(env: Readonly<Record<string, string | undefined>>): Promise<Growing> {
@@ -77,13 +79,16 @@ export async function openGrowing(env: Readonly<Record<string, string | undefine
       const counts = await check(to);
       await refuseMembers(connection, groups);
       const left = await backlogOf(plan, topics, pool);
-      if (left !== undefined) throw new GrowthRefusedError(`${left}: let a command handler finish first`);
+      if (left !== undefined) throw new GrowthRefusedError(`${left}: that has to be finished first`);
       const due = [...counts].filter(([, count]) => count !== to);
       const { replicationFactor } = config.kafka;
       for (const [name, from] of due) {
         const { topicId = '' } = (await topics.identity(name)) ?? {};
-        const bounds = await topics.offsets(name, [...Array(from).keys()]);
-        const ends = Array.from({ length: from }, (_, partition) => bounds.get(partition)?.end ?? 0);
+        const marks = await topics.highWatermarks(name, [...Array(from).keys()]);
+        // Asked for later: below these marks nothing is undecided, or a stream would leave the old partition too early.
+        const open = await openTransaction(topics, name, marks);
+        if (open !== undefined) throw new GrowthRefusedError(open);
+        const ends = Array.from({ length: from }, (_, partition) => marks.get(partition) ?? 0);
         await recordGrowth({ topics, lanes, replicationFactor }, name, { from, to, topicId, ends });
       }
       for (const [name] of due) await topics.grow(name, to);
@@ -108,7 +113,32 @@ async function refuseMembers(connection: KafkaConnection, groups: readonly strin
   }
 }
 
+/** Says which transaction has not ended below these offsets; undefined where all have. */
+async function openTransaction(
+  topics: Topics,
+  topic: string,
+  marks: ReadonlyMap<number, number>,
+): Promise<string | undefined> {
+  for (const [partition, { end }] of await topics.offsets(topic, [...marks.keys()])) {
+    if (end >= (marks.get(partition) ?? 0)) continue;
+    return `a transaction is open in ${topic}/${partition} at offset ${end}: stop its producer, or abort it (docs/operations.md)`;
+  }
+  return undefined;
+}
+
+/** At most so many; 0 where there is none: a position is not moved past what an aborted transaction or a marker takes up. */
+async function commandsBetween(topics: Topics, at: TopicPartition, position: number, end: number): Promise<number> {
+  if (position >= end) return 0;
+  const { records } = await topics.fetch(at, position, fetchBytes);
+  return records.length > 0 ? end - position : 0;
+}
+
 async function backlogOf(plan: AppPlan, topics: Topics, pool: pg.Pool): Promise<string | undefined> {
+  for (const { name } of plan.topics) {
+    const count = (await topics.partitionCount(name)) ?? 0;
+    const open = await openTransaction(topics, name, await topics.highWatermarks(name, [...Array(count).keys()]));
+    if (open !== undefined) return open;
+  }
   const commandTopics = [...new Set([...plan.commands.values()].map(({ topic }) => topic))];
   if (commandTopics.length === 0) return undefined;
   const { rows: known } = await pool.query<{ has: boolean }>(
@@ -127,7 +157,8 @@ async function backlogOf(plan: AppPlan, topics: Topics, pool: pg.Pool): Promise<
   for (const topic of commandTopics) {
     const count = (await topics.partitionCount(topic)) ?? 0;
     for (const [partition, { start, end }] of await topics.offsets(topic, [...Array(count).keys()])) {
-      waiting += Math.max(0, end - (positions.get(`${topic}/${partition}`) ?? start));
+      const position = Math.max(start, positions.get(`${topic}/${partition}`) ?? start);
+      waiting += await commandsBetween(topics, { topic, partition }, position, end);
     }
   }
   if (waiting > 0) return `${waiting} commands are not taken up`;

@@ -3,10 +3,17 @@ import kafkajs from 'kafkajs';
 import type { TopicPartition } from '../../lib/kafka/index.ts';
 
 export interface OpenTransaction {
-  /** Appends records, one for each value; resolves when the broker has them. */
-  send(at: TopicPartition, values: readonly string[], key?: string): Promise<void>;
+  /** Appends records, one for each value; resolves with the offset of the first when the broker has them. */
+  send(at: TopicPartition, values: readonly string[], more?: RecordFrame): Promise<number>;
   commit(): Promise<void>;
   abort(): Promise<void>;
+}
+
+/** What records have besides their values. */
+export interface RecordFrame {
+  /** Default `k`. */
+  key?: string;
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** Somebody else's transactional producer: kafkajs's own, one transaction at a time. */
@@ -34,8 +41,10 @@ export async function openTransactionalProducer(
     async begin() {
       const transaction = await producer.transaction();
       return {
-        async send({ topic, partition }, values, key = 'k') {
-          await transaction.send({ topic, acks: -1, messages: values.map(value => ({ partition, key, value })) });
+        async send({ topic, partition }, values, { key = 'k', headers = {} } = {}) {
+          const messages = values.map(value => ({ partition, key, value, headers: { ...headers } }));
+          const [answer] = await transaction.send({ topic, acks: -1, messages });
+          return Number(answer?.baseOffset);
         },
         commit: () => transaction.commit(),
         abort: () => transaction.abort(),
