@@ -148,6 +148,13 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
       },
     ],
   },
+  'read-uncommitted': {
+    caughtBy: 'foreign',
+    faults: ['transactions'],
+    changes: [
+      { file: 'lib/kafka/wire/requests.ts', find: 'int8(readCommitted).int32(0)', replace: 'int8(0).int32(0)' },
+    ],
+  },
   'append-before-the-epoch-check': {
     // Both write while a partition changes hands; who writes first then is a matter of milliseconds.
     caughtBy: 'bufferFaults',

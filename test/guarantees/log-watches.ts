@@ -168,6 +168,50 @@ export const logWatches: readonly Watch[] = [
     },
   },
   {
+    guarantee: 'G6',
+    name: 'a stream ends before an unreadable batch without a way on',
+    file: 'lib/replay/stream.ts',
+    find: 'if (error === undefined) {',
+    replace: 'if (error !== undefined) {',
+    caughtBy: {
+      file: 'test/lib/replay/unreadable.test.ts',
+      test: 'streams end before a batch that nobody can read, live and from a cursor, with what it is and the position behind it',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a short message of an old format is taken for an incomplete batch',
+    file: 'lib/kafka/wire/record-batch.ts',
+    find: 'if (bytes.length - position < magicBytes) return undefined;',
+    replace: 'if (bytes.length - position < headerBytes) return undefined;',
+    caughtBy: {
+      file: 'test/lib/kafka/wire/record-batch.test.ts',
+      test: 'messages of an old format are one error for as many as stand in a row, be it a single short one at the end of the log',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a batch that can be read is skipped',
+    file: 'lib/kafka/skips.ts',
+    find: 'if (found === undefined || offset',
+    replace: 'if (found === undefined) return { from: offset, to: offset + 1, reason: "" };\n  if (offset',
+    caughtBy: {
+      file: 'test/lib/kafka/skips.test.ts',
+      test: 'npm run skip says what it skips, and refuses what can be read in one line',
+    },
+  },
+  {
+    guarantee: 'G10',
+    name: 'a skip counts for another topic of that name',
+    file: 'lib/kafka/skips.ts',
+    find: 'if (skip.topicId !== topicId || skip.partition',
+    replace: 'if (skip.topic !== at.topic || skip.partition',
+    caughtBy: {
+      file: 'test/lib/kafka/skips.test.ts',
+      test: 'a batch that cannot be read stops its reader with an error that names it, until it is skipped: of that topic alone',
+    },
+  },
+  {
     guarantee: 'G11',
     name: 'a process is ready whatever it misses',
     file: 'lib/ops/admin.ts',
@@ -286,6 +330,72 @@ export const logWatches: readonly Watch[] = [
     caughtBy: {
       file: 'test/services/command-handler/went-back.test.ts',
       test: 'a handler that starts on a restored backup decides and publishes nothing, and says why; replayed, money and events are whole',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'fetches read what is not committed',
+    file: 'lib/kafka/wire/requests.ts',
+    find: 'int8(readCommitted).int32(0)',
+    replace: 'int8(0).int32(0)',
+    caughtBy: {
+      file: 'test/lib/kafka/transactions.test.ts',
+      test: 'records of two interleaved transactions appear when theirs commits, and never when it aborts',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'records of aborted transactions are taken for committed',
+    file: 'lib/kafka/wire/record-batch.ts',
+    find: 'return this.#inside.has(producerId);',
+    replace: 'return false;',
+    caughtBy: {
+      file: 'test/services/command-handler/transactions.test.ts',
+      test: 'G19: a command of a transaction is executed when that commits, never when it aborts; topics grow when none is open',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'aborted transactions are taken in the order in which they ended',
+    file: 'lib/kafka/wire/record-batch.ts',
+    find: '[...aborted].sort((a, b) => a.firstOffset - b.firstOffset)',
+    replace: '[...aborted]',
+    caughtBy: {
+      file: 'test/lib/kafka/wire/record-batch.test.ts',
+      test: 'records of an aborted transaction are left out, up to its marker, also when the fetch begins inside it',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'a tail begins behind a transaction that is open',
+    file: 'lib/kafka/wire/requests.ts',
+    find: "isolation === 'committed' ? readCommitted : 0",
+    replace: '0',
+    caughtBy: {
+      file: 'test/lib/replay/transactions.test.ts',
+      test: 'G19: a stream that begins now or at a time shows a transaction that is open then when it commits, in the order of the log',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'a topic grows past a transaction that is open',
+    file: 'services/command-handler/growing.ts',
+    find: 'if (end >= (marks.get(partition) ?? 0)) continue;',
+    replace: 'if (end >= 0) continue;',
+    caughtBy: {
+      file: 'test/services/command-handler/transactions.test.ts',
+      test: 'G19: a command of a transaction is executed when that commits, never when it aborts; topics grow when none is open',
+    },
+  },
+  {
+    guarantee: 'G19',
+    name: 'a transaction that hangs holds its partition in silence',
+    file: 'lib/kafka/open-transactions.ts',
+    find: 'const isLate = !before.told &&',
+    replace: 'const isLate = before.told &&',
+    caughtBy: {
+      file: 'test/lib/kafka/transactions.test.ts',
+      test: 'a transaction that stays open is shown by metrics and a line of the log, and a line says when it is over',
     },
   },
 ];

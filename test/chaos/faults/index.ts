@@ -8,6 +8,7 @@ import { recordFaults } from './records.ts';
 import { redisFaults } from './redis.ts';
 import { serverFaults } from './servers.ts';
 import { serviceFaults } from './services.ts';
+import { transactionFaults } from './transactions.ts';
 import type { Fault } from './types.ts';
 
 /** Every fault that the run knows. */
@@ -22,4 +23,5 @@ export const faults: readonly Fault[] = [
   ...lostLogFaults,
   ...clientFaults,
   ...recordFaults,
+  ...transactionFaults,
 ];

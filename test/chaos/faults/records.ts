@@ -7,7 +7,7 @@ import type { Fault, World } from './types.ts';
 
 const { ConfigResourceTypes } = kafkajs;
 /** Nobody else's ticks have such numbers. */
-const numberOf = (world: World) => world.random.integer(3_000_000_000, 4_200_000_000);
+export const numberOf = (world: World) => world.random.integer(3_000_000_000, 4_200_000_000);
 
 interface Strange {
   topic: string;
