@@ -25,7 +25,7 @@ export class SkipRefusedError extends Error {
 
 /** What an operator has given up, as readers ask for it. */
 export interface Skips {
-  /** Returns the skip that covers what cannot be read of the topic with this id, as it is recorded now; counts and logs it. */
+  /** Returns the skip that covers what cannot be read of the topic with this id, as it is recorded now. Counts it, and logs it once. */
   over(error: UnreadableBatchError, topicId: string): Promise<Skip | undefined>;
   close(): void;
 }
@@ -63,18 +63,20 @@ export function openSkips(openTopics: () => Topics & { close(): Promise<void> },
           registers: [metrics],
         });
   let topics: ReturnType<typeof openTopics> | undefined;
+  let recorded: readonly Skip[] = [];
+  const told = new Set<string>();
   let closed = false;
   let last: { atMs: number; skips: Promise<readonly Skip[]> } | undefined;
 
-  /** Never rejects: while they can't be read, nothing is skipped, and the batch stays what it is. */
+  /** Never rejects: while they can't be read, what was read of them last counts. */
   async function read(): Promise<readonly Skip[]> {
     try {
       topics ??= openTopics();
-      return [...(await readSkips(topics)).values()];
+      recorded = [...(await readSkips(topics)).values()];
     } catch (error) {
       if (!closed) log.warn({ reason: messageOf(error) }, 'what is to be skipped cannot be read');
-      return [];
     }
+    return recorded;
   }
 
   return {
@@ -87,6 +89,8 @@ export function openSkips(openTopics: () => Topics & { close(): Promise<void> },
       if (skip === undefined) return undefined;
       const { topic, partition, from, to, reason } = skip;
       skipped.inc({ topic });
+      if (told.has(keyOf(skip))) return skip;
+      told.add(keyOf(skip));
       log.warn(
         { topic, partition, from, to, reason },
         'offsets that cannot be read are skipped, as an operator has recorded',

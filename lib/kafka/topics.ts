@@ -255,8 +255,10 @@ export function openTopics(
       return found === undefined || found.endOffset < 0 ? undefined : found;
     },
     async offsetAt(at, timestampMs) {
+      // Asked for first: what is committed between the two questions lies behind it.
+      const end = await offsetOf(at, latestTimestamp);
       const offset = await offsetOf(at, Math.max(0, timestampMs));
-      return offset >= 0 ? offset : offsetOf(at, latestTimestamp);
+      return offset >= 0 ? offset : end;
     },
     async fetch(at, offset, maxBytes) {
       let from = offset;

@@ -12,6 +12,10 @@ const maxOutputLength = 128 * 1024 * 1024;
 export function decompress(codec: number, bytes: Buffer): Buffer {
   switch (codec) {
     case 1:
+      // The trailer mostly says how large it will be (RFC 1952): one that is too large is met again and again.
+      if (bytes.length >= 4 && bytes.readUInt32LE(bytes.length - 4) > maxOutputLength) {
+        throw new RangeError(`gzip expands beyond ${maxOutputLength} bytes`);
+      }
       return gunzipSync(bytes, { maxOutputLength });
     case 2:
       return unsnappy(bytes, maxOutputLength);
