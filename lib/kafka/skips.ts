@@ -51,17 +51,18 @@ const freshMs = 1_000;
 
 /** @param openTopics called when the first unreadable batch is met; what it opens must not honour skips itself. */
 export function openSkips(openTopics: () => Topics & { close(): Promise<void> }, { log, metrics }: KafkaOps): Skips {
-  const name = 'penstock_kafka_skipped_batches_total';
-  const known = metrics.getSingleMetric(name);
-  const skipped =
-    known instanceof Counter
-      ? known
-      : new Counter({
-          name,
-          help: 'Unreadable batches that were passed over because an operator has recorded so, each time that one is met',
-          labelNames: ['topic'],
-          registers: [metrics],
-        });
+  const counter = (name: string, help: string): Counter => {
+    const known = metrics.getSingleMetric(name);
+    return known instanceof Counter ? known : new Counter({ name, help, labelNames: ['topic'], registers: [metrics] });
+  };
+  const skipped = counter(
+    'penstock_kafka_skipped_batches_total',
+    'Unreadable batches that were passed over because an operator has recorded so, each time that one is met',
+  );
+  const unreadable = counter(
+    'penstock_kafka_unreadable_batches_total',
+    'Unreadable batches that nobody has had skipped, each time that one is met',
+  );
   let topics: ReturnType<typeof openTopics> | undefined;
   let recorded: readonly Skip[] = [];
   const told = new Set<string>();
@@ -86,7 +87,10 @@ export function openSkips(openTopics: () => Topics & { close(): Promise<void> },
         last = { atMs: performance.now(), skips: read() };
       }
       const skip = (await last.skips).find(one => isOver(one, error, topicId));
-      if (skip === undefined) return undefined;
+      if (skip === undefined) {
+        unreadable.inc({ topic: error.at.topic });
+        return undefined;
+      }
       const { topic, partition, from, to, reason } = skip;
       skipped.inc({ topic });
       if (told.has(keyOf(skip))) return skip;

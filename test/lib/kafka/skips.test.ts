@@ -57,8 +57,8 @@ function follow(at: TopicPartition) {
   return { values, faults };
 }
 
-async function skippedBatches(topic: string): Promise<number> {
-  const metric = await kafka.ops.metrics.getSingleMetric('penstock_kafka_skipped_batches_total')?.get();
+async function counted(what: 'skipped' | 'unreadable', topic: string): Promise<number> {
+  const metric = await kafka.ops.metrics.getSingleMetric(`penstock_kafka_${what}_batches_total`)?.get();
   return metric?.values.find(({ labels }) => labels.topic === topic)?.value ?? 0;
 }
 
@@ -84,13 +84,15 @@ test('a batch that cannot be read stops its reader with an error that names it, 
   await assert.rejects(skipAt(at, 0), /offset 0 of .* can be read, or is not in the log: nothing is skipped/);
   await assert.rejects(skipAt(at, 7), /nothing is skipped/);
   await assert.rejects(skipAt({ topic, partition: 3 }, 0), /does not exist/);
+  assert.ok((await counted('unreadable', topic)) >= 3);
+  assert.equal(await counted('skipped', topic), 0);
   const { from, to } = await skipAt(at, 1);
   assert.deepEqual([from, to], [1, 2]);
 
   await until('the reader goes on', () => values.length === 2);
   assert.deepEqual(values, ['before', 'behind']);
   assert.deepEqual(await contentOf(kafka.topics, at), ['before', 'behind']);
-  assert.ok((await skippedBatches(topic)) >= 2);
+  assert.ok((await counted('skipped', topic)) >= 2);
   reader.unassign(at);
 
   await kafka.remove(topic);

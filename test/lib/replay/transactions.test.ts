@@ -63,6 +63,8 @@ test('G19: a cursor inside a transaction goes on with what is committed behind i
   assert.deepEqual(offsets, [0, 2, 4]);
   await dropped.abort();
   await kept.commit();
+  // A broker writes the markers afterwards.
+  await until('both are over', async () => (await world.kafka.topics.endOffset(at)) === 8);
   await world.write(topic, 0, [{ key: 'k', value: 'last' }]);
   const wanted = ['kept 1', 'kept 2', 'kept 3', 'last'];
   for (const replica of [world.replica(), world.replica({ ringBytes: 1_000_000 })]) {
