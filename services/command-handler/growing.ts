@@ -13,6 +13,7 @@ import {
 } from '../../lib/kafka/index.ts';
 import { catalogue, readConfig } from '../../lib/ops/index.ts';
 import { openLog } from '../../lib/ops/log.ts';
+import { openTransaction } from './open-transaction.ts';
 
 /** Why topics can't be grown now: one line that says what to do. */
 export class GrowthRefusedError extends Error {
@@ -111,19 +112,6 @@ async function refuseMembers(connection: KafkaConnection, groups: readonly strin
       `${members.length} members of the group ${group} are at work (${who}): stop them first`,
     );
   }
-}
-
-/** Says which transaction has not ended below these offsets; undefined where all have. */
-async function openTransaction(
-  topics: Topics,
-  topic: string,
-  marks: ReadonlyMap<number, number>,
-): Promise<string | undefined> {
-  for (const [partition, { end }] of await topics.offsets(topic, [...marks.keys()])) {
-    if (end >= (marks.get(partition) ?? 0)) continue;
-    return `a transaction is open in ${topic}/${partition} at offset ${end}: stop its producer, or abort it (docs/operations.md)`;
-  }
-  return undefined;
 }
 
 /** At most so many; 0 where there is none: a position is not moved past what an aborted transaction or a marker takes up. */

@@ -12,6 +12,7 @@ import { catalogue, type PenstockConfig, readConfig } from '../../lib/ops/index.
 import { openLog } from '../../lib/ops/log.ts';
 import { bigintegers, integers, texts } from './binary-arrays.ts';
 import { type ReconciledLog, readFault, reconciledLogs, recordFault } from './ledger-fault.ts';
+import { openTransaction } from './open-transaction.ts';
 import { migrate } from './postgres.ts';
 import { type Lost, openFindings, scanLog } from './reconcile-scan.ts';
 
@@ -191,7 +192,10 @@ async function logsOf(
 ): Promise<{ partition: number; topicId: string; start: number; end: number }[]> {
   const identity = await topics.identity(topic);
   if (identity === undefined) throw new ReconcileRefusedError(`topic ${topic} does not exist`);
-  const bounds = await topics.offsets(topic, [...Array(identity.partitions).keys()]);
+  const partitions = [...Array(identity.partitions).keys()];
+  const open = await openTransaction(topics, topic, await topics.highWatermarks(topic, partitions));
+  if (open !== undefined) throw new ReconcileRefusedError(open);
+  const bounds = await topics.offsets(topic, partitions);
   return [...bounds].map(([partition, bound]) => ({ partition, topicId: identity.topicId, ...bound }));
 }
 

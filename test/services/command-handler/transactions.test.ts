@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { partitionOf, readGrowths } from '../../../lib/kafka/index.ts';
 import { GrowthRefusedError, openGrowing } from '../../../services/command-handler/growing.ts';
+import { openReconciling } from '../../../services/command-handler/reconcile.ts';
 import { kafkaAddress } from '../../support/scratch-kafka.ts';
 import { openTransactionalProducer, type TransactionalProducer } from '../../support/transactional-producer.ts';
 import { until } from '../../support/until.ts';
@@ -55,10 +56,13 @@ test('G19: a command of a transaction is executed when that commits, never when 
   assert.equal(await handler.exited, 0);
 
   const growing = await openGrowing(stage.settings);
+  const reconciling = await openReconciling(stage.settings);
   try {
     const name = stage.topic('balance_changed');
     assert.match((await growing.backlog()) ?? '', new RegExp(`^a transaction is open in ${name}/1 at offset 0`));
     await assert.rejects(growing.grow(stage.partitions + 1), GrowthRefusedError);
+    const looking = { apply: undefined, sinceMs: undefined, onLost: () => undefined };
+    await assert.rejects(reconciling.run(looking), /a transaction is open in/);
     await hanging.commit();
     await until('nothing on its way', async () => (await growing.backlog()) === undefined);
     await growing.grow(stage.partitions + 1);
@@ -66,6 +70,7 @@ test('G19: a command of a transaction is executed when that commits, never when 
     assert.equal(growths.get(name)?.[0]?.ends[1], 2); // the record, and the marker that commits it
   } finally {
     await growing.close();
+    await reconciling.close();
   }
   assert.deepEqual(await owners(), [user]);
 });
