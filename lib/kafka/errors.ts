@@ -40,9 +40,16 @@ export class UnreadableBatchError extends Error {
   readonly to: number;
   /** Whether these are messages of magic 0 or 1, all of one run. */
   readonly isOldFormat: boolean;
+  /** Under which the batch was appended; undefined where it does not say. */
+  readonly leaderEpoch: number | undefined;
   /** Without the topic, the partition and the offsets. */
   readonly reason: string;
-  constructor(at: TopicPartition, { from, to, isOldFormat = false }: UnreadableRange, reason: string, cause?: unknown) {
+  constructor(
+    at: TopicPartition,
+    { from, to, isOldFormat = false, leaderEpoch }: UnreadableRange,
+    reason: string,
+    cause?: unknown,
+  ) {
     const place = `${at.topic}/${at.partition}`;
     super(
       `offsets ${from} to ${to - 1} of ${place} cannot be read: ${reason}; to go on without them: npm run skip -- ${place} ${from}`,
@@ -53,6 +60,7 @@ export class UnreadableBatchError extends Error {
     this.from = from;
     this.to = to;
     this.isOldFormat = isOldFormat;
+    this.leaderEpoch = leaderEpoch;
     this.reason = reason;
   }
 }
@@ -61,6 +69,7 @@ export interface UnreadableRange {
   from: number;
   to: number;
   isOldFormat?: boolean;
+  leaderEpoch?: number;
 }
 
 /** A topic exists with another partition count than the one asked for. */

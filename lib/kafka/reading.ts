@@ -88,7 +88,8 @@ export class Reading implements TopicPartition {
       const behind = ({ to }: { to: number }): Outcome => {
         const from = this.position;
         this.position = Math.max(from, to);
-        const batch = { topic, partition, records: [], nextOffset: this.position, endOffset, topicId };
+        const { leaderEpoch: lastEpoch } = error;
+        const batch = { topic, partition, records: [], nextOffset: this.position, endOffset, lastEpoch, topicId };
         return { kind: 'batch', from, batch };
       };
       return { kind: 'unreadable', error, behind };

@@ -163,7 +163,8 @@ export function openTopics(
       if (!honourSkips || !(error instanceof UnreadableBatchError)) throw error;
       const skip = await connection.skips.over(error, topicId);
       if (skip === undefined) throw error;
-      return { ...at, topicId, records: [], nextOffset: Math.max(offset, skip.to), endOffset };
+      const { leaderEpoch: lastEpoch } = error;
+      return { ...at, topicId, records: [], nextOffset: Math.max(offset, skip.to), endOffset, lastEpoch };
     }
   }
 

@@ -120,7 +120,8 @@ function behindOldRun(bytes: Buffer, start: number): number {
 function rangeOf(batch: Buffer, fetchOffset: number): UnreadableRange {
   if (batch.length < headerBytes) return { from: fetchOffset, to: fetchOffset + 1 };
   const from = Number(batch.readBigInt64BE(0));
-  return { from, to: Math.max(from, fetchOffset, from + batch.readInt32BE(lastOffsetDeltaAt)) + 1 };
+  const to = Math.max(from, fetchOffset, from + batch.readInt32BE(lastOffsetDeltaAt)) + 1;
+  return { from, to, leaderEpoch: batch.readInt32BE(prefixBytes) };
 }
 
 function decodeBatch(

@@ -205,6 +205,8 @@ test('a batch that would expand beyond the limit is an error that names its offs
   large.writeInt32BE(large.length - 12, 8);
   large.writeInt16BE(1, 21); // gzip
   assert.throws(() => decodeRecords(at, 10, large), unreadable(10, 13));
+  large.writeInt32BE(7, 12);
+  assert.throws(() => decodeRecords(at, 10, large), { leaderEpoch: 7 });
   large.writeUInt32LE(3, large.length - 4); // the size that it says it has
   assert.throws(() => decodeRecords(at, 10, large), unreadable(10, 13));
 });
