@@ -191,6 +191,17 @@ export const logWatches: readonly Watch[] = [
   },
   {
     guarantee: 'G10',
+    name: 'a handler stands at a batch that it cannot read without a word',
+    file: 'services/command-handler/read-faults.ts',
+    find: 'const reason = error?.message ?? ',
+    replace: 'const reason = ',
+    caughtBy: {
+      file: 'test/services/command-handler/unreadable.test.ts',
+      test: 'a batch that no handler can read stops its partition, and readiness says which and how to get past it',
+    },
+  },
+  {
+    guarantee: 'G10',
     name: 'a batch that can be read is skipped',
     file: 'lib/kafka/skips.ts',
     find: 'if (found === undefined || offset',
@@ -379,7 +390,7 @@ export const logWatches: readonly Watch[] = [
   {
     guarantee: 'G19',
     name: 'a topic grows past a transaction that is open',
-    file: 'services/command-handler/growing.ts',
+    file: 'services/command-handler/open-transaction.ts',
     find: 'if (end >= (marks.get(partition) ?? 0)) continue;',
     replace: 'if (end >= 0) continue;',
     caughtBy: {

@@ -28,7 +28,7 @@ test('a batch that no handler can read stops its partition, and readiness says w
   await handler.ready();
   await writeUnreadable({ topic, partition }, user);
   const id = await stage.command(user, 'openAccount', {});
-  const reason = await until('the reason', async () => (await handler.reasons()).reading);
+  const reason = await until('the reason', async () => (await handler.reasons()).reading, 20_000);
   assert.match(
     reason,
     new RegExp(`^offsets 0 to 0 of ${topic}/${partition} cannot be read: .*npm run skip -- ${topic}/${partition} 0$`),
