@@ -20,7 +20,7 @@ after(async () => {
   await world?.close();
 });
 
-test('G20: a stream that begins now or at a time shows a transaction that is open then when it commits, in the order of the log', async () => {
+test('G22: a stream that begins now or at a time shows a transaction that is open then when it commits, in the order of the log', async () => {
   const topic = await world.kafka.topic(1);
   const at = { topic, partition: 0 };
   await world.write(topic, 0, [{ key: 'k', value: 'old' }]);
@@ -51,7 +51,7 @@ test('G20: a stream that begins now or at a time shows a transaction that is ope
   }
 });
 
-test('G20: a cursor inside a transaction goes on with what is committed behind it, whether that one commits or aborts', async () => {
+test('G22: a cursor inside a transaction goes on with what is committed behind it, whether that one commits or aborts', async () => {
   const topic = await world.kafka.topic(1);
   const at = { topic, partition: 0 };
   const kept = await one.begin();
@@ -89,7 +89,7 @@ test('G20: a cursor inside a transaction goes on with what is committed behind i
   }
 });
 
-test('G20: live streams of one key and of everything show committed records alone, over several partitions', async () => {
+test('G22: live streams of one key and of everything show committed records alone, over several partitions', async () => {
   const topic = await world.kafka.topic(2);
   const { streams } = world.replica();
   const all = await streams.open(request(topic, { partitions: [0, 1] }));

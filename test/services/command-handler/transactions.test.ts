@@ -25,7 +25,7 @@ async function owners(): Promise<string[]> {
   return rows.map(({ owner }) => owner);
 }
 
-test('G20: a command of a transaction is executed when that commits, never when it aborts; topics grow when none is open', async () => {
+test('G22: a command of a transaction is executed when that commits, never when it aborts; topics grow when none is open', async () => {
   const handler = await stage.start();
   await handler.ready();
   const [user = ''] = ['alice', 'bob', 'carol', 'dave', 'erin'].filter(

@@ -19,7 +19,7 @@ after(async () => {
   await world?.close();
 });
 
-test('G20: a view has committed records alone, before, while and after it is built anew beside an open transaction', async () => {
+test('G22: a view has committed records alone, before, while and after it is built anew beside an open transaction', async () => {
   const topic = await world.topic(1);
   const at = { topic, partition: 0 };
   const plan = world.plan(`

@@ -18,7 +18,7 @@ after(async () => {
   await lab?.close();
 });
 
-test('G20: clients get a transaction when it commits, nothing of one that aborts, and metrics show the one that is open', async () => {
+test('G22: clients get a transaction when it commits, nothing of one that aborts, and metrics show the one that is open', async () => {
   const user = userIn(2);
   const at = { topic: lab.topics.notes, partition: 2 };
   const got: { n: number; cursor: string }[] = [];
