@@ -3,7 +3,8 @@ import net from 'node:net';
 import tls from 'node:tls';
 import kafkajs, { type SASLOptions } from 'kafkajs';
 import type { Registry } from 'prom-client';
-import type { Logger, PenstockConfig } from '../ops/index.ts';
+import type { Logger, PenstockConfig, Readiness } from '../ops/index.ts';
+import { openBrokerReports } from './broker-reports.ts';
 import { Cluster } from './cluster.ts';
 import { kafkajsLogCreator } from './kafka-log.ts';
 import { patchRequestQueue } from './kafkajs-internals.ts';
@@ -16,6 +17,8 @@ export interface KafkaOps {
   /** Becomes Kafka's client id. */
   service: string;
   metrics: Registry;
+  /** Where it is said that a broker is too old (a reason) or throttles this process (a warning); a command has none. */
+  readiness?: Pick<Readiness, 'set' | 'warn'>;
 }
 
 /**
@@ -45,6 +48,7 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
     logLevel: kafkajs.logLevel.WARN,
     logCreator: kafkajsLogCreator(ops.log),
   });
+  const reports = openBrokerReports(ops);
   const settings: LinkSettings = {
     clientId: ops.service,
     logger: kafka.logger(),
@@ -53,6 +57,7 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
     socketFactory: openSocket,
     connectTimeoutMs: 3_000,
     requestTimeoutMs: 5_000,
+    reports,
   };
   const clusters = new Set<Cluster>();
   let closed = false;
@@ -69,6 +74,7 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
       closed = true;
       connection.skips.close();
       for (const cluster of [...clusters]) cluster.close();
+      reports.close();
     },
   };
   return connection;

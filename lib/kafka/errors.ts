@@ -8,6 +8,22 @@ export class KafkaUnavailableError extends Error {
   }
 }
 
+/** The broker is too old. Trying again helps once somebody has upgraded it, or where another broker will do. */
+export class UnsupportedBrokerError extends KafkaUnavailableError {
+  constructor(address: string, reason: string) {
+    super(`${address}: ${reason}`);
+    this.name = 'UnsupportedBrokerError';
+  }
+}
+
+/** The broker has sent nothing because the consumer's quota is exceeded. */
+export class ThrottledError extends KafkaUnavailableError {
+  constructor({ topic, partition }: TopicPartition, throttleTimeMs: number) {
+    super(`a quota (consumer_byte_rate) holds back ${topic}/${partition} for ${throttleTimeMs} ms`);
+    this.name = 'ThrottledError';
+  }
+}
+
 /** The topic, or a partition of it, does not exist. */
 export class UnknownTopicError extends Error {
   readonly topic: string;

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import type { Logger } from 'kafkajs';
+import type { BrokerVersions } from './wire/apis.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -17,18 +18,32 @@ export interface ProtocolRequest<T> {
     apiName: string;
     encode(): Promise<{ buf: Buffer; buffer: Buffer; size(): number }>;
   };
-  response: { decode(bytes: Buffer): Promise<T & object>; parse(decoded: T): Promise<T> };
+  response: { decode(bytes: Buffer): Promise<T & Decoded>; parse(decoded: T): Promise<T> };
   requestTimeout: number | null;
   logResponseError: boolean;
 }
 
-interface Connection {
+/** What kafkajs itself looks at in a decoded answer: it sends nothing on this connection for so long, ms (KIP-219). */
+interface Decoded {
+  clientSideThrottleTime?: number;
+}
+
+interface RequestUnderWay {
+  /** Since when its time-out counts, ms since the epoch. */
+  sentAt: number;
+}
+
+export interface Connection {
   isConnected(): boolean;
   send<T>(request: ProtocolRequest<T>): Promise<T>;
   socket?: { destroy(): void };
   /** ms that the broker grants this authentication (KIP-368), as a big integer; 0 without a limit. */
   sessionLifetime: { toString(): string };
-  requestQueue: { rejectAll(error: Error): void };
+  requestQueue: {
+    rejectAll(error: Error): void;
+    /** By correlation id. */
+    inflight: ReadonlyMap<number, RequestUnderWay>;
+  };
 }
 
 interface ConnectionPool {
@@ -53,6 +68,8 @@ export interface GroupDescription {
 /** kafkajs's Broker: the calls whose answer carries one error are used as they are; they throw errors with `type`. */
 export interface Broker {
   connectionPool: ConnectionPool;
+  /** Set once it is connected. */
+  versions: BrokerVersions | null;
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   findGroupCoordinator(args: {

@@ -1,6 +1,8 @@
 import type { Logger, SASLOptions } from 'kafkajs';
-import { KafkaUnavailableError } from './errors.ts';
-import { type Broker, BrokerClass, ConnectionPoolClass } from './kafkajs-internals.ts';
+import type { BrokerReports } from './broker-reports.ts';
+import { KafkaUnavailableError, UnsupportedBrokerError } from './errors.ts';
+import { type Broker, BrokerClass, type Connection, ConnectionPoolClass } from './kafkajs-internals.ts';
+import { refusalOf, throttleTimeMs } from './wire/apis.ts';
 import { ByteReader, ByteWriter } from './wire/bytes.ts';
 import type { WireRequest } from './wire/requests.ts';
 
@@ -12,7 +14,14 @@ export interface LinkSettings {
   socketFactory: unknown;
   connectTimeoutMs: number;
   requestTimeoutMs: number;
+  reports: Pick<BrokerReports, 'refused' | 'accepted' | 'throttled'>;
 }
+
+/**
+ * Longest pause that a broker's word is taken for, ms. One that asks for more is asked again over a new connection, as one that
+ * does not answer.
+ */
+const maxThrottleMs = 300_000;
 
 /**
  * One authenticated connection to one broker. It is never reconnected (kafkajs's own reconnect lets two requests open
@@ -61,6 +70,7 @@ export async function openLink(host: string, port: number, settings: LinkSetting
   // A broker's calls go over the first connection (all but its fetch, which we don't use).
   const connection = connectionPool.pool[0];
   if (connection === undefined) throw new Error('kafkajs opened no connection');
+  heedQuotas(connection, (apiName, ms) => settings.reports.throttled(address, apiName, ms));
   let dead = false;
   let retired = false;
   let underWay = 0;
@@ -118,7 +128,7 @@ export async function openLink(host: string, port: number, settings: LinkSetting
             },
           },
           response: {
-            decode: async bytes => ({ bytes }),
+            decode: async bytes => ({ bytes, clientSideThrottleTime: throttleTimeMs(request, bytes) }),
             parse: async decoded => decoded,
           },
           requestTimeout: request.timeoutMs ?? null,
@@ -142,9 +152,43 @@ export async function openLink(host: string, port: number, settings: LinkSetting
   } catch (error) {
     throw failure('connect', error);
   }
+  const refusal = refusalOf(broker.versions ?? {});
+  if (refusal !== undefined) {
+    link.close();
+    settings.reports.refused(address, refusal);
+    throw new UnsupportedBrokerError(address, refusal);
+  }
+  settings.reports.accepted(address);
   const lifetimeMs = Number(connection.sessionLifetime.toString());
   if (lifetimeMs > 0) expiresAt = Date.now() + lifetimeMs * 0.8;
   return link;
+}
+
+/**
+ * A broker answers at once when a quota is exceeded, and then reads nothing from the connection for the throttle time (KIP-219).
+ * kafkajs holds later requests back for so long; what is under way already can't be answered before either, and so its
+ * time-out begins behind the pause.
+ */
+function heedQuotas(connection: Connection, tell: (apiName: string, ms: number) => void): void {
+  const send = connection.send.bind(connection);
+  connection.send = ({ response, ...protocolRequest }) =>
+    send({
+      ...protocolRequest,
+      response: {
+        ...response,
+        async decode(bytes) {
+          const decoded = await response.decode(bytes);
+          const pauseMs = Math.min(decoded.clientSideThrottleTime ?? 0, maxThrottleMs);
+          if (!(pauseMs > 0)) return decoded;
+          tell(protocolRequest.request.apiName, pauseMs);
+          const until = Date.now() + pauseMs;
+          for (const underWay of connection.requestQueue.inflight.values()) {
+            underWay.sentAt = Math.max(underWay.sentAt, until);
+          }
+          return { ...decoded, clientSideThrottleTime: pauseMs };
+        },
+      },
+    });
 }
 
 /** kafkajs gathers the errors of an answer about several topics; ours ask about one. */

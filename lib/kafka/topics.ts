@@ -5,6 +5,7 @@ import {
   KafkaUnavailableError,
   OffsetOutOfRangeError,
   PartitionCountError,
+  ThrottledError,
   TopicRefusedError,
   UnknownTopicError,
   UnreadableBatchError,
@@ -26,6 +27,8 @@ import {
 
 /** Longest time that one call tries, ms. */
 const patienceMs = 5_000;
+/** Longest time that a read waits behind a quota, ms: it holds a place that others wait for. */
+const throttledPatienceMs = 60_000;
 const retryMs = 50;
 const createTimeoutMs = 30_000;
 
@@ -71,12 +74,15 @@ export function openTopics(
 
   /** Runs until it succeeds, for as long as it fails for want of Kafka; leaders are asked for anew each time. */
   async function withPatience<T>(topic: string | undefined, run: () => Promise<T>): Promise<T> {
-    const deadline = Date.now() + patienceMs;
+    const startedMs = Date.now();
     for (;;) {
       try {
         return await run();
       } catch (error) {
-        if (!(error instanceof KafkaUnavailableError) || cluster.closed || Date.now() >= deadline) throw error;
+        if (!(error instanceof KafkaUnavailableError) || cluster.closed) throw error;
+        const isThrottled = error instanceof ThrottledError;
+        if (Date.now() - startedMs >= (isThrottled ? throttledPatienceMs : patienceMs)) throw error;
+        if (isThrottled) continue; // the link holds the next request back
         if (topic !== undefined) cluster.forget(topic);
         await delay(retryMs);
       }
@@ -152,7 +158,10 @@ export function openTopics(
       fetchRequest([{ ...at, topicId, offset, maxBytes }], { maxWaitMs: 0, minBytes: 0, maxBytes }),
     );
     const fetched = answer.partitions[0];
-    if (fetched === undefined) throw new KafkaUnavailableError(`Fetch did not name ${at.topic}/${at.partition}`);
+    if (fetched === undefined) {
+      if (answer.throttleTimeMs > 0) throw new ThrottledError(at, answer.throttleTimeMs);
+      throw new KafkaUnavailableError(`Fetch did not name ${at.topic}/${at.partition}`);
+    }
     if (fetched.errorCode === codes.OFFSET_OUT_OF_RANGE) throw new OffsetOutOfRangeError({ ...at, offset });
     if (fetched.errorCode !== codes.NONE) throw errorOf({ ...at, errorCode: fetched.errorCode }, 'Fetch');
     const endOffset = fetched.lastStableOffset;

@@ -7,6 +7,9 @@ export interface Readiness {
   /** Sets or clears the reason of one part; a process is ready when no part has one. */
   set(part: string, reason: string | undefined): void;
   reasons(): Readonly<Record<string, string>>;
+  /** Sets or clears what an operator should know of one part of a process that works all the same. */
+  warn(part: string, warning: string | undefined): void;
+  warnings(): Readonly<Record<string, string>>;
 }
 
 export interface AdminPort {
@@ -16,16 +19,20 @@ export interface AdminPort {
 
 export function openReadiness(): Readiness {
   const reasons = new Map<string, string>();
+  const warnings = new Map<string, string>();
+  const note = (to: Map<string, string>) => (part: string, text: string | undefined) => {
+    if (text === undefined) to.delete(part);
+    else to.set(part, text);
+  };
   return {
-    set(part, reason) {
-      if (reason === undefined) reasons.delete(part);
-      else reasons.set(part, reason);
-    },
+    set: note(reasons),
     reasons: () => Object.fromEntries(reasons),
+    warn: note(warnings),
+    warnings: () => Object.fromEntries(warnings),
   };
 }
 
-/** `/livez`, `/readyz` (200 or 503 with JSON reasons) and `/metrics` (Prometheus text). */
+/** `/livez`, `/readyz` (200 or 503 with JSON reasons, either with warnings) and `/metrics` (Prometheus text). */
 export async function serveAdmin(
   address: { host: string; port: number },
   readiness: Readiness,
@@ -37,7 +44,9 @@ export async function serveAdmin(
     if (path === '/readyz') {
       const reasons = readiness.reasons();
       const ready = Object.keys(reasons).length === 0;
-      return answer(ready ? 200 : 503, ready ? { status: 'ready' } : { status: 'not ready', reasons });
+      const status = ready ? { status: 'ready' } : { status: 'not ready', reasons };
+      const warnings = readiness.warnings();
+      return answer(ready ? 200 : 503, Object.keys(warnings).length === 0 ? status : { ...status, warnings });
     }
     if (path === '/metrics') {
       metrics.metrics().then(

@@ -1,3 +1,4 @@
+export type { Readiness } from './admin.ts';
 export { catalogue, type PenstockConfig } from './catalogue.ts';
 export { readConfig } from './config.ts';
 export { type Closable, runUntilSignal } from './life-cycle.ts';

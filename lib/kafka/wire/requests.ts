@@ -1,15 +1,12 @@
 /**
  * The requests whose errors we want per partition. kafkajs has them too, but its `parse` throws a broker's whole answer
- * away for one bad partition. Versions: the newest without flexible fields that Kafka 4 still speaks; where a topic's id is
- * needed (KIP-516), the first that have it. Kafka 3.1 or later.
+ * away for one bad partition. Their versions are in apis.ts.
  */
+import { type Api, apis } from './apis.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
 
 /** A request as {@link Link.send} takes it. */
-export interface WireRequest<T> {
-  apiKey: number;
-  apiVersion: number;
-  apiName: string;
+export interface WireRequest<T> extends Api {
   encode(writer: ByteWriter): void;
   decode(reader: ByteReader): T;
   /** When longer than the connection's own. */
@@ -44,9 +41,7 @@ export interface MetadataAnswer {
 /** Brokers, and the given topics (none: just the brokers). Never creates a topic. */
 export function metadataRequest(topics: readonly string[]): WireRequest<MetadataAnswer> {
   return {
-    apiKey: 3,
-    apiVersion: 12,
-    apiName: 'Metadata',
+    ...apis.metadata,
     encode(writer) {
       writer.noTags(); // of the header
       writer.compactArray(topics, topic => writer.uuid(noTopicId).compactString(topic).noTags());
@@ -131,6 +126,13 @@ export interface FetchedPartition {
   records: Buffer;
 }
 
+export interface FetchAnswer {
+  errorCode: number;
+  /** Where this is above 0 the consumer's quota is exceeded, and the broker names no partition. */
+  throttleTimeMs: number;
+  partitions: FetchedPartition[];
+}
+
 export interface FetchOptions {
   maxWaitMs: number;
   minBytes: number;
@@ -148,11 +150,9 @@ const readCommitted = 1;
 export function fetchRequest(
   targets: readonly FetchTarget[],
   { maxWaitMs, minBytes, maxBytes }: FetchOptions,
-): WireRequest<{ errorCode: number; partitions: FetchedPartition[] }> {
+): WireRequest<FetchAnswer> {
   return {
-    apiKey: 1,
-    apiVersion: 13,
-    apiName: 'Fetch',
+    ...apis.fetch,
     encode(writer) {
       writer.noTags(); // of the header
       writer.int32(-1).int32(maxWaitMs).int32(minBytes).int32(maxBytes).int8(readCommitted).int32(0).int32(-1);
@@ -172,7 +172,7 @@ export function fetchRequest(
     },
     decode(reader) {
       reader.tags(); // of the header
-      reader.int32(); // throttle time
+      const throttleTimeMs = reader.int32();
       const errorCode = reader.int16();
       reader.int32(); // session
       const names = new Map(targets.map(({ topicId, topic }) => [topicId, topic]));
@@ -212,7 +212,7 @@ export function fetchRequest(
         }
         reader.tags();
       }
-      return { errorCode, partitions };
+      return { errorCode, throttleTimeMs, partitions };
     },
     timeoutMs: maxWaitMs + 5_000,
   };
@@ -249,9 +249,7 @@ export interface ProducedPartition {
 /** acks=all; one batch a partition. `timeoutMs`: how long the leader waits for its replicas. */
 export function produceRequest(targets: readonly ProduceTarget[], timeoutMs: number): WireRequest<ProducedPartition[]> {
   return {
-    apiKey: 0,
-    apiVersion: 7,
-    apiName: 'Produce',
+    ...apis.produce,
     encode(writer) {
       writer.string(null).int16(-1).int32(timeoutMs);
       writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {
@@ -281,9 +279,7 @@ export function produceRequest(targets: readonly ProduceTarget[], timeoutMs: num
 /** A producer id of its own, without a transaction. */
 export function initProducerIdRequest(): WireRequest<{ errorCode: number; producerId: bigint; producerEpoch: number }> {
   return {
-    apiKey: 22,
-    apiVersion: 1,
-    apiName: 'InitProducerId',
+    ...apis.initProducerId,
     encode(writer) {
       writer.string(null).int32(60_000);
     },
@@ -317,9 +313,7 @@ export function listOffsetsRequest(
   isolation: OffsetIsolation = 'committed',
 ): WireRequest<ListedOffset[]> {
   return {
-    apiKey: 2,
-    apiVersion: 4,
-    apiName: 'ListOffsets',
+    ...apis.listOffsets,
     encode(writer) {
       writer.int32(-1).int8(isolation === 'committed' ? readCommitted : 0);
       writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {
@@ -361,9 +355,7 @@ export function offsetForLeaderEpochRequest(
   targets: readonly { topic: string; partition: number; leaderEpoch: number }[],
 ): WireRequest<ListedEpochEnd[]> {
   return {
-    apiKey: 23,
-    apiVersion: 3,
-    apiName: 'OffsetForLeaderEpoch',
+    ...apis.offsetForLeaderEpoch,
     encode(writer) {
       writer.int32(-1); // replica: a consumer
       writer.array(runsOf(targets, 'topic'), ([{ topic }, items]) => {

@@ -31,6 +31,26 @@ test('readyz answers 503 with each reason until all are cleared, livez answers 2
   }
 });
 
+test('readyz stays at 200 with a warning, and has it beside the reasons of one that is not ready', async () => {
+  const readiness = openReadiness();
+  const admin = await serveAdmin({ host: '127.0.0.1', port: 0 }, readiness, new Registry());
+  const ask = async () => {
+    const answer = await fetch(`${admin.url}/readyz`);
+    return [answer.status, await answer.json()];
+  };
+  try {
+    readiness.warn('quota', 'slow');
+    assert.deepEqual(await ask(), [200, { status: 'ready', warnings: { quota: 'slow' } }]);
+    readiness.set('redis', 'away');
+    const reasons = { redis: 'away' };
+    assert.deepEqual(await ask(), [503, { status: 'not ready', reasons, warnings: { quota: 'slow' } }]);
+    readiness.warn('quota', undefined);
+    assert.deepEqual(await ask(), [503, { status: 'not ready', reasons }]);
+  } finally {
+    await admin.close();
+  }
+});
+
 test('a drain closes every part in order although one of them throws', async () => {
   const closed: string[] = [];
   const part = (name: string, fails = false) => ({

@@ -1,0 +1,38 @@
+import type { Watch } from './watch.ts';
+
+/** What the servers around us may be: too old, throttled, pooled, grown. Each is refused or told. */
+export const surroundingsWatches: readonly Watch[] = [
+  {
+    guarantee: 'G11',
+    name: 'a broker that is too old is taken',
+    file: 'lib/kafka/link.ts',
+    find: 'const refusal = refusalOf(broker.versions ?? {});',
+    replace: 'const refusal: string | undefined = undefined;',
+    caughtBy: {
+      file: 'test/lib/kafka/old-broker.test.ts',
+      test: 'one old broker among others is told in readiness, and the others are used',
+    },
+  },
+  {
+    guarantee: 'G11',
+    name: 'the pause of a quota counts as time-out of what is under way',
+    file: 'lib/kafka/link.ts',
+    find: 'underWay.sentAt = Math.max(underWay.sentAt, until);',
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/kafka/quota.test.ts',
+      test: 'reads that share a connection wait together behind a pause, and none of them fails',
+    },
+  },
+  {
+    guarantee: 'G11',
+    name: 'a request goes to a broker that takes nothing for now',
+    file: 'lib/kafka/link.ts',
+    find: 'return { ...decoded, clientSideThrottleTime: pauseMs };',
+    replace: 'return { ...decoded, clientSideThrottleTime: 0 };',
+    caughtBy: {
+      file: 'test/lib/kafka/quota.test.ts',
+      test: 'a producer that is throttled for longer than its time-out sends each record once, behind the pause',
+    },
+  },
+];
