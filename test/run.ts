@@ -25,6 +25,7 @@ await main(async signal => {
     fileTimeoutMs: 300_000,
     names: selection.names,
     root,
+    refuseSkips: process.env.TEST_REFUSE_SKIPS === 'true',
     print,
     signal,
   };

@@ -26,7 +26,10 @@ for (const [part, names] of Object.entries(parts)) {
   print(`${part}, ${schedules} schedules:`);
   await runFiles(
     names.map(name => join(root, 'test', `${name}.test.ts`)),
-    { concurrency: 2, fileTimeoutMs: 3_600_000, names: [], root, print, signal: new AbortController().signal },
+    {
+      ...{ concurrency: 2, fileTimeoutMs: 3_600_000, names: [], root, refuseSkips: false, print },
+      signal: new AbortController().signal,
+    },
     (_file, { passed, failed }) => {
       total.passed += passed;
       total.failed += failed;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
-import { readCommitted } from '../postgres/index.ts';
+import { readCommitted, requireSessions } from '../postgres/index.ts';
 import { migrations } from './schema.ts';
 
 export interface Queries {
@@ -85,6 +85,7 @@ export function openAuthDatabase(
   const probe = async (): Promise<void> => {
     const wasDown = down;
     try {
+      if (wasDown !== undefined) await requireSessions(config.url);
       if (prepared) await pool.query('SELECT 1');
       else {
         await transaction(async queries => {

@@ -1,1 +1,2 @@
+export { requireSessions, sessionOf, TransactionPoolingError } from './sessions.ts';
 export { allOf, gather, keyLookupsOnly, preparedName, readCommitted } from './statements.ts';

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
+import { requireSessions, TransactionPoolingError } from '../postgres/index.ts';
 import { viewTypes } from './pg-types.ts';
 
 const probeIntervalMs = 2_000;
@@ -38,14 +39,21 @@ export function openViewPool(
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let down: string | undefined = 'not connected yet';
+  let pooled = false;
   ops.readiness.set('postgres', down);
   const probe = async (): Promise<void> => {
     const wasDown = down;
-    down = await pool.query('SELECT 1').then(
-      () => undefined,
-      // A pool whose connections are all at work says nothing about PostgreSQL.
-      error => (pool.idleCount === 0 && pool.totalCount >= config.poolSize ? wasDown : messageOf(error)),
-    );
+    const sessions =
+      wasDown === undefined ? undefined : await requireSessions(config.url).then(() => undefined, asError);
+    pooled = sessions instanceof TransactionPoolingError;
+    down = sessions?.message;
+    if (down === undefined) {
+      down = await pool.query('SELECT 1').then(
+        () => undefined,
+        // A pool whose connections are all at work says nothing about PostgreSQL.
+        error => (pool.idleCount === 0 && pool.totalCount >= config.poolSize ? wasDown : messageOf(error)),
+      );
+    }
     if (closed) return;
     ops.readiness.set('postgres', down);
     if (down !== undefined && down !== wasDown) ops.log.warn({ reason: down }, 'PostgreSQL is away');
@@ -58,6 +66,7 @@ export function openViewPool(
   return {
     async connect() {
       try {
+        if (pooled) throw new TransactionPoolingError();
         return await pool.connect();
       } catch (error) {
         throw new PenstockError('UNAVAILABLE', 'views are not available now', {}, error);
@@ -71,4 +80,8 @@ export function openViewPool(
       await pool.end();
     },
   };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(messageOf(error));
 }

@@ -1,6 +1,7 @@
 import type { AppPlan, CommandApp } from '../../lib/app/index.ts';
 import type { ControlGroup, ControlGroupOptions, DirectReader, Lanes, Topics } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
+import { requireSessions } from '../../lib/postgres/index.ts';
 import { watchDatabase } from './database-watch.ts';
 import { openPool } from './postgres.ts';
 import { serve } from './serve.ts';
@@ -58,9 +59,16 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
       () => commonPartitionCount(topics, plan, config.kafka),
       ops.log,
       ending.signal,
+      reason => ops.readiness.set('kafka', reason),
     );
     if (count === undefined) return;
-    await insist('preparing the database', () => prepareDatabase(pool, app, count), ops.log, ending.signal);
+    const prepare = async () => {
+      await requireSessions(config.postgres.url);
+      await prepareDatabase(pool, app, count);
+    };
+    await insist('preparing the database', prepare, ops.log, ending.signal, reason =>
+      ops.readiness.set('postgres', reason),
+    );
     await insist('reading its settings', () => warnOfSettings(pool, ops.log), ops.log, ending.signal);
     if (ending.signal.aborted) return;
     closeParts = await serve(options, { pool, database }, count);

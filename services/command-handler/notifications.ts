@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
 import type { Ops } from '../../lib/ops/index.ts';
+import { sessionOf, TransactionPoolingError } from '../../lib/postgres/index.ts';
 import { channel, everyPartition } from './outbox-rows.ts';
 import { pause } from './signal.ts';
 
@@ -66,12 +67,15 @@ export function listen({ url, ops, onRows }: NotificationOptions): Notifications
     try {
       await client.connect();
       await client.query(`LISTEN ${channel}`);
+      const listening = await sessionOf(client);
       ops.readiness.set('postgres', undefined);
       onRows(undefined);
       const either = AbortSignal.any([ending.signal, breaking.signal]);
       while (!either.aborted) {
         await pause(probeMs, either);
-        if (!either.aborted) await client.query('SELECT 1');
+        if (either.aborted) break;
+        // A pooler that gives the session away takes the notifications along.
+        if ((await sessionOf(client)) !== listening) throw new TransactionPoolingError();
       }
       if (!ending.signal.aborted) throw broken ?? new Error('the connection was closed');
     } finally {

@@ -9,12 +9,16 @@ import { pause } from './signal.ts';
 /** Waiting before something that failed at start is tried again, ms. */
 const retryMs = 500;
 
-/** Tries until it works; a server that is absent at start is waited for. Undefined when aborted. */
+/**
+ * Tries until it works; a server that is absent at start is waited for. Undefined when aborted.
+ * @param tell takes the reason of each failure.
+ */
 export async function insist<T>(
   what: string,
   attempt: () => Promise<T>,
   log: Logger,
   signal: AbortSignal,
+  tell: (reason: string) => void = () => undefined,
 ): Promise<T | undefined> {
   let said = '';
   while (!signal.aborted) {
@@ -22,6 +26,7 @@ export async function insist<T>(
       return await attempt();
     } catch (error) {
       if (isFinal(error)) throw error;
+      tell(messageOf(error));
       if (messageOf(error) !== said)
         log.warn({ reason: (said = messageOf(error)) }, `${what} is not possible yet; trying on`);
       await pause(retryMs, signal);

@@ -56,7 +56,10 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
   const starts = await untilSuccess('kafka', () => topicStarts(tables, topics, create), isFinal, ops, signal);
   const names = [...new Set(starts.map(({ topic }) => topic))];
   await untilSuccess('dead letters', () => prepareLetters(deadLetters, names), isFinal, ops, signal);
-  const prepare = () => retrying(() => store.transaction(queries => prepareVersions(queries, tables, starts)));
+  const prepare = async () => {
+    await store.requireSessions();
+    return retrying(() => store.transaction(queries => prepareVersions(queries, tables, starts)));
+  };
   const toBuild = await untilSuccess('postgres', prepare, () => false, ops, signal);
 
   const watches = [

@@ -36,6 +36,7 @@ async function rebuild(signal: AbortSignal): Promise<void> {
   const topics = openTopics(connection);
   const store = openStore(config.postgres, ops);
   try {
+    await store.requireSessions();
     const tables = await liveTables(store);
     const names = `the tables are: ${[...tables.keys()].join(', ') || 'none, no projector has run yet'}`;
     if (table === undefined || more.length > 0) throw new Refusal(`usage: npm run rebuild -- <table>; ${names}`);

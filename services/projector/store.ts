@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
-import { allOf, gather, keyLookupsOnly, preparedName } from '../../lib/postgres/index.ts';
+import { allOf, gather, keyLookupsOnly, preparedName, requireSessions } from '../../lib/postgres/index.ts';
 import { viewTypes } from '../../lib/views/index.ts';
 
 /** Statements run in the order in which they are sent; those that don't wait for an answer travel together. */
@@ -15,6 +15,8 @@ export interface Store extends Closable {
   transaction<Result>(work: (queries: Queries) => Promise<Result>): Promise<Result>;
   /** One connection for a longer time, say for an advisory lock. Whatever else happens, it must be released. */
   session(): Promise<StoreSession>;
+  /** @throws TransactionPoolingError where connections are no sessions; Error when PostgreSQL is away. */
+  requireSessions(): Promise<void>;
 }
 
 export interface StoreSession extends Queries {
@@ -87,6 +89,7 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
         release: () => release(new Error('the session is over')),
       };
     },
+    requireSessions: () => requireSessions(config.url),
     close: () => (closing ??= pool.end()),
   };
 }

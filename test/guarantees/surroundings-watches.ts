@@ -1,7 +1,22 @@
+import { withoutPgBouncer } from '../support/pgbouncer.ts';
 import type { Watch } from './watch.ts';
+
+/** Its test is skipped without PgBouncer, and so notices nothing. */
+const ofPooling: Watch = {
+  guarantee: 'G11',
+  name: 'a pooler is believed to keep sessions',
+  file: 'lib/postgres/sessions.ts',
+  find: 'if (session === toldOf(watched)) return;',
+  replace: 'if (session !== undefined) return;',
+  caughtBy: {
+    file: 'test/lib/postgres/sessions.test.ts',
+    test: 'PgBouncer is taken in session mode, and refused in transaction mode with what to do',
+  },
+};
 
 /** What the servers around us may be: too old, throttled, pooled, grown. Each is refused or told. */
 export const surroundingsWatches: readonly Watch[] = [
+  ...(withoutPgBouncer === false ? [ofPooling] : []),
   {
     guarantee: 'G11',
     name: 'a broker that is too old is taken',

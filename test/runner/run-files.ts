@@ -16,6 +16,8 @@ export interface RunSettings {
   fileTimeoutMs: number;
   names: readonly string[];
   root: string;
+  /** A test that is skipped for want of what a command installs counts as failed, too. */
+  refuseSkips: boolean;
   print(line: string): void;
   signal: AbortSignal;
 }
@@ -66,6 +68,8 @@ async function runFile(file: string, settings: RunSettings): Promise<Tally> {
   const mine: Tally = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
   const slow: string[] = [];
+  /** Of tests that lack something which a command installs, each reason once. */
+  const skips = new Set<string>();
   let output = '';
   // one run a file: the signal ends a process that hangs, which run()'s own time-out does not
   const events = run({
@@ -82,6 +86,7 @@ async function runFile(file: string, settings: RunSettings): Promise<Tally> {
     const result = resultOf(event, file);
     if (result === undefined) continue;
     mine[result.kind]++;
+    if (result.kind === 'skipped' && result.why.includes(' install ')) skips.add(result.why);
     if (result.seconds > slowSeconds) slow.push(`  ${result.seconds.toFixed(1)} s: ${result.name}`);
     if (result.kind === 'failed') {
       const why = tooLong.aborted ? `the file took longer than ${fileTimeoutMs / 1_000} s` : result.why;
@@ -90,13 +95,17 @@ async function runFile(file: string, settings: RunSettings): Promise<Tally> {
   }
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
   print(`${failures.length === 0 ? '✔' : '✖'} ${name}: ${mine.passed} passed, ${mine.failed} failed (${seconds} s)`);
+  for (const why of skips) {
+    print(`skipped: ${why}`);
+    if (settings.refuseSkips) mine.failed++;
+  }
   for (const line of [...failures, ...slow]) print(line);
   if (failures.length > 0 && output.trim() !== '')
     print(`  its output ended:\n${indent(output.trimEnd().slice(-4_000))}`);
   return mine;
 }
 
-type Result = { name: string; seconds: number } & ({ kind: 'passed' | 'skipped' } | { kind: 'failed'; why: string });
+type Result = { name: string; seconds: number } & ({ kind: 'passed' } | { kind: 'skipped' | 'failed'; why: string });
 
 /** What an event says of one test; nothing for suites, and for a test that failed only because one inside it did. */
 function resultOf(event: TestEvent, file: string): Result | undefined {
@@ -104,7 +113,7 @@ function resultOf(event: TestEvent, file: string): Result | undefined {
   const { name, details, skip, todo } = event.data;
   const seconds = details.duration_ms / 1_000;
   if (details.type === 'suite' && event.type === 'test:pass') return undefined;
-  if (skip !== undefined || todo !== undefined) return { name, seconds, kind: 'skipped' };
+  if (skip !== undefined || todo !== undefined) return { name, seconds, kind: 'skipped', why: `${skip ?? todo}` };
   if (event.type === 'test:pass') {
     if (name !== file) return { name, seconds, kind: 'passed' };
     return { name: 'the file as a whole', seconds, kind: 'failed', why: 'it has no test' };

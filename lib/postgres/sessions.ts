@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** What stands between us and PostgreSQL gives each transaction another session. Helps: another address, or another mode of it. */
+export class TransactionPoolingError extends Error {
+  constructor() {
+    super(
+      'PENSTOCK_POSTGRES_URL leads to a pooler in transaction mode: settings, prepared statements, LISTEN and locks need a ' +
+        'connection to be one session. Connect to PostgreSQL itself, or set pool_mode = session for this database',
+    );
+    this.name = 'TransactionPoolingError';
+  }
+}
+
+const timeoutMs = 3_000;
+const closeTimeoutMs = 1_000;
+/** Transactions that are held open beside the connection that is watched, one more each round. */
+const rounds = 4;
+
+/**
+ * Resolves when a connection to this URL is one session for as long as it lasts. PostgreSQL tells each connection the id of
+ * its session's process: where that is not the process that answers, somebody stands between. Whether he keeps the session is
+ * seen by taking sessions for transactions of other connections: by default PgBouncer gives away the one that was used last.
+ * @throws TransactionPoolingError; Error when PostgreSQL is away.
+ */
+export async function requireSessions(url: string): Promise<void> {
+  const opened: pg.Client[] = [];
+  const open = async (): Promise<pg.Client> => {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+      application_name: 'penstock-sessions',
+    });
+    client.on('error', () => undefined); // the next query says it
+    opened.push(client);
+    await client.connect();
+    return client;
+  };
+  try {
+    const watched = await open();
+    const session = await sessionOf(watched);
+    if (session === toldOf(watched)) return;
+    for (let round = 0; round < rounds; round++) {
+      const other = await open();
+      await other.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+      if ((await sessionOf(other)) === session || (await sessionOf(watched)) !== session) {
+        throw new TransactionPoolingError();
+      }
+    }
+  } finally {
+    const ended = Promise.all(opened.map(client => client.end().catch(() => undefined)));
+    // A server that is frozen never closes its side.
+    await Promise.race([ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
+  }
+}
+
+/** The process id of the session that answers a query now. */
+export async function sessionOf(client: pg.ClientBase): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return rows[0]?.pid ?? 0;
+}
+
+/** The process id that the connection was told at its start; @types/pg does not know it. */
+function toldOf(client: pg.Client): number | null {
+  return (client as pg.Client & { processID: number | null }).processID;
+}

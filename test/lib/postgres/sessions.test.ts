@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { requireSessions, TransactionPoolingError } from '../../../lib/postgres/index.ts';
+import { type PgBouncer, startPgBouncer, withoutPgBouncer } from '../../support/pgbouncer.ts';
+import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
+
+let postgres: ScratchPostgres;
+before(async () => {
+  postgres = await scratchPostgres();
+});
+after(() => postgres?.drop());
+
+test('PostgreSQL itself keeps a connection in its session', () => requireSessions(postgres.url));
+
+test('PgBouncer is taken in session mode, and refused in transaction mode with what to do', {
+  skip: withoutPgBouncer,
+}, async t => {
+  const bouncer: PgBouncer = await startPgBouncer(postgres.url, 'session');
+  t.after(() => bouncer.close());
+  await requireSessions(bouncer.url);
+  await bouncer.setMode('transaction');
+  await assert.rejects(requireSessions(bouncer.url), TransactionPoolingError);
+  await assert.rejects(requireSessions(bouncer.url), /PENSTOCK_POSTGRES_URL .*transaction mode.*pool_mode = session/);
+  await bouncer.setMode('session');
+  await requireSessions(bouncer.url);
+});
+
+test('PostgreSQL that is away is no pooler', async () => {
+  await assert.rejects(requireSessions('postgres://nobody@127.0.0.1:1/none'), /ECONNREFUSED/);
+});
