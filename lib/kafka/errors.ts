@@ -91,7 +91,9 @@ export interface UnreadableRange {
 /** A topic exists with another partition count than the one asked for. */
 export class PartitionCountError extends Error {
   constructor(topic: string, actual: number, wanted: number) {
-    super(`topic ${topic} has ${actual} partitions, but ${wanted} are required of it and its co-partitioned topics`);
+    super(
+      `topic ${topic} has ${actual} partitions, but ${wanted} are required of it and its co-partitioned topics: see docs/growing-topics.md`,
+    );
     this.name = 'PartitionCountError';
   }
 }

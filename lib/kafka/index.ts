@@ -19,6 +19,7 @@ export { describeAssignment, evictMember, type GroupAssignment } from './group-a
 export { type Growth, type Growths, readGrowths, recordGrowth } from './growths.ts';
 export { type LaneOptions, openLanes } from './lanes.ts';
 export { murmur2, partitionOf } from './murmur2.ts';
+export { type Unread, type UnreadPartitions, watchPartitions } from './partition-watch.ts';
 export { openReader, type ReaderOptions } from './reader.ts';
 export { headerText, keyText, sequenceOf } from './records.ts';
 export { recordSkip, type Skip, SkipRefusedError } from './skips.ts';

@@ -1,5 +1,12 @@
 import type { AppPlan, CommandApp } from '../../lib/app/index.ts';
-import type { ControlGroup, ControlGroupOptions, DirectReader, Lanes, Topics } from '../../lib/kafka/index.ts';
+import {
+  type ControlGroup,
+  type ControlGroupOptions,
+  type DirectReader,
+  type Lanes,
+  type Topics,
+  watchPartitions,
+} from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { requireSessions } from '../../lib/postgres/index.ts';
 import { watchDatabase } from './database-watch.ts';
@@ -71,7 +78,13 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
     );
     await insist('reading its settings', () => warnOfSettings(pool, ops.log), ops.log, ending.signal);
     if (ending.signal.aborted) return;
-    closeParts = await serve(options, { pool, database }, count);
+    const names = [...new Set([...plan.commands.values()].map(({ topic }) => topic))];
+    const unread = watchPartitions({ topics, names, partitionCount: count, ops });
+    const closeServing = await serve(options, { pool, database }, count);
+    closeParts = async () => {
+      await unread.close();
+      await closeServing();
+    };
     ops.readiness.set('start', undefined);
     await aborted(ending.signal);
   }

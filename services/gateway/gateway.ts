@@ -1,7 +1,7 @@
 import type { WebSocketServer } from 'ws';
 import type { AppPlan } from '../../lib/app/index.ts';
 import type { AccessTokenVerifier, RouteTokenVerifier } from '../../lib/auth/index.ts';
-import { type Growths, type Lanes, partitionOf } from '../../lib/kafka/index.ts';
+import { type Growths, type Lanes, partitionOf, type UnreadPartitions } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { systemClock } from '../../lib/ownership/clock.ts';
 import type { Ownership } from '../../lib/ownership/types.ts';
@@ -43,6 +43,7 @@ export interface GatewayParts {
   codec: CursorCodec;
   clusterId: string;
   growths: Growths;
+  unread: Pick<UnreadPartitions, 'of' | 'onChange'>;
   /** First offset whose timestamp is this or later. */
   offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>;
 }
@@ -115,7 +116,7 @@ export function openGateway(parts: GatewayParts): Gateway {
 }
 
 function engineOf(
-  { config, plan, ops, format, ownership, records, views, codec, clusterId, growths, offsetAt }: GatewayParts,
+  { config, plan, ops, format, ownership, records, views, codec, clusterId, growths, unread, offsetAt }: GatewayParts,
   metrics: GatewayMetrics,
   commands: Commands,
 ): Engine {
@@ -137,6 +138,7 @@ function engineOf(
       metrics,
       partitionCount: ownership.partitionCount,
       growths,
+      unread,
       offsetAt,
       bufferBytes: config.gateway.socketBufferBytes,
     }),

@@ -1,6 +1,13 @@
 import { loadApp, SchemaError } from '../../lib/app/index.ts';
 import { openAccessTokens, openRouteTokens } from '../../lib/auth/index.ts';
-import { connectKafka, openLanes, openReader, openTopics, PartitionCountError } from '../../lib/kafka/index.ts';
+import {
+  connectKafka,
+  openLanes,
+  openReader,
+  openTopics,
+  PartitionCountError,
+  watchPartitions,
+} from '../../lib/kafka/index.ts';
 import {
   type Closable,
   catalogue,
@@ -84,6 +91,8 @@ start('gateway', async () => {
       openRecordStreams({ reader, topics, config: config.replay, redis: { client: bufferRedis, name }, ops }),
     );
     opened(watchKafka(topics, ops));
+    const names = plan.topics.map(topic => topic.name);
+    const unread = opened(watchPartitions({ topics, names, partitionCount, ops }));
     const metrics = openGatewayMetrics(ops.metrics);
     const warmth = openWarmth({ records, plan, partitionCount, metrics, log: ops.log });
     const ownership = opened(
@@ -91,7 +100,7 @@ start('gateway', async () => {
         connection: kafka,
         redis,
         config,
-        topics: plan.topics.map(({ name }) => name),
+        topics: names,
         partitionCount,
         address: config.gateway.advertisedUrl ?? server.url,
         warm: warmth.warm,
@@ -100,7 +109,7 @@ start('gateway', async () => {
     );
     const gateway = openGateway({
       ...{ config, plan, ops, metrics, warmth, format, webSocketServer, accessTokens, routeTokens },
-      ...{ ownership, records, lanes, views, codec, clusterId, growths },
+      ...{ ownership, records, lanes, views, codec, clusterId, growths, unread },
       offsetAt: (topic, partition, timestampMs) => topics.offsetAt({ topic, partition }, timestampMs),
     });
     opened({

@@ -47,7 +47,8 @@ export function problemsOf(
     const place = firstMention(schema, name);
     if (count === undefined) return [{ ...place, message: `topic "${name}" does not exist` }];
     if (first === undefined || count === first[1]) return [];
-    const message = `topic "${name}" has ${count} partitions, but "${first[0]}" has ${first[1]}: they must be the same`;
+    const fact = `topic "${name}" has ${count} partitions, but "${first[0]}" has ${first[1]}: they must be the same`;
+    const message = `${fact}; npm run grow-partitions gives all topics as many (docs/growing-topics.md)`;
     return [{ ...place, message }];
   });
 }

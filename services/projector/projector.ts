@@ -8,6 +8,7 @@ import {
   openDeadLetters,
   PartitionCountError,
   type Topics,
+  watchPartitions,
 } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { VersionCache } from '../../lib/views/index.ts';
@@ -62,7 +63,9 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
   };
   const toBuild = await untilSuccess('postgres', prepare, () => false, ops, signal);
 
+  const partitionCount = starts.reduce((most, { partition }) => Math.max(most, partition + 1), 0);
   const watches = [
+    watchPartitions({ topics, names, partitionCount, ops }),
     watch('kafka', () => topics.clusterId(), ops),
     watch('postgres', () => store.transaction(queries => queries.query('SELECT 1')), ops),
   ];

@@ -19,6 +19,28 @@ export const surroundingsWatches: readonly Watch[] = [
   ...(withoutPgBouncer === false ? [ofPooling] : []),
   {
     guarantee: 'G11',
+    name: 'records of partitions that nobody reads are no reason',
+    file: 'lib/kafka/partition-watch.ts',
+    find: "ops.readiness.set('topics', hasRecords ? text : undefined);",
+    replace: '',
+    caughtBy: {
+      file: 'test/lib/kafka/partition-watch.test.ts',
+      test: 'partitions added by other means are warned of while they are empty, and a reason once they have records',
+    },
+  },
+  {
+    guarantee: 'G6',
+    name: 'a stream goes on without the records of a partition that nobody reads',
+    file: 'services/gateway/streams/unread.ts',
+    find: 'if (isIncomplete(partitions.of(topic), key)) stream.close();',
+    replace: '',
+    caughtBy: {
+      file: 'test/services/gateway/streams/unread.test.ts',
+      test: 'streams whose records lie in a partition that nobody reads are closed with 1013, and no others are',
+    },
+  },
+  {
+    guarantee: 'G11',
     name: 'a broker that is too old is taken',
     file: 'lib/kafka/link.ts',
     find: 'const refusal = refusalOf(broker.versions ?? {});',

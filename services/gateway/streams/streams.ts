@@ -1,6 +1,6 @@
 import { canonicalArguments, compilePredicate } from '../../../lib/app/index.ts';
 import { PenstockError } from '../../../lib/errors.ts';
-import type { Growths } from '../../../lib/kafka/index.ts';
+import type { Growths, UnreadPartitions } from '../../../lib/kafka/index.ts';
 import {
   openPathStream,
   pathOf,
@@ -18,6 +18,7 @@ import { openPace } from './pace.ts';
 import { openRecordFlow } from './record-flow.ts';
 import type { Records } from './records.ts';
 import { askedStart } from './start.ts';
+import { openCompleteness } from './unread.ts';
 
 export type StreamSelection = Selection & { kind: 'stream' };
 
@@ -38,6 +39,7 @@ export interface StreamsOptions {
   partitionCount: number;
   /** How the topics came to their partitions: a key's records may lie in several. */
   growths: Growths;
+  unread: Pick<UnreadPartitions, 'of' | 'onChange'>;
   /** First offset whose timestamp is this or later. */
   offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>;
   /** Bytes of records that may wait for a subscription. */
@@ -48,12 +50,15 @@ export function openStreams(options: StreamsOptions): Streams {
   const { records, rendered, cursors, metrics, partitionCount, growths, offsetAt, bufferBytes } = options;
   // Slices of 20 ms keep the event loop for several times as long, and deliver no more (bench/README.md, Hot key).
   const pace = openPace({ sliceMs: 8, rowRecords: 16 });
+  const completeness = openCompleteness(options.unread);
   const all = Array.from({ length: partitionCount }, (_, partition) => partition);
   return {
     async open({ plan, args, projection }, call, request) {
       const { userKey } = call.caller;
       const { topic } = plan;
       const path = plan.scope === 'OWN' ? pathOf(userKey, partitionCount, growths.get(topic) ?? []) : undefined;
+      const key = path === undefined ? undefined : userKey;
+      completeness.require(topic, key);
       const binding = canonicalArguments(plan.field, args);
       const cursorOf = (position: StreamPosition) => cursors.ofStream(userKey, binding, position);
       try {
@@ -63,7 +68,7 @@ export function openStreams(options: StreamsOptions): Streams {
             ? await records.open({ topic, partitions: all, key: undefined, start, bufferBytes })
             : await openPathStream({ ...records, offsetAt }, { topic, path, key: userKey, start, bufferBytes });
         return openRecordFlow({
-          stream,
+          stream: completeness.guard(stream, topic, key),
           user: userKey,
           plan,
           projection,

@@ -42,7 +42,8 @@ test('a topic with another partition count than the first is refused', () => {
       file: 'app.graphql',
       line: 3,
       column: 61,
-      message: 'topic "verdicts" has 8 partitions, but "orders" has 4: they must be the same',
+      message:
+        'topic "verdicts" has 8 partitions, but "orders" has 4: they must be the same; npm run grow-partitions gives all topics as many (docs/growing-topics.md)',
     },
   ]);
 });
