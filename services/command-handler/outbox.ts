@@ -29,8 +29,13 @@ export interface Outbox {
   abandon(row: OutboxRow): boolean;
   /** Rows that may be deleted, at most `limit`, and not offered again unless `keep` gives them back. */
   takeAcknowledged(limit: number): OutboxRow[];
-  /** The rows are deleted: forget them. */
+  /** The rows are deleted: forget them, once every read has ended that began before. */
   deleted(rows: readonly OutboxRow[]): void;
+  /**
+   * A read of the table begins, and ends with a call of what is returned. It may show rows that are deleted meanwhile: until it
+   * has ended they stay known, so that they are not handed out again.
+   */
+  beginRead(): () => void;
   /** Whether they were deleted is not known: offer them again. */
   keep(rows: readonly OutboxRow[]): void;
   /** Rows handed out and neither acknowledged nor abandoned. */
@@ -58,6 +63,9 @@ interface KeyMemory {
 export function openOutbox(): Outbox {
   const tenures = new Map<number, Tenure>();
   const pending = new Set<OutboxRow>();
+  const reads = new Set<object>();
+  /** Deleted rows that a read under way may show. */
+  let fading: { rows: readonly OutboxRow[]; reads: Set<object> }[] = [];
   let acknowledged: OutboxRow[] = [];
   let gained = 0;
 
@@ -80,7 +88,20 @@ export function openOutbox(): Outbox {
       return taken;
     },
     deleted(rows) {
-      for (const row of rows) forget(row);
+      if (reads.size > 0) fading.push({ rows, reads: new Set(reads) });
+      else for (const row of rows) forget(row);
+    },
+    beginRead() {
+      const read = {};
+      reads.add(read);
+      return () => {
+        reads.delete(read);
+        for (const each of fading) {
+          each.reads.delete(read);
+          if (each.reads.size === 0) for (const row of each.rows) forget(row);
+        }
+        fading = fading.filter(each => each.reads.size > 0);
+      };
     },
     keep(rows) {
       acknowledged = [...rows, ...acknowledged];

@@ -62,6 +62,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
     log,
     owns: partition => outbox.tenure(partition) !== undefined,
     hasRoom: sender.hasRoom,
+    beginRead: outbox.beginRead,
     publish: hand,
   });
   const notifications = listen({

@@ -9,6 +9,8 @@ export interface RepairOptions {
   pool: pg.Pool;
   log: Logger;
   owns(partition: number): boolean;
+  /** See {@link Outbox.beginRead}. */
+  beginRead(): () => void;
   /** Hands rows out in order; returns those that were new. */
   publish(rows: readonly OutboxRow[]): readonly OutboxRow[];
   /** Whether more of a partition may be published now. */
@@ -34,7 +36,7 @@ const urgency: readonly Scope[] = ['all', 'announced', 'old'];
 const nextPieceMs = 50;
 const retryMs = 500;
 
-export function openRepair({ pool, log, owns, publish, hasRoom }: RepairOptions): Repair {
+export function openRepair({ pool, log, owns, beginRead, publish, hasRoom }: RepairOptions): Repair {
   const wanted = new Map<number, Wish>();
   const asked = openSignal();
   const ending = new AbortController();
@@ -84,6 +86,7 @@ export function openRepair({ pool, log, owns, publish, hasRoom }: RepairOptions)
 
   async function repair(scope: Scope, partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) wanted.delete(partition);
+    const ended = beginRead();
     try {
       const { rows, cut } = await remaining(pool, partitions, scope, limit);
       const moved = new Set(publish(rows).map(({ partition }) => partition));
@@ -94,6 +97,8 @@ export function openRepair({ pool, log, owns, publish, hasRoom }: RepairOptions)
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'the outbox could not be read; trying again');
       request(partitions, scope, performance.now() + retryMs);
+    } finally {
+      ended();
     }
   }
 }

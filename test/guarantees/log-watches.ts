@@ -4,6 +4,17 @@ import type { Watch } from './watch.ts';
 export const logWatches: readonly Watch[] = [
   {
     guarantee: 'G5',
+    name: 'a row that is deleted is forgotten although a read under way may show it',
+    file: 'services/command-handler/outbox.ts',
+    find: 'if (reads.size > 0) fading.push',
+    replace: 'if (reads.size < 0) fading.push',
+    caughtBy: {
+      file: 'test/services/command-handler/outbox.test.ts',
+      test: 'a row that is deleted while the table is read is not handed out again by that read',
+    },
+  },
+  {
+    guarantee: 'G5',
     name: 'a row that is refused while its partition is begun anew is forgotten',
     file: 'services/command-handler/publisher.ts',
     find: 'if (!outbox.abandon(row)) return;',
