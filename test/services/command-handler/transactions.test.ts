@@ -55,7 +55,9 @@ test('G22: a command of a transaction is executed when that commits, never when 
   handler.signal('SIGTERM');
   assert.equal(await handler.exited, 0);
 
-  const growing = await openGrowing(stage.settings);
+  // Other tests run gateways and projectors beside this one, in the groups that are the default.
+  const groups = { PENSTOCK_OWNERSHIP_GROUP: stage.kafka.group(), PENSTOCK_PROJECTOR_GROUP: stage.kafka.group() };
+  const growing = await openGrowing({ ...stage.settings, ...groups });
   const reconciling = await openReconciling(stage.settings);
   try {
     const name = stage.topic('balance_changed');
