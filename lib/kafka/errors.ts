@@ -1,4 +1,4 @@
-import type { TopicPartition } from './types.ts';
+import type { EpochEnd, TopicPartition } from './types.ts';
 
 /** No broker answered in time. Trying again later helps. */
 export class KafkaUnavailableError extends Error {
@@ -41,6 +41,20 @@ export class OffsetOutOfRangeError extends Error {
     super(`offset ${at.offset} of ${at.topic}/${at.partition} is not in the log`);
     this.name = 'OffsetOutOfRangeError';
     this.at = at;
+  }
+}
+
+/** The record before the offset is not in the log any more: an unclean leader election has cut the log, and it may have grown again. */
+export class LogTruncatedError extends Error {
+  /** Up to where the log may still be the one that was read. */
+  readonly diverging: EpochEnd;
+  constructor(at: TopicPartition & { offset: number }, diverging: EpochEnd) {
+    const { leaderEpoch, endOffset } = diverging;
+    super(
+      `${at.topic}/${at.partition} was truncated before offset ${at.offset}: leader epoch ${leaderEpoch} ends at ${endOffset}`,
+    );
+    this.name = 'LogTruncatedError';
+    this.diverging = diverging;
   }
 }
 

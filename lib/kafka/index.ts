@@ -8,6 +8,7 @@ export { type DeadLetter, type DeadLetters, DeadLetterTopicError, openDeadLetter
 export {
   FencedMemberError,
   KafkaUnavailableError,
+  LogTruncatedError,
   OffsetOutOfRangeError,
   PartitionCountError,
   ProduceError,

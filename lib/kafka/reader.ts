@@ -70,9 +70,9 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
   let closed = false;
   const stopReporting = reportLag(metrics, () => readings.values());
 
-  function assign(at: TopicPartition, offset: number, sink: RecordSink, topicId?: string): void {
+  function assign(at: TopicPartition, offset: number, sink: RecordSink, topicId?: string, lastEpoch?: number): void {
     if (closed) throw new Error('the reader is closed');
-    readings.set(nameOf(at), new Reading(at, offset, sink, topicId));
+    readings.set(nameOf(at), new Reading(at, offset, sink, topicId, lastEpoch));
     pulse.soon();
   }
 
@@ -148,9 +148,16 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
     try {
       const link = await cluster.link(station.nodeId, lane);
       const targets = [...asked].map(([reading, offset]) => {
-        const { topic, partition } = reading;
+        const { topic, partition, lastEpoch } = reading;
         const topicId = (reading.topicId ??= cluster.topicIdOf(topic)) ?? noTopicId;
-        return { topic, topicId, partition, offset, maxBytes: partitionBytes };
+        return {
+          topic,
+          topicId,
+          partition,
+          offset,
+          maxBytes: partitionBytes,
+          ...(lastEpoch !== undefined && { lastEpoch }),
+        };
       });
       const request = fetchRequest(targets, { maxWaitMs: waitMs, minBytes: 1, maxBytes: responseBytes });
       const answer = await link.send(request);
@@ -224,7 +231,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
           { topic, partition, offset: position, fault: outcome.fault, reason: outcome.reason },
           'a partition is not read any more',
         );
-        sink.onFault(outcome.fault, { topic, partition, offset: position }, outcome.error);
+        sink.onFault(outcome.fault, { topic, partition, offset: position, ...outcome.cut }, outcome.error);
     }
   }
 

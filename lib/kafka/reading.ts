@@ -2,7 +2,7 @@ import { messageOf } from '../errors.ts';
 import { UnreadableBatchError } from './errors.ts';
 import type { Held } from './open-transactions.ts';
 import { backOffMs } from './pulse.ts';
-import type { ReadFault, RecordBatch, RecordSink, TopicPartition } from './types.ts';
+import type { EpochEnd, ReadFault, ReadFaultAt, RecordBatch, RecordSink, TopicPartition } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
 import { decodeRecords } from './wire/record-batch.ts';
 import type { FetchedPartition, TopicMetadata } from './wire/requests.ts';
@@ -23,7 +23,13 @@ export type Outcome =
   | { kind: 'again'; reason: string; stale: boolean }
   /** To be passed over, or given up: an operator's word decides. `behind`: the batch, without records, that passes over it. */
   | { kind: 'unreadable'; error: UnreadableBatchError; behind(skip: { to: number }): Outcome }
-  | { kind: 'fault'; fault: ReadFault; reason: string; error?: UnreadableBatchError };
+  | {
+      kind: 'fault';
+      fault: ReadFault;
+      reason: string;
+      error?: UnreadableBatchError;
+      cut?: Pick<ReadFaultAt, 'diverging' | 'lastEpoch'>;
+    };
 
 /** One assigned partition: its position, and how it fares. No I/O and no clock. */
 export class Reading implements TopicPartition {
@@ -31,6 +37,8 @@ export class Reading implements TopicPartition {
   readonly partition: number;
   readonly sink: RecordSink;
   position: number;
+  /** Leader epoch of the record before the position; undefined where it is not known. */
+  lastEpoch: number | undefined;
   /** The last stable offset: the end of what is committed. */
   endOffset: number;
   /** What lies between the end and this waits for a transaction that is open. */
@@ -44,13 +52,21 @@ export class Reading implements TopicPartition {
   notBefore = 0;
   #failures = 0;
   #sinkFailures = 0;
+  /** The last epoch before the batch that was handed out last. */
+  #epochBefore: number | undefined;
   #outOfRange = 0;
   #missingSince: number | undefined;
   #otherIdSince: number | undefined;
   /** Of the topic that it reads; undefined until the first fetch, where nobody has said it. */
   topicId: string | undefined;
 
-  constructor({ topic, partition }: TopicPartition, offset: number, sink: RecordSink, topicId?: string) {
+  constructor(
+    { topic, partition }: TopicPartition,
+    offset: number,
+    sink: RecordSink,
+    topicId?: string,
+    lastEpoch?: number,
+  ) {
     this.topic = topic;
     this.partition = partition;
     this.sink = sink;
@@ -58,6 +74,7 @@ export class Reading implements TopicPartition {
     this.endOffset = offset;
     this.highWatermark = offset;
     this.topicId = topicId;
+    this.lastEpoch = knownEpoch(lastEpoch);
   }
 
   get name(): string {
@@ -74,6 +91,7 @@ export class Reading implements TopicPartition {
     this.#otherIdSince = undefined;
     this.endOffset = endOffset;
     this.highWatermark = highWatermark;
+    if (fetched.diverging !== undefined) return this.#truncated(fetched.diverging);
     if (bytes.length === 0) return { kind: 'nothing new' };
     const { topic, partition } = this;
     try {
@@ -82,13 +100,16 @@ export class Reading implements TopicPartition {
       if (nextOffset === this.position) return { kind: 'again', reason: 'an incomplete batch', stale: false };
       const from = this.position;
       this.position = nextOffset;
+      this.#went(lastEpoch);
       return { kind: 'batch', from, batch: { topic, partition, records, nextOffset, endOffset, lastEpoch, topicId } };
     } catch (error) {
       if (!(error instanceof UnreadableBatchError)) throw error;
       const behind = ({ to }: { to: number }): Outcome => {
         const from = this.position;
         this.position = Math.max(from, to);
-        const { leaderEpoch: lastEpoch } = error;
+        // Where more is skipped than this batch, nobody knows what lies before the end of it.
+        const lastEpoch = to === error.to ? error.leaderEpoch : undefined;
+        this.#went(lastEpoch);
         const batch = { topic, partition, records: [], nextOffset: this.position, endOffset, lastEpoch, topicId };
         return { kind: 'batch', from, batch };
       };
@@ -122,6 +143,7 @@ export class Reading implements TopicPartition {
   /** The sink threw: the position goes back to before the batch, which is read again, and given up after {@link sinkTries}. */
   notTaken(from: number, error: unknown): Outcome {
     this.position = from;
+    this.lastEpoch = this.#epochBefore;
     const reason = `its sink failed: ${messageOf(error)}`;
     // Each batch that is fetched counts as a success of reading; the back-off grows all the same.
     this.#failures = this.#sinkFailures++;
@@ -135,15 +157,39 @@ export class Reading implements TopicPartition {
     return this.#failures;
   }
 
+  /** The position has moved behind a batch of this epoch. */
+  #went(lastEpoch: number | undefined): void {
+    this.#epochBefore = this.lastEpoch;
+    this.lastEpoch = knownEpoch(lastEpoch);
+  }
+
+  #truncated(diverging: EpochEnd): Outcome {
+    const { leaderEpoch, endOffset } = diverging;
+    const reason = `its leader epoch ${leaderEpoch} ends at offset ${endOffset}, but epoch ${this.lastEpoch} was read`;
+    const { lastEpoch } = this;
+    return {
+      kind: 'fault',
+      fault: 'TRUNCATED',
+      reason,
+      cut: { diverging, ...(lastEpoch !== undefined && { lastEpoch }) },
+    };
+  }
+
   #refused(errorCode: number): Outcome {
     const reason = nameOfCode(errorCode);
     if (errorCode === codes.UNSUPPORTED_COMPRESSION_TYPE) return { kind: 'fault', fault: 'UNREADABLE', reason };
-    // Once may be a leader that has just been elected and has not caught up with its own past.
+    // Once may be a leader that has just been elected and has not caught up with its own past. A log that was truncated below
+    // the position is told otherwise, even where it is shorter: a broker looks at the epoch first (Partition.fetchRecords).
     if (errorCode === codes.OFFSET_OUT_OF_RANGE && ++this.#outOfRange >= 2) {
       return { kind: 'fault', fault: 'OFFSET_OUT_OF_RANGE', reason };
     }
     return { kind: 'again', reason, stale: true };
   }
+}
+
+/** Returns an epoch as it comes from the wire, or undefined for the one that stands for none. */
+function knownEpoch(epoch: number | undefined): number | undefined {
+  return epoch === undefined || epoch < 0 ? undefined : epoch;
 }
 
 export function nameOf({ topic, partition }: TopicPartition): string {

@@ -3,6 +3,7 @@ import type { KafkaConnection } from './connection.ts';
 import {
   BrokerError,
   KafkaUnavailableError,
+  LogTruncatedError,
   OffsetOutOfRangeError,
   PartitionCountError,
   ThrottledError,
@@ -11,7 +12,7 @@ import {
   UnreadableBatchError,
 } from './errors.ts';
 import { isProtocolError } from './link.ts';
-import type { RecordBatch, TopicIdentity, TopicPartition, TopicSpec, Topics } from './types.ts';
+import type { EpochEnd, RecordBatch, TopicIdentity, TopicPartition, TopicSpec, Topics } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
 import { decodeRecords } from './wire/record-batch.ts';
 import {
@@ -19,6 +20,7 @@ import {
   fetchRequest,
   latestTimestamp,
   listOffsetsRequest,
+  noLeaderEpoch,
   noTopicId,
   type OffsetIsolation,
   offsetForLeaderEpochRequest,
@@ -31,6 +33,8 @@ const patienceMs = 5_000;
 const throttledPatienceMs = 60_000;
 const retryMs = 50;
 const createTimeoutMs = 30_000;
+/** A leader that does not know an epoch may be one that has not heard of its successor; after this time nobody has had it. */
+const unknownEpochPatienceMs = 2_000;
 
 /** The leader may have moved. An unknown topic too: only metadata can tell whether it is gone. */
 const staleLeader: readonly number[] = [
@@ -150,12 +154,19 @@ export function openTopics(
     return offsets.get(at.partition) ?? -1;
   }
 
-  async function fetchOnce(at: TopicPartition, offset: number, maxBytes: number): Promise<RecordBatch> {
+  async function fetchOnce(
+    at: TopicPartition,
+    offset: number,
+    maxBytes: number,
+    lastEpoch: number | undefined,
+  ): Promise<RecordBatch> {
     const nodeId = await leader(cluster, at);
     const link = await cluster.link(nodeId, 1);
     const topicId = cluster.topicIdOf(at.topic) ?? noTopicId;
     const answer = await link.send(
-      fetchRequest([{ ...at, topicId, offset, maxBytes }], { maxWaitMs: 0, minBytes: 0, maxBytes }),
+      fetchRequest([{ ...at, topicId, offset, maxBytes, ...(lastEpoch !== undefined && { lastEpoch }) }], {
+        ...{ maxWaitMs: 0, minBytes: 0, maxBytes },
+      }),
     );
     const fetched = answer.partitions[0];
     if (fetched === undefined) {
@@ -164,17 +175,33 @@ export function openTopics(
     }
     if (fetched.errorCode === codes.OFFSET_OUT_OF_RANGE) throw new OffsetOutOfRangeError({ ...at, offset });
     if (fetched.errorCode !== codes.NONE) throw errorOf({ ...at, errorCode: fetched.errorCode }, 'Fetch');
+    if (fetched.diverging !== undefined) throw new LogTruncatedError({ ...at, offset }, fetched.diverging);
     const endOffset = fetched.lastStableOffset;
     try {
-      const { records, nextOffset, lastEpoch } = decodeRecords(at, offset, fetched.records, fetched.aborted);
-      return { ...at, topicId, records, nextOffset, endOffset, lastEpoch };
+      return { ...at, topicId, endOffset, ...decodeRecords(at, offset, fetched.records, fetched.aborted) };
     } catch (error) {
       if (!honourSkips || !(error instanceof UnreadableBatchError)) throw error;
       const skip = await connection.skips.over(error, topicId);
       if (skip === undefined) throw error;
-      const { leaderEpoch: lastEpoch } = error;
-      return { ...at, topicId, records: [], nextOffset: Math.max(offset, skip.to), endOffset, lastEpoch };
+      const nextOffset = Math.max(offset, skip.to);
+      const epoch = nextOffset === error.to ? error.leaderEpoch : undefined;
+      return { ...at, topicId, records: [], nextOffset, endOffset, lastEpoch: epoch };
     }
+  }
+
+  async function epochEndOnce(at: TopicPartition, leaderEpoch: number): Promise<EpochEnd | undefined> {
+    const { topic, partition } = at;
+    const answers = await askLeaders(topic, [partition], () =>
+      offsetForLeaderEpochRequest([{ topic, partition, leaderEpoch }]),
+    );
+    return answers.get(partition);
+  }
+
+  /** Returns the epoch of the partition's last election, as the brokers tell it now. */
+  async function electedEpoch({ topic, partition }: TopicPartition): Promise<number> {
+    const { partitions } = await withPatience(topic, () => cluster.freshTopic(topic));
+    // A broker that does not say it proves nothing.
+    return partitions.find(one => one.partition === partition)?.leaderEpoch ?? Number.POSITIVE_INFINITY;
   }
 
   /** @param mayCome whether a topic of so many partitions may still become the one that is waited for. */
@@ -257,12 +284,17 @@ export function openTopics(
     },
     highWatermarks: (topic, partitions) => listOffsets(topic, partitions, latestTimestamp, 'uncommitted'),
     async epochEnd(at, leaderEpoch) {
-      const { topic, partition } = at;
-      const answers = await askLeaders(topic, [partition], () =>
-        offsetForLeaderEpochRequest([{ topic, partition, leaderEpoch }]),
-      );
-      const found = answers.get(partition);
-      return found === undefined || found.endOffset < 0 ? undefined : found;
+      const deadline = Date.now() + unknownEpochPatienceMs;
+      for (;;) {
+        const found = await epochEndOnce(at, leaderEpoch);
+        if (found !== undefined && found.endOffset >= 0) {
+          return { leaderEpoch: found.leaderEpoch, endOffset: found.endOffset };
+        }
+        // The leader knows no epoch that high (LeaderEpochFileCache.endOffsetFor), though a leader knows its own from the start.
+        if (Date.now() < deadline) await delay(retryMs);
+        else return (await electedEpoch(at)) < leaderEpoch ? { leaderEpoch: noLeaderEpoch, endOffset: 0 } : undefined;
+        cluster.forget(at.topic);
+      }
     },
     async offsetAt(at, timestampMs) {
       // Asked for first: what is committed between the two questions lies behind it.
@@ -270,11 +302,13 @@ export function openTopics(
       const offset = await offsetOf(at, Math.max(0, timestampMs));
       return offset >= 0 ? offset : end;
     },
-    async fetch(at, offset, maxBytes) {
+    async fetch(at, offset, maxBytes, lastEpoch) {
       let from = offset;
+      let epoch = lastEpoch;
       for (let passed: RecordBatch | undefined; ; ) {
-        const start = from;
-        const batch = await withPatience(at.topic, () => fetchOnce(at, start, maxBytes)).catch((error: unknown) => {
+        const [start, before] = [from, epoch];
+        const fetching = withPatience(at.topic, () => fetchOnce(at, start, maxBytes, before));
+        const batch = await fetching.catch((error: unknown) => {
           // As within one fetch: what lies before an unreadable batch is told first.
           if (passed !== undefined && error instanceof UnreadableBatchError) return passed;
           throw error;
@@ -286,6 +320,7 @@ export function openTopics(
         }
         passed = batch;
         from = batch.nextOffset;
+        epoch = batch.lastEpoch;
       }
     },
     async close() {

@@ -1,4 +1,5 @@
 import type { UnreadableBatchError } from './errors.ts';
+import type { EpochEnd } from './wire/requests.ts';
 
 /**
  * What the rest of the project knows of Kafka. kafkajs stays behind this room.
@@ -8,6 +9,8 @@ export interface TopicPartition {
   topic: string;
   partition: number;
 }
+
+export type { EpochEnd };
 
 export type Headers = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
 
@@ -48,7 +51,18 @@ export type ReadFault =
   | 'UNKNOWN_TOPIC_OR_PARTITION'
   | 'TOPIC_RECREATED'
   | 'UNREADABLE'
-  | 'SINK_FAILED';
+  | 'SINK_FAILED'
+  /** The log has lost its end below the position (an unclean leader election), and may have grown again with other records. */
+  | 'TRUNCATED';
+
+/** Where a partition is not read on. */
+export interface ReadFaultAt extends TopicPartition {
+  offset: number;
+  /** With `TRUNCATED`: up to where the log may still be the one that was read, see {@link Topics.epochEnd}. */
+  diverging?: EpochEnd;
+  /** With `TRUNCATED`: leader epoch of the record before the offset, as it was read. */
+  lastEpoch?: number;
+}
 
 export interface RecordSink {
   /**
@@ -57,7 +71,7 @@ export interface RecordSink {
    */
   onBatch(batch: RecordBatch): void;
   /** @param error for `UNREADABLE`: what cannot be read, and why. */
-  onFault(fault: ReadFault, at: TopicPartition & { offset: number }, error?: UnreadableBatchError): void;
+  onFault(fault: ReadFault, at: ReadFaultAt, error?: UnreadableBatchError): void;
 }
 
 /** Reads just the partitions it is told to, from the offsets it is told; no consumer group. */
@@ -65,8 +79,10 @@ export interface DirectReader {
   /**
    * From the next fetch on. Assigning a partition again moves it. `offset` is the next one to read, of the topic with this
    * id: not of another that has got its name since. Without an id, of whichever topic has the name at the first fetch.
+   * `lastEpoch` is the leader epoch of the record before `offset`: a log that has lost that record ends in `TRUNCATED`.
+   * Without one, the first batch that is read tells it.
    */
-  assign(at: TopicPartition, offset: number, sink: RecordSink, topicId?: string): void;
+  assign(at: TopicPartition, offset: number, sink: RecordSink, topicId?: string, lastEpoch?: number): void;
   unassign(at: TopicPartition): void;
   /**
    * Not read until {@link resume}: for a sink that is full. It keeps its position, and stays in the lag metric, with the
@@ -135,17 +151,20 @@ export interface Topics {
   /** By partition, the offsets behind everything that is replicated, records of open transactions included. */
   highWatermarks(topic: string, partitions: readonly number[]): Promise<Map<number, number>>;
   /**
-   * The largest leader epoch up to this one that the log has, and the offset behind its last record (KIP-320): what was read
-   * under this epoch, at or behind that offset, is not in the log any more. Undefined where the log has no such epoch.
+   * The largest leader epoch up to this one that the log has, and the offset behind its last record (KIP-320). A record that
+   * was read under this epoch is in the log if that is the epoch found and the offset behind it is larger than the record's.
+   * An epoch that the cluster has never reached (it has lost its own past) has nothing in common with the log: -1, and 0.
+   * Undefined where the leader cannot tell.
    */
-  epochEnd(at: TopicPartition, leaderEpoch: number): Promise<{ leaderEpoch: number; endOffset: number } | undefined>;
+  epochEnd(at: TopicPartition, leaderEpoch: number): Promise<EpochEnd | undefined>;
   /** First offset whose timestamp is ≥ `timestampMs`; the end offset when there is none. */
   offsetAt(at: TopicPartition, timestampMs: number): Promise<number>;
   /**
-   * One fetch beginning at `offset`: at least one record when there is one. Rejects with `OffsetOutOfRangeError`, and with
+   * One fetch beginning at `offset`: at least one record when there is one. `lastEpoch` is the leader epoch of the record before
+   * it, where that is known. Rejects with `OffsetOutOfRangeError`, with `LogTruncatedError` where that record is gone, and with
    * `UnreadableBatchError` where the first batch there cannot be decoded and nobody has had it skipped.
    */
-  fetch(at: TopicPartition, offset: number, maxBytes: number): Promise<RecordBatch>;
+  fetch(at: TopicPartition, offset: number, maxBytes: number, lastEpoch?: number): Promise<RecordBatch>;
 }
 
 export interface Assignment {

@@ -204,6 +204,19 @@ test('a sink that never takes a batch stops its partition before it, with a faul
   reader.unassign({ topic, partition: 1 });
 });
 
+test('each fetch says after which leader epoch it goes on: one that the log does not have is not read on', async () => {
+  const topic = await kafka.topic(1);
+  const at = { topic, partition: 0 };
+  await write(at, 0, 10);
+  const [known, unknown] = [collect(), collect()];
+  reader.assign(at, 5, known, undefined, 0);
+  await until('the rest is read', () => known.values().length === 5);
+  reader.assign(at, 5, unknown, undefined, 1_000);
+  await until('the reader gives it up', () => unknown.faults.length > 0 || unknown.batches.length > 0);
+  assert.deepEqual(unknown.faults, [{ fault: 'OFFSET_OUT_OF_RANGE', offset: 5 }]);
+  assert.deepEqual(unknown.values(), []);
+});
+
 test('a record larger than what is asked for per partition is read all the same', async () => {
   const topic = await kafka.topic(1);
   const at = { topic, partition: 0 };
