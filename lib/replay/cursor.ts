@@ -6,8 +6,9 @@ import { type Hmac, innerPadBytes, openHmac } from './hmac.ts';
 import { ofTopic, topicMarkBytes } from './topic-mark.ts';
 import type { CursorCodec, PartitionPosition, Position, StreamPosition } from './types.ts';
 
-/** 1 had no marks of topics; such cursors are still read. */
-const version = 2;
+/** 1 had no marks of topics, and 2 no leader epochs; such cursors are still read. */
+const version = 3;
+const firstVersionWith = { marks: 2, epochs: 3 };
 /** HMAC-SHA-256 truncated to 128 bits (RFC 2104, section 5: at least half of the hash). */
 const tagBytes = 16;
 /** A view's cursor over 10 topics of 1,000 partitions has about 100 KB. */
@@ -19,12 +20,12 @@ const noMark = Buffer.alloc(topicMarkBytes);
  * Cursors, signed. Wire format, all numbers as varints:
  * ```
  * version(1) keyId(text) kind(1: 0 stream, 1 view) user(12) binding(12, stream only) cluster(12)
- * newestTimestamp+1 topics { name(text) mark(6) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 } }
+ * newestTimestamp+1 topics { name(text) mark(6) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 epoch+1|0 } }
  * tag(16) = HMAC-SHA-256(everything before it)
  * ```
  * as base64url. Partitions are in ascending order and delta-coded; `age` is how much older than the cursor's newest
  * timestamp the one of this partition is, 0 where it is not known; `mark` is the beginning of the topic's id, zeros where
- * it is not known. About 110 characters for an OWN stream.
+ * it is not known; `epoch` is the leader epoch of the record at the offset. About 112 characters for an OWN stream.
  *
  * User key, binding and cluster id go in as fingerprints: a parsed position has the fingerprints, not the texts.
  * Compare by `checkCursor`, never by `===`.
@@ -79,6 +80,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
         writer.varint(item.partition - previous - 1);
         writer.varint(item.offset + 1);
         writer.varint(isKnown(item.timestampMs) ? newest - item.timestampMs + 1 : 0);
+        writer.varint(item.leaderEpoch === undefined ? 0 : item.leaderEpoch + 1);
         previous = item.partition;
       }
     }
@@ -129,7 +131,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
     const userKey = reader.bytes(fingerprintLength).toString('base64url');
     const binding = kind === 'stream' ? reader.bytes(fingerprintLength).toString('base64url') : '';
     const clusterId = reader.bytes(fingerprintLength).toString('base64url');
-    const places = readPartitions(reader, written > 1);
+    const places = readPartitions(reader, written);
     if (reader.remaining !== tagBytes) throw invalid('has a wrong length');
     return { kind, userKey, binding, clusterId, ...places };
   }
@@ -147,14 +149,14 @@ function holds({ innerPad, digest }: Hmac, bytes: Buffer): boolean {
   return timingSafeEqual(tag.subarray(0, tagBytes), bytes.subarray(signed));
 }
 
-function readPartitions(reader: ByteReader, marked: boolean): StreamPosition {
+function readPartitions(reader: ByteReader, written: number): StreamPosition {
   const newest = reader.varint() - 1;
   const partitions: PartitionPosition[] = [];
   const sequences: Record<string, number> = {};
   const topicMarks: Record<string, string> = {};
   for (let topics = reader.varint(); topics > 0; topics -= 1) {
     const topic = reader.text();
-    const mark = marked ? reader.bytes(topicMarkBytes) : noMark;
+    const mark = written >= firstVersionWith.marks ? reader.bytes(topicMarkBytes) : noMark;
     if (!mark.equals(noMark)) topicMarks[topic] = mark.toString('base64url');
     const sequence = reader.varint() - 1;
     if (sequence >= 0) sequences[topic] = sequence;
@@ -163,7 +165,9 @@ function readPartitions(reader: ByteReader, marked: boolean): StreamPosition {
       partition += reader.varint() + 1;
       const offset = reader.varint() - 1;
       const age = reader.varint();
-      partitions.push({ topic, partition, offset, timestampMs: age === 0 ? -1 : newest - age + 1 });
+      const epoch = written >= firstVersionWith.epochs ? reader.varint() : 0;
+      const timestampMs = age === 0 ? -1 : newest - age + 1;
+      partitions.push({ topic, partition, offset, timestampMs, ...(epoch > 0 && { leaderEpoch: epoch - 1 }) });
     }
   }
   return { partitions, sequences, ...(Object.keys(topicMarks).length > 0 && { topicMarks }) };

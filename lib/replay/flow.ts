@@ -1,12 +1,14 @@
 /** One partition of one stream: does what the seam decides. */
 import type { UnreadableBatchError } from '../kafka/index.ts';
-import type { ReadFault, TopicPartition } from '../kafka/types.ts';
+import type { ReadFault, ReadFaultAt, TopicPartition } from '../kafka/types.ts';
 import type { BufferAnswer, ReplayBuffer } from './buffer/buffer.ts';
-import { type LogRecord, leaveBatch, type Point } from './log-record.ts';
+import type { CutFlow, Histories } from './history.ts';
+import { type LogRecord, leaveBatch, type Point, pointAt } from './log-record.ts';
 import type { ReplayMetrics, ReplayTier } from './metrics.ts';
 import type { ReadTurns } from './read-turns.ts';
 import type { ScanFault, Scans } from './scan.ts';
 import type { Seam } from './seam.ts';
+import type { SequenceMemory } from './sequence-filter.ts';
 import type { Tail, TailListener } from './tail.ts';
 import { isSameTopic } from './topic-mark.ts';
 
@@ -18,6 +20,7 @@ export interface FlowStream {
   scans: Scans;
   /** Redis, where there is one. */
   buffer: Pick<ReplayBuffer, 'read'> | undefined;
+  histories: Pick<Histories, 'shares'>;
   metrics: ReplayMetrics;
   /** Whether this much more may be queued for the taker. Always, when nothing is: so a flow that waits is always woken. */
   hasRoom(bytes: number): boolean;
@@ -33,7 +36,7 @@ export interface FlowStream {
   /** It has caught up. */
   wentLive(): void;
   /** Live has stopped by a fault: the stream lets the flow go on, or ends. */
-  interrupted(flow: Flow): void;
+  interrupted(flow: Flow, fault: ReadFault, where: ReadFaultAt): void;
   /** @param error for `UNREADABLE`: what cannot be read, where it is a batch of the log. */
   faulted(flow: Flow, fault: ScanFault, error?: UnreadableBatchError): void;
 }
@@ -52,6 +55,8 @@ export class Flow implements TailListener {
   /** The buffer has said what it knows of this stretch. */
   #bufferAsked = false;
   #attaching = false;
+  /** What live had reached when it was attached. */
+  #met: Point | undefined;
   /** Between an interruption and `goOn`: what is passed must stay as it is while it is judged. */
   #halted = false;
   #closed = false;
@@ -141,17 +146,29 @@ export class Flow implements TailListener {
     }
   }
 
-  stopped(_fault: ReadFault, reached: Point): void {
+  stopped(fault: ReadFault, reached: Point, where: ReadFaultAt): void {
     this.#stream.keep(-this.#seam.bufferBytes);
     this.#seam.detached(reached);
     this.#stopReplay();
     this.#halted = true;
-    this.#stream.interrupted(this);
+    this.#stream.interrupted(this, fault, where);
   }
 
   /** Everything up to here is queued or was not wanted: what has to be in the log for the flow to go on. */
   get passed(): Point {
     return this.#seam.passed;
+  }
+
+  get cut(): CutFlow {
+    const { passed, given } = this.#seam;
+    return { passed, given };
+  }
+
+  /** While it is halted: what was passed behind this point is not in the log any more. */
+  rollBack(to: Point, sequences?: SequenceMemory): void {
+    this.#stream.keep(-this.#seam.bufferBytes);
+    this.#seam.detached(to);
+    this.#seam.rollBack(to, sequences);
   }
 
   /**
@@ -191,6 +208,7 @@ export class Flow implements TailListener {
       return;
     }
     this.#bufferAsked = false;
+    this.#met = this.#tail.reached();
     if (this.#check) this.#lookAtPassed();
     if (this.#closed) return;
     if (this.#seam.attach(next, !this.#check)) this.#replay();
@@ -222,14 +240,17 @@ export class Flow implements TailListener {
       this.#paused = true;
       return;
     }
-    const { offset, timestampMs } = this.#seam.passed;
+    const { passed } = this.#seam;
+    const { offset, leaderEpoch } = passed;
+    const checks = this.#check && offset >= 0;
     this.#tier = 'kafka';
     this.#leave = scans.join(this.at, {
-      from: this.#check && offset >= 0 ? offset : offset + 1,
+      from: checks ? offset : offset + 1,
+      lastEpoch: checks ? undefined : leaderEpoch,
       until,
       key,
       mark,
-      expected: this.#check && timestampMs >= 0 ? { offset, timestampMs } : undefined,
+      expected: checks && passed.timestampMs >= 0 ? passed : undefined,
       scanned: (records, through, readBytes) => this.#scanned(records, through, readBytes),
       failed: (fault, error) => this.#fail(fault, error),
     });
@@ -248,7 +269,8 @@ export class Flow implements TailListener {
     if (this.#bufferAsked || key === undefined || buffer === undefined) return false;
     const after = this.#seam.passed;
     const check = this.#check && after.offset >= 0 && after.timestampMs >= 0;
-    this.#leave = buffer.read(this.at, { key, topicId: this.#tail.topicId(), after, check }, answer => {
+    const holds = (last: Point) => this.#stream.histories.shares(this.at, this.#tail, last);
+    this.#leave = buffer.read(this.at, { key, topicId: this.#tail.topicId(), after, check, holds }, answer => {
       this.#leave = undefined;
       if (answer === undefined || answer.done) this.#bufferAsked = true;
       if (answer === undefined) this.#replay();
@@ -257,7 +279,7 @@ export class Flow implements TailListener {
     return this.#leave !== undefined;
   }
 
-  #replayFromBuffer({ records, through }: BufferAnswer, until: number): void {
+  #replayFromBuffer({ records, through, throughEpoch }: BufferAnswer, until: number): void {
     this.#check = false;
     if (this.#tier === 'memory') this.#tier = 'redis';
     for (const record of records) {
@@ -269,7 +291,8 @@ export class Flow implements TailListener {
       }
       if (this.#seam.replay(record)) this.#stream.queue(record);
     }
-    if (this.#through({ offset: Math.min(through, until - 1), timestampMs: -1 })) this.#replay();
+    const end = through < until - 1 ? pointAt(through, -1, throughEpoch) : this.#lastBefore(until);
+    if (this.#through(end)) this.#replay();
   }
 
   #replayFromRing(after: number, until: number): void {
@@ -282,7 +305,12 @@ export class Flow implements TailListener {
       }
       if (this.#seam.replay(record)) this.#stream.queue(record);
     }
-    this.#through({ offset: until - 1, timestampMs: -1 });
+    this.#through(this.#lastBefore(until));
+  }
+
+  /** What lies right before `until`; live knows it, where that is where it was met. */
+  #lastBefore(until: number): Point {
+    return this.#met?.offset === until - 1 ? this.#met : { offset: until - 1, timestampMs: -1 };
   }
 
   #scanned(records: readonly LogRecord[], through: Point, readBytes: number): boolean {

@@ -9,10 +9,11 @@ export interface LogRecord extends StreamRecord {
   sizeBytes: number;
 }
 
-/** An offset, and the timestamp of the record that is there as far as known, else -1. */
+/** An offset, and the timestamp of the record that is there as far as known, else -1; its leader epoch likewise, else undefined. */
 export interface Point {
   offset: number;
   timestampMs: number;
+  leaderEpoch?: number;
 }
 
 const overheadBytes = 160;
@@ -54,20 +55,47 @@ export function leaveBatch({ record, sizeBytes }: LogRecord): void {
 }
 
 export function pointOf({ record }: StreamRecord): Point {
-  return { offset: record.offset, timestampMs: record.timestampMs };
+  return pointAt(record.offset, record.timestampMs, record.leaderEpoch);
 }
 
-/** Whether the record at `expected`, where it is among these, has another timestamp. They are in order of offset. */
-export function differs(records: readonly LogRecord[], expected: Point | undefined): boolean {
-  const first = records[0]?.record.offset;
-  if (expected === undefined || first === undefined || expected.offset < first) return false;
-  // Where no offset is missing, it is right there; where compaction left gaps, before that.
-  for (let index = Math.min(expected.offset - first, records.length - 1); index >= 0; index -= 1) {
-    const found = records[index]?.record;
-    if (found === undefined || found.offset < expected.offset) return false;
-    if (found.offset === expected.offset) return found.timestampMs !== expected.timestampMs;
+/** @param leaderEpoch as it comes from the wire: negative for none. */
+export function pointAt(offset: number, timestampMs: number, leaderEpoch: number | undefined): Point {
+  return leaderEpoch === undefined || leaderEpoch < 0 ? { offset, timestampMs } : { offset, timestampMs, leaderEpoch };
+}
+
+/** Returns the one of two points at the same offset of which more is known. */
+export function betterKnown(one: Point, other: Point): Point {
+  if (one.timestampMs >= 0 || other.timestampMs < 0) {
+    return one.leaderEpoch === undefined && other.leaderEpoch !== undefined
+      ? pointAt(one.offset, one.timestampMs, other.leaderEpoch)
+      : one;
   }
-  return false;
+  return pointAt(other.offset, other.timestampMs, other.leaderEpoch ?? one.leaderEpoch);
+}
+
+/** What a record says against being the one that was seen at its offset; undefined where there is none, or nothing does. */
+export function differenceOf(found: Point | undefined, expected: Point): 'TRUNCATED' | 'TIMESTAMP_DIFFERS' | undefined {
+  if (found === undefined) return undefined;
+  if (differ(found.leaderEpoch, expected.leaderEpoch)) return 'TRUNCATED';
+  return found.timestampMs === expected.timestampMs ? undefined : 'TIMESTAMP_DIFFERS';
+}
+
+/** Whether two leader epochs are known to be different ones. */
+export function differ(one: number | undefined, other: number | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other;
+}
+
+/** The record at this offset, where there is one among these; they are in order of offset. */
+export function recordAt(records: readonly LogRecord[], offset: number): Point | undefined {
+  const first = records[0]?.record.offset;
+  if (first === undefined || offset < first) return undefined;
+  // Where no offset is missing, it is right there; where compaction left gaps, before that.
+  for (let index = Math.min(offset - first, records.length - 1); index >= 0; index -= 1) {
+    const found = records[index];
+    if (found === undefined || found.record.offset < offset) return undefined;
+    if (found.record.offset === offset) return pointOf(found);
+  }
+  return undefined;
 }
 
 function keyOf(key: Buffer | null): string | undefined {

@@ -94,7 +94,7 @@ class PathStream implements RecordStream {
     const { to } = this.#segment();
     // The partition goes on without the key: what is behind the segment is of another stretch, or nobody's.
     const partitions = position.partitions.map(item =>
-      item.offset < to ? item : { ...item, offset: to - 1, timestampMs: -1 },
+      item.offset < to ? item : { topic: item.topic, partition: item.partition, offset: to - 1, timestampMs: -1 },
     );
     return withEnd(this.#request.path, this.#index, { ...position, partitions });
   }

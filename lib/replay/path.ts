@@ -78,6 +78,6 @@ export function withEnd(path: readonly Segment[], index: number, position: Strea
   const [item] = position.partitions;
   const before = path.slice(0, index).findLast(segment => !isEmpty(segment));
   if (item === undefined || before === undefined || item.offset + 1 !== path[index]?.from) return position;
-  const end = { ...item, partition: before.partition, offset: before.to - 1, timestampMs: -1 };
+  const end = { topic: item.topic, partition: before.partition, offset: before.to - 1, timestampMs: -1 };
   return { ...position, partitions: before.partition === item.partition ? [item] : [end, item] };
 }

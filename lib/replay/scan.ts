@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { limitExceeded, messageOf, type PenstockError } from '../errors.ts';
 import {
   KafkaUnavailableError,
+  LogTruncatedError,
   type ReadFault,
   type RecordBatch,
   type TopicPartition,
@@ -14,7 +15,16 @@ import {
   UnreadableBatchError,
 } from '../kafka/index.ts';
 import type { Logger } from '../ops/index.ts';
-import { differs, type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
+import {
+  differ,
+  differenceOf,
+  type LogRecord,
+  logRecord,
+  type Point,
+  pointAt,
+  pointOf,
+  recordAt,
+} from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import { fetchBytes } from './read-turns.ts';
 import { openSilences } from './silence.ts';
@@ -33,9 +43,11 @@ export interface ScanClient {
    * passed. `readBytes`: what was read for it since the last call. Answers false to leave (no room, closed).
    */
   scanned(records: readonly LogRecord[], through: Point, readBytes: number): boolean;
+  /** Leader epoch of the record before `from`, as far as known. */
+  lastEpoch?: number | undefined;
   /** Of the topic that it must be, where that is known. */
   mark?: string | undefined;
-  /** The record at this offset, where there is one, must have this timestamp. */
+  /** The record at this offset, where there is one, must have this timestamp, and this leader epoch where that is known. */
   expected: Point | undefined;
   /**
    * The stretch is not in the log any more; or this is not the log that it was. @param error for `UNREADABLE`: what cannot be
@@ -74,6 +86,8 @@ interface Rider {
   client: ScanClient;
   /** Next offset that it needs. */
   next: number;
+  /** Leader epoch of the record before that. */
+  lastEpoch: number | undefined;
 }
 
 /** A stream joins a scan that is at most this many records before what it needs; else it gets one of its own. */
@@ -108,7 +122,7 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
       const name = nameOf(at);
       const running = scans.get(name) ?? new Set();
       scans.set(name, running);
-      const rider = { client, next: client.from };
+      const rider = { client, next: client.from, lastEpoch: client.lastEpoch };
       let scan = [...running].find(candidate => reachable(candidate, client.from));
       if (scan === undefined) {
         scan = { at, next: undefined, clients: new Set(), progressMs: performance.now(), stuck: 0 };
@@ -181,8 +195,9 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
     try {
       while (scan.clients.size > 0 && !closing.signal.aborted && silences.over(scan.at) === undefined) {
         const from = firstNeeded(scan);
+        const lastEpoch = epochBefore(scan, from);
         scan.next = from;
-        if (!(await readOnce(scan, from))) return;
+        if (!(await readOnce(scan, from, lastEpoch))) return;
         scan.stuck = 0;
         scan.progressMs = performance.now();
         progressed();
@@ -195,14 +210,18 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
   }
 
   /** @returns whether it got on. */
-  async function readOnce(scan: Scan, from: number): Promise<boolean> {
+  async function readOnce(scan: Scan, from: number, lastEpoch: number | undefined): Promise<boolean> {
     try {
-      const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan));
+      const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan), lastEpoch);
       if (batch.nextOffset > from) {
-        hand(scan, batch);
+        hand(scan, batch, from, lastEpoch);
         return true;
       }
     } catch (error) {
+      if (error instanceof LogTruncatedError) {
+        fail(scan, rider => rider.next === from && rider.lastEpoch === lastEpoch, 'TRUNCATED');
+        return true;
+      }
       log.warn({ ...scan.at, offset: from, reason: messageOf(error) }, 'a replay cannot read on');
       if (error instanceof KafkaUnavailableError) {
         silences.note(scan.at);
@@ -214,12 +233,13 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
     return false;
   }
 
-  function hand(scan: Scan, batch: RecordBatch): void {
+  /** @param from, lastEpoch what was asked for. */
+  function hand(scan: Scan, batch: RecordBatch, from: number, lastEpoch: number | undefined): void {
     const byKey = new Map<string, LogRecord[]>();
     for (const { client } of scan.clients) if (client.key !== undefined) byKey.set(client.key, []);
     const all: LogRecord[] = [];
     let readBytes = 0;
-    let last: Point = { offset: batch.nextOffset - 1, timestampMs: -1 };
+    let last = pointAt(batch.nextOffset - 1, -1, batch.lastEpoch);
     for (const item of batch.records) {
       const record = logRecord(item);
       readBytes += record.sizeBytes;
@@ -237,12 +257,20 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
         continue;
       }
       if (rider.next > last.offset) continue; // its stretch comes later
+      const before = rider.next === from ? lastEpoch : recordAt(all, rider.next - 1)?.leaderEpoch;
+      if (differ(rider.lastEpoch, before)) {
+        scan.clients.delete(rider);
+        client.failed('TRUNCATED');
+        continue;
+      }
       const records = client.key === undefined ? all : (byKey.get(client.key) ?? []);
       const first = rider.next;
       rider.next = batch.nextOffset;
-      if (differs(all, client.expected)) {
+      rider.lastEpoch = last.leaderEpoch;
+      const difference = client.expected && differenceOf(recordAt(all, client.expected.offset), client.expected);
+      if (difference !== undefined) {
         scan.clients.delete(rider);
-        client.failed('TIMESTAMP_DIFFERS');
+        client.failed(difference);
         continue;
       }
       const older = records[0] !== undefined && records[0].record.offset < first;
@@ -292,6 +320,12 @@ function fail(scan: Scan, lost: (rider: Rider) => boolean, fault: ScanFault, err
     scan.clients.delete(rider);
     rider.client.failed(fault, error);
   }
+}
+
+/** One epoch that somebody knows of the record before this offset. */
+function epochBefore({ clients }: Scan, from: number): number | undefined {
+  for (const { next, lastEpoch } of clients) if (next === from && lastEpoch !== undefined) return lastEpoch;
+  return undefined;
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

@@ -10,7 +10,7 @@
  *      └──────────────────────────────────────────────┘
  * ```
  */
-import type { LogRecord, Point } from './log-record.ts';
+import { betterKnown, type LogRecord, type Point, pointOf } from './log-record.ts';
 import { repeats, type SequenceMemory } from './sequence-filter.ts';
 
 export type SeamPhase =
@@ -51,14 +51,18 @@ export class Seam {
   /** Behind what the taker has advanced past. */
   #floor: Point;
   #lastQueued = -1;
+  /** The last record that the taker was given, by this stream or by one before it. */
+  #given: Point;
   #buffer: LogRecord[] = [];
   #bufferBytes = 0;
-  readonly #sequences: SequenceMemory;
+  #sequences: SequenceMemory;
   readonly #rules: SeamRules;
 
-  constructor(start: Point, sequences: SequenceMemory, rules: SeamRules = seamRules) {
+  /** @param given where a stream before it has come to; default: the start. */
+  constructor(start: Point, sequences: SequenceMemory, rules: SeamRules = seamRules, given: Point = start) {
     this.#passed = start;
     this.#floor = start;
+    this.#given = given;
     this.#sequences = sequences;
     this.#rules = rules;
   }
@@ -70,6 +74,11 @@ export class Seam {
   /** Where a replay goes on: behind this. */
   get passed(): Point {
     return this.#passed;
+  }
+
+  /** The last record that was queued for the taker; before the first, what it was given before. */
+  get given(): Point {
+    return this.#given;
   }
 
   /** Bytes of live records that wait for the replay. */
@@ -127,7 +136,7 @@ export class Seam {
     if (!this.#rules.isNew(record.record.offset, this.#passed.offset)) return false;
     const queued = !this.#isRepeat(record);
     if (queued) this.#queue(record, this.#passed);
-    else this.#passed = { offset: record.record.offset, timestampMs: record.record.timestampMs };
+    else this.#passed = pointOf(record);
     return queued;
   }
 
@@ -157,6 +166,18 @@ export class Seam {
     this.#phase = { phase: 'waiting' };
   }
 
+  /**
+   * What was passed behind this point is not in the log any more: the stream goes on here. Nothing is attached.
+   * @param sequences in place of those that were seen only in what is gone.
+   */
+  rollBack(to: Point, sequences: SequenceMemory = this.#sequences): void {
+    this.#passed = to;
+    this.#sequences = sequences;
+    if (this.#floor.offset > to.offset) this.#floor = to;
+    if (this.#given.offset > to.offset) this.#given = to;
+    this.#lastQueued = Math.min(this.#lastQueued, to.offset);
+  }
+
   /** The taker is past this record. */
   advance(at: Point): void {
     this.#floor = at;
@@ -164,7 +185,7 @@ export class Seam {
 
   /** @param live what live has reached; counts only while the stream is live. */
   watermark(live: Point): Point {
-    const reached = this.#phase.phase === 'live' && live.offset > this.#passed.offset ? live : this.#passed;
+    const reached = this.#phase.phase === 'live' ? further(this.#passed, live) : this.#passed;
     return this.#rules.watermark(this.#floor, this.#lastQueued, reached);
   }
 
@@ -173,21 +194,27 @@ export class Seam {
   }
 
   #queue(record: LogRecord, before: Point): void {
-    const { offset, timestampMs } = record.record;
+    const { offset } = record.record;
     // Nothing pending: the taker is as far as everything that came by without being wanted.
     if (this.#floor.offset >= this.#lastQueued && before.offset > this.#floor.offset) this.#floor = before;
     this.#lastQueued = offset;
-    this.#passed = { offset, timestampMs };
+    this.#passed = pointOf(record);
+    this.#given = this.#passed;
     if (record.key !== undefined && record.sequence !== undefined) this.#sequences.pass(record.key, record.sequence);
   }
 
   #reach(point: Point): void {
-    if (point.offset > this.#passed.offset) this.#passed = point;
-    else if (point.offset === this.#passed.offset && this.#passed.timestampMs < 0) this.#passed = point;
+    this.#passed = further(this.#passed, point);
   }
 
   #dropBuffer(): void {
     this.#buffer = [];
     this.#bufferBytes = 0;
   }
+}
+
+/** Returns the later point; at the same offset, the one of which more is known. */
+function further(one: Point, other: Point): Point {
+  if (one.offset === other.offset) return betterKnown(one, other);
+  return other.offset > one.offset ? other : one;
 }

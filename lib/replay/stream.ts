@@ -5,11 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenstockError } from '../errors.ts';
 import type { UnreadableBatchError } from '../kafka/index.ts';
-import type { TopicPartition } from '../kafka/types.ts';
+import type { EpochEnd, TopicPartition } from '../kafka/types.ts';
 import type { ReplayBuffer } from './buffer/buffer.ts';
 import { Flow, type FlowStream } from './flow.ts';
 import { type FlowStart, firstSequence, markOf } from './flow-start.ts';
 import type { Bounds, FreshOffsets } from './fresh-offsets.ts';
+import { commonPoint, type Histories } from './history.ts';
 import { type LogRecord, type Point, pointOf } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import { openReadTurns, type ReadTurns } from './read-turns.ts';
@@ -27,6 +28,7 @@ export interface StreamParts {
   /** The Redis tier, where there is one. */
   buffer?: Pick<ReplayBuffer, 'read'> | undefined;
   offsets: Pick<FreshOffsets, 'bounds'>;
+  histories: Pick<Histories, 'end' | 'shares'>;
   metrics: ReplayMetrics;
   scanMaxBytes: number;
   /** Default: `seamRules`. */
@@ -40,6 +42,8 @@ interface Anew {
 
 /** Until a reader that reads a topic that is gone is asked again, ms. */
 const rereadMs = 50;
+/** Before every record. */
+const nothing: Point = { offset: -1, timestampMs: -1 };
 /** Keys whose last sequence an ALL stream remembers, per partition. */
 const rememberedKeys = 1_000;
 
@@ -60,6 +64,7 @@ class Stream implements RecordStream, FlowStream {
   readonly #marks: Readonly<Record<string, string>>;
   readonly scans: Scans;
   readonly buffer: Pick<ReplayBuffer, 'read'> | undefined;
+  readonly histories: Pick<Histories, 'end' | 'shares'>;
   readonly metrics: ReplayMetrics;
   readonly readTurns: ReadTurns | undefined;
   readonly #request: StreamRequest;
@@ -94,6 +99,7 @@ class Stream implements RecordStream, FlowStream {
     this.readTurns = request.key === undefined ? openReadTurns(this.#queue, () => this.#offerTurns()) : undefined;
     this.scans = parts.scans;
     this.buffer = parts.buffer;
+    this.histories = parts.histories;
     this.metrics = parts.metrics;
     this.mark = markOf(request, starts);
     this.#marks = this.mark === undefined ? {} : { [request.topic]: this.mark };
@@ -103,7 +109,8 @@ class Stream implements RecordStream, FlowStream {
       const at: TopicPartition = { topic: request.topic, partition };
       // By partition: only within one are a key's records in order of sequence.
       const memory = this.key === undefined ? openSequenceMemory(rememberedKeys) : openSingleSequence(last);
-      const seam = new Seam(point ?? tail.reached(), memory, parts.rules ?? seamRules);
+      const given = request.start.kind === 'position' ? point : nothing;
+      const seam = new Seam(point ?? tail.reached(), memory, parts.rules ?? seamRules, given);
       const flow = new Flow(at, tail, seam, this);
       if (check) flow.mustCheck();
       this.#flowOf.set(partition, { flow, index: this.#flows.length });
@@ -207,7 +214,7 @@ class Stream implements RecordStream, FlowStream {
       this.#end(() => new PenstockError('INTERNAL', `a batch of ${topic}/${partition} cannot be ${what}`));
     } else if (fault === 'TOPIC_RECREATED') void this.#tellApart(flow);
     else if (fault === 'TIMESTAMP_DIFFERS') this.#madeAnew();
-    else void this.#judge(flow, [flow], 'the log does not have it any more');
+    else void this.#judge(flow, [flow], 'the log does not have it any more', fault === 'TRUNCATED');
   }
 
   /** That invalidates the positions in all of the topic's partitions, whichever shows it. */
@@ -218,21 +225,38 @@ class Stream implements RecordStream, FlowStream {
   /** What the flow reads and what its position is of are two topics: one of them is gone. */
   async #tellApart(flow: Flow): Promise<void> {
     const { partition } = flow.at;
-    const found = (await this.#bounds([partition])).get(partition);
+    const ask = () => this.#parts.offsets.bounds(this.topic, [partition]);
+    const found = (await this.#untilAnswered(ask, new Map<number, Bounds>())).get(partition);
     if (found === undefined || !isSameTopic(this.mark, found.topicId)) return this.#madeAnew();
     // What is read is the old one: the reader will notice, and begin anew.
     await sleep(rereadMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
     flow.goOn();
   }
 
-  /** Lets the flow go on if its position is in the log after all; else ends the stream, with where it can go on. */
-  async #judge(flow: Flow | undefined, lost: readonly Flow[], reason: string): Promise<void> {
-    const bounds = await this.#bounds(lost.map(({ at }) => at.partition));
+  /**
+   * Lets the flow go on if its position is in the log after all; else ends the stream, with where it can go on.
+   * @param isCut a broker has said that the log was truncated below it.
+   */
+  async #judge(flow: Flow | undefined, lost: readonly Flow[], reason: string, isCut = false): Promise<void> {
+    const asked = lost.map(({ at }) => at.partition);
+    const bounds = await this.#untilAnswered(() => this.#parts.offsets.bounds(this.topic, asked), new Map());
     if (flow !== undefined) {
       const found = bounds.get(flow.at.partition);
       if (!isSameTopic(this.mark, found?.topicId)) return this.#madeAnew();
-      const verdict = judgeStart(flow.passed, found, this.mark);
-      if (verdict.verdict !== 'expired') return flow.goOn(verdict.verdict === 'check');
+      const end = await this.#endOf(flow, flow.passed);
+      const verdict = judgeStart(flow.passed, found, this.mark, end);
+      if (verdict.verdict !== 'expired') {
+        if (!isCut) return flow.goOn(verdict.verdict === 'check');
+        return this.#expire(reason, earliestOf(lost, bounds), { topicMarks: this.#marks });
+      }
+      if (verdict.truncated) {
+        const common = commonPoint(flow.cut, end, await this.#endOf(flow, flow.cut.given));
+        if (common !== undefined) {
+          this.#rollBack(flow, common);
+          return flow.goOn(false);
+        }
+        return this.#expire(`${reason}: ${verdict.reason}`, earliestOf(lost, bounds), { topicMarks: this.#marks });
+      }
       const anew = verdict.anew ? { topicMarks: this.#marksOf(bounds) } : undefined;
       this.#expire(`${reason}: ${verdict.reason}`, earliestOf(lost, bounds), anew);
     } else this.#expire(reason, earliestOf(lost, bounds), { topicMarks: this.#marksOf(bounds) });
@@ -288,22 +312,37 @@ class Stream implements RecordStream, FlowStream {
     const position: StreamPosition = {
       // A log made anew may count anew.
       ...(anew ? { sequences: {}, ...anew } : { sequences, ...(topicMarks && { topicMarks }) }),
-      partitions: partitions.map(item => ({ ...item, ...earliest.get(item.partition) })),
+      partitions: partitions.map(item => {
+        const { topic, partition } = item;
+        const first = earliest.get(partition);
+        return first === undefined ? item : { topic, partition, ...first };
+      }),
     };
     return new PenstockError('CURSOR_EXPIRED', `the position cannot be served: ${reason}`, { position });
   }
 
+  /** Where nothing was given, what is known of the key's sequences may be of records that are gone: then none is a repeat. */
+  #rollBack(flow: Flow, to: Point): void {
+    const wasGiven = this.key === undefined || flow.cut.given.offset >= 0;
+    if (!wasGiven) this.#sequences = {};
+    flow.rollBack(to, wasGiven ? undefined : openSingleSequence());
+  }
+
+  #endOf({ at }: Flow, { leaderEpoch }: Point): Promise<EpochEnd | undefined> {
+    return this.#untilAnswered(() => this.histories.end(at, leaderEpoch), undefined);
+  }
+
   /** Asks until Kafka answers or the stream is closed. */
-  async #bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
+  async #untilAnswered<Answer>(ask: () => Promise<Answer>, closed: Answer): Promise<Answer> {
     const backOff = openBackOff(this.#closing.signal);
     while (!this.#closing.signal.aborted) {
       try {
-        return await this.#parts.offsets.bounds(this.topic, partitions);
+        return await ask();
       } catch {
         await backOff.wait();
       }
     }
-    return new Map();
+    return closed;
   }
 
   #readPositions(): void {

@@ -1,5 +1,5 @@
 import { PenstockError } from '../errors.ts';
-import type { DirectReader, KafkaRecord, Topics } from '../kafka/types.ts';
+import type { DirectReader, EpochEnd, KafkaRecord, Topics } from '../kafka/types.ts';
 import type { Ops, PenstockConfig } from '../ops/index.ts';
 import type { RedisClient } from '../redis/index.ts';
 import { openReplayBuffer } from './buffer/buffer.ts';
@@ -7,6 +7,7 @@ import { openBufferStore } from './buffer/store.ts';
 import type { BufferClaim } from './buffer/writer.ts';
 import type { FlowStart } from './flow-start.ts';
 import { type Bounds, openFreshOffsets } from './fresh-offsets.ts';
+import { openHistories } from './history.ts';
 import type { Point } from './log-record.ts';
 import { replayMetrics } from './metrics.ts';
 import { openRings } from './ring.ts';
@@ -34,7 +35,8 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
   const offsets = openFreshOffsets(topics);
   const rings = openRings(config.ringBytes);
   const metrics = replayMetrics(ops.metrics, rings.bytes);
-  const tails = openTails({ reader, offsets, rings, log: ops.log });
+  const histories = openHistories(topics);
+  const tails = openTails({ reader, offsets, rings, histories, log: ops.log });
   const scans = openScans({
     topics,
     concurrency: config.concurrency,
@@ -46,7 +48,14 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
   const buffer =
     redis === undefined
       ? undefined
-      : openReplayBuffer({ store: openBufferStore(redis.client, redis.name, config), topics, scans, config, ops });
+      : openReplayBuffer({
+          store: openBufferStore(redis.client, redis.name, config),
+          topics,
+          scans,
+          histories,
+          config,
+          ops,
+        });
   const held = new Map<string, Tail>();
   const open_ = new Set<RecordStream>();
   let closed = false;
@@ -63,7 +72,7 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     try {
       const starts = await within(config.openTimeoutMs, 'finding the start of the stream', startsOf(request, acquired));
       if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
-      const parts = { scans, buffer, offsets, metrics, scanMaxBytes: config.scanMaxBytes };
+      const parts = { scans, buffer, offsets, histories, metrics, scanMaxBytes: config.scanMaxBytes };
       const stream = beginStream(request, starts, parts, gone => open_.delete(gone));
       open_.add(stream);
       return stream;
@@ -116,26 +125,49 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     for (const [partition, tail] of acquired) {
       const point = points.get(partition);
       const recent = () => offsets.recent(topic, partition);
-      const verdict = point && (provedBy(tail, point, mark) ? 'good' : judgeByRecent(point, tail, recent, mark));
+      const isVouched = point !== undefined && histories.vouches({ topic, partition }, tail, point);
+      const verdict = isVouched
+        ? provedBy(tail, point, mark)
+          ? 'good'
+          : judgeByRecent(point, tail, recent, mark)
+        : undefined;
       if (verdict !== undefined) starts.set(partition, { tail, point, check: verdict === 'check' });
       else unproved.push(partition);
     }
     if (unproved.length === 0) return starts;
 
-    const bounds = await offsets.bounds(topic, unproved);
+    const [bounds, ends] = await Promise.all([
+      offsets.bounds(topic, unproved),
+      epochEnds(topic, unproved, points, acquired),
+    ]);
     const expired = new Map<number, StartVerdict & { verdict: 'expired' }>();
     for (const partition of unproved) {
       const tail = acquired.get(partition);
       if (tail === undefined) continue;
       // A partition that the position does not know was added since: it starts at its beginning.
       const point = points.get(partition) ?? earliestPoint(bounds.get(partition));
-      const verdict = judgeStart(point, bounds.get(partition), mark);
+      const verdict = judgeStart(point, bounds.get(partition), mark, ends.get(partition));
       if (verdict.verdict === 'expired') expired.set(partition, verdict);
       else starts.set(partition, { tail, point, check: verdict.verdict === 'check' });
     }
     if (expired.size > 0) throw expiredError(request, points, expired, bounds);
     await Promise.all([...acquired.values()].map(tail => tail.ready()));
     return starts;
+  }
+
+  /** What the log says of the epochs of positions that no tail vouches for. */
+  async function epochEnds(
+    topic: string,
+    partitions: readonly number[],
+    points: ReadonlyMap<number, Point>,
+    acquired: ReadonlyMap<number, Tail>,
+  ): Promise<ReadonlyMap<number, EpochEnd | undefined>> {
+    const asked = partitions.map(async (partition): Promise<[number, EpochEnd | undefined]> => {
+      const [at, point, tail] = [{ topic, partition }, points.get(partition), acquired.get(partition)];
+      const isVouched = point === undefined || tail === undefined || histories.vouches(at, tail, point);
+      return [partition, isVouched ? undefined : await histories.end(at, point.leaderEpoch)];
+    });
+    return new Map(await Promise.all(asked));
   }
 
   /** The partitions that are still good keep their positions, the others go on at the log's beginning. */

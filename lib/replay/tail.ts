@@ -2,10 +2,11 @@
  * Live tails: one reader position for each (topic, partition) that anybody here wants, however many streams share it.
  * A record that nobody wants costs one look-up of its key.
  */
-import type { DirectReader, ReadFault, RecordBatch, RecordSink, TopicPartition } from '../kafka/types.ts';
+import type { DirectReader, ReadFault, ReadFaultAt, RecordBatch, RecordSink, TopicPartition } from '../kafka/types.ts';
 import type { Logger } from '../ops/index.ts';
 import type { FreshOffsets } from './fresh-offsets.ts';
-import { type LogRecord, logRecord, type Point, pointOf } from './log-record.ts';
+import type { Histories } from './history.ts';
+import { betterKnown, type LogRecord, logRecord, type Point, pointAt, pointOf } from './log-record.ts';
 import type { Ring, Rings } from './ring.ts';
 import { openSequenceMemory, repeats, type SequenceMemory } from './sequence-filter.ts';
 import { openBackOff } from './waiting.ts';
@@ -13,8 +14,8 @@ import { openBackOff } from './waiting.ts';
 export interface TailListener {
   /** Called synchronously, in order. `before`: what the tail had passed before this record. */
   live(record: LogRecord, before: Point): void;
-  /** The tail has stopped and begins anew at the log's end; it has forgotten this listener. */
-  stopped(fault: ReadFault, reached: Point): void;
+  /** The tail has stopped and begins anew at the log's end; it has forgotten this listener. `where`: the reader's word on it. */
+  stopped(fault: ReadFault, reached: Point, where: ReadFaultAt): void;
 }
 
 /** Whoever keeps up with a tail, rather than take its records one by one. */
@@ -58,7 +59,7 @@ export interface Tails {
 
 const rememberedKeys = 20_000;
 
-export function openTails(parts: { reader: DirectReader; offsets: FreshOffsets; rings: Rings; log: Logger }): Tails {
+export function openTails(parts: Omit<TailParts, 'gone'>): Tails {
   const tails = new Map<string, SharedTail>();
   return {
     acquire(at, held) {
@@ -81,6 +82,8 @@ interface TailParts {
   reader: DirectReader;
   offsets: FreshOffsets;
   rings: Rings;
+  /** Told when a tail stops: what was known of its log may not hold any more. */
+  histories: Pick<Histories, 'forget'>;
   log: Logger;
   gone(): void;
 }
@@ -98,6 +101,8 @@ class SharedTail implements RecordSink {
   #reading = false;
   #reached: Point = { offset: -1, timestampMs: -1 };
   #topicId: string | undefined;
+  /** Where it began to show records. */
+  #begins = 0;
   #starting: Promise<void> | undefined;
   #stop = new AbortController();
 
@@ -142,6 +147,7 @@ class SharedTail implements RecordSink {
     this.#stop.abort();
     if (this.#reading) this.#parts.reader.unassign(this.#at);
     this.#reading = false;
+    this.#parts.histories.forget(this.#at);
     this.ring.drop();
   }
 
@@ -149,7 +155,11 @@ class SharedTail implements RecordSink {
     const first = this.#reached.offset + 1;
     const records: LogRecord[] = [];
     for (const item of batch.records) {
-      if (item.offset <= this.#reached.offset) continue;
+      if (item.offset <= this.#reached.offset) {
+        // The one at which it began, see #start.
+        if (item.offset === this.#reached.offset) this.#know(pointAt(item.offset, item.timestampMs, item.leaderEpoch));
+        continue;
+      }
       const record = logRecord(item);
       records.push(record);
       try {
@@ -159,14 +169,23 @@ class SharedTail implements RecordSink {
         this.#reached = pointOf(record);
       }
     }
-    if (batch.nextOffset - 1 > this.#reached.offset) this.#reached = { offset: batch.nextOffset - 1, timestampMs: -1 };
+    const last = pointAt(batch.nextOffset - 1, -1, batch.lastEpoch);
+    if (last.offset > this.#reached.offset) this.#reached = last;
+    else this.#know(last);
+    if (this.#reached.offset < first) return;
     if (this.#holders > 0) this.ring.append(first, records, this.#reached.offset + 1);
     for (const follower of this.#followers) follower.grown();
   }
 
-  onFault(fault: ReadFault): void {
+  onFault(fault: ReadFault, where: ReadFaultAt): void {
+    if (where.offset < this.#begins) {
+      // Only the record before its beginning could not be had: nothing that anybody waits for.
+      this.#parts.reader.assign(this.#at, this.#reached.offset + 1, this, this.#topicId);
+      return;
+    }
     this.#reading = false;
     this.#starting = undefined;
+    this.#parts.histories.forget(this.#at);
     this.ring.drop();
     this.#sequences = openSequenceMemory(rememberedKeys);
     this.#parts.log.warn({ ...this.#at, fault, offset: this.#reached.offset + 1 }, 'a live tail has to begin anew');
@@ -174,8 +193,13 @@ class SharedTail implements RecordSink {
     this.#all.clear();
     this.#byKey.clear();
     for (const follower of this.#followers) follower.lost();
-    for (const listener of listeners) listener.stopped(fault, this.#reached);
+    for (const listener of listeners) listener.stopped(fault, this.#reached, where);
     if (!this.#stop.signal.aborted) void this.#ready().catch(() => undefined);
+  }
+
+  /** Takes over what a batch says of the point that is reached. */
+  #know(point: Point): void {
+    if (point.offset === this.#reached.offset) this.#reached = betterKnown(this.#reached, point);
   }
 
   #show(record: LogRecord): void {
@@ -221,7 +245,10 @@ class SharedTail implements RecordSink {
     return this.#starting;
   }
 
-  /** Begins at the log's end, as the brokers tell it now; tries until they do. */
+  /**
+   * Begins at the log's end, as the brokers tell it now; tries until they do. The record before the end is read along: it
+   * tells under which epoch the log goes on, so that a log that loses it is noticed (ListOffsets only knows the leader's).
+   */
   async #start(): Promise<void> {
     const { topic, partition } = this.#at;
     const backOff = openBackOff(this.#stop.signal);
@@ -233,7 +260,9 @@ class SharedTail implements RecordSink {
         if (bounds !== undefined) {
           this.#reached = { offset: bounds.end - 1, timestampMs: -1 };
           this.#topicId = bounds.topicId;
-          this.#parts.reader.assign(this.#at, bounds.end, this, bounds.topicId);
+          this.#begins = bounds.end;
+          const first = Math.max(bounds.start, bounds.end - 1);
+          this.#parts.reader.assign(this.#at, first, this, bounds.topicId);
           this.#reading = true;
           for (const follower of this.#followers) follower.grown();
           return;

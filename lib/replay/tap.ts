@@ -1,5 +1,6 @@
-import type { KafkaRecord, TopicPartition } from '../kafka/types.ts';
+import type { KafkaRecord, ReadFaultAt, TopicPartition } from '../kafka/types.ts';
 import { Flow, type FlowStream } from './flow.ts';
+import type { Point } from './log-record.ts';
 import type { ReplayMetrics } from './metrics.ts';
 import type { Scans } from './scan.ts';
 import { Seam } from './seam.ts';
@@ -28,6 +29,7 @@ export async function beginTap(
     mark: undefined,
     scans: parts.scans,
     buffer: undefined,
+    histories: { shares: async () => true },
     metrics: parts.metrics,
     readTurns: undefined,
     hasRoom: () => true,
@@ -36,7 +38,11 @@ export async function beginTap(
     queue: ({ record }) => listener(record),
     replayed: () => true,
     wentLive: () => undefined,
-    interrupted: stopped => stopped.goOn(false),
+    interrupted(stopped, _fault, where) {
+      const common = lastInCommon(stopped.passed, began, where);
+      if (common !== undefined) stopped.rollBack(common);
+      stopped.goOn(false);
+    },
     faulted(stopped, fault) {
       // A listener that threw has heard its record: what comes behind it is heard all the same.
       if (fault === 'BUSY' || fault === 'SILENT' || fault === 'SINK_FAILED')
@@ -44,6 +50,7 @@ export async function beginTap(
       else again();
     },
   };
+  let began: Point = { offset: -1, timestampMs: -1 };
   let flow = await begin();
   return () => {
     ended = true;
@@ -56,7 +63,8 @@ export async function beginTap(
     // There is nothing of another topic behind what has been heard of this one.
     const topicId = tail.topicId();
     stream.mark = topicId && topicMark(topicId);
-    const begun = new Flow(at, tail, new Seam(tail.reached(), noMemory), stream);
+    began = tail.reached();
+    const begun = new Flow(at, tail, new Seam(began, noMemory), stream);
     begun.begin(false);
     if (ended) begun.close();
     return begun;
@@ -72,4 +80,16 @@ export async function beginTap(
     );
     before.close(); // not earlier: a tail without users stops, and would begin at a later end of the log
   }
+}
+
+/**
+ * Where a log that was truncated has new records that nobody has heard. Where the epoch heard last is gone altogether, some
+ * are heard again rather than missed: from where the tap began.
+ */
+function lastInCommon(passed: Point, began: Point, { diverging }: ReadFaultAt): Point | undefined {
+  if (diverging === undefined) return undefined;
+  const { leaderEpoch, endOffset } = diverging;
+  const isExact = leaderEpoch === passed.leaderEpoch;
+  const offset = Math.min(passed.offset, endOffset - 1, isExact ? Number.POSITIVE_INFINITY : began.offset);
+  return { offset, timestampMs: -1, ...(isExact && { leaderEpoch }) };
 }

@@ -9,6 +9,8 @@ export interface PartitionPosition {
   offset: number;
   /** Timestamp of the record at `offset` as far as known, else -1: tells a topic that was created again. */
   timestampMs: number;
+  /** Leader epoch of the record at `offset`, where it is known: tells a log that was truncated and has grown again. */
+  leaderEpoch?: number;
 }
 
 export interface StreamPosition {

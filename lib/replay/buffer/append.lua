@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  hash of the window: generation, counter (fence); id; tail (last offset appended); from (every record at or
 --          behind it has been appended and is not aged out); mark, marked (offset and timestamp of the last record);
+--          epoch (`tail:leader epoch of the record there`, empty where that is not known);
 --          bytes (appended so far); marks (`ms:tail:bytes`, comma-separated: how far it reached when, for ageing)
 --   made from it, all in its slot:
 --   <key>:last:<id>         sorted set: '=' .. user key → offset of its last record; '#' → +inf
@@ -20,7 +21,8 @@
 -- ARGV[11] most bytes of the window
 -- ARGV[12] how long a stream is kept after its last record, ms: longer than the age
 -- ARGV[13] how long a window that nobody touches is kept, ms
--- ARGV[14] number of keys, then for each: key, number of its records, and for each of these offset, record
+-- ARGV[14] epoch, as it is kept
+-- ARGV[15] number of keys, then for each: key, number of its records, and for each of these offset, record
 -- then     for each stretch of timestamps: block, position in bytes, the bytes
 --
 -- Answers {'STALE', generation, counter}: a newer fence is there, nothing changed.
@@ -44,8 +46,8 @@ redis.call('HSET', KEYS[1], 'tail', '')
 
 local from = stored[5]
 local unknownBefore = string.format('%.0f', tonumber(from) - 1)
-local at = 15
-for _ = 1, tonumber(ARGV[14]) do
+local at = 16
+for _ = 1, tonumber(ARGV[15]) do
   local stream = KEYS[1] .. ':key:' .. id .. ':' .. ARGV[at]
   local member = '=' .. ARGV[at]
   local previous = redis.call('ZSCORE', last, member) or unknownBefore
@@ -93,7 +95,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', last, '-inf', '(' .. from, '
 end
 
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'counter', ARGV[2], 'tail', ARGV[5], 'from', from,
-  'bytes', string.format('%.0f', bytes), 'marks', table.concat(marks, ','))
+  'epoch', ARGV[14], 'bytes', string.format('%.0f', bytes), 'marks', table.concat(marks, ','))
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[1], 'mark', ARGV[6], 'marked', ARGV[7])
 end

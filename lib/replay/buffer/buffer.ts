@@ -6,7 +6,8 @@
 import { messageOf } from '../../errors.ts';
 import type { TopicPartition, Topics } from '../../kafka/types.ts';
 import type { Ops } from '../../ops/index.ts';
-import type { LogRecord, Point } from '../log-record.ts';
+import type { Histories } from '../history.ts';
+import { type LogRecord, type Point, pointAt } from '../log-record.ts';
 import type { Scans } from '../scan.ts';
 import type { Tail } from '../tail.ts';
 import { openPlaces, within } from '../waiting.ts';
@@ -25,12 +26,16 @@ export interface BufferQuestion {
   after: Point;
   /** The record at `after` must be known to have its timestamp: else nothing is. */
   check: boolean;
+  /** Whether records up to this one may be shown: a window may be of a log that has been truncated since. */
+  holds(last: Point): Promise<boolean>;
 }
 
 /** Every record of the key in (after, through]. `done`: the buffer has no more to say behind that. */
 export interface BufferAnswer {
   records: readonly LogRecord[];
   through: number;
+  /** Leader epoch of the record at `through`, as far as known. */
+  throughEpoch?: number | undefined;
   done: boolean;
 }
 
@@ -54,6 +59,7 @@ export interface ReplayBufferParts {
   store: BufferStore;
   topics: Pick<Topics, 'fetch'>;
   scans: Scans;
+  histories: Pick<Histories, 'holds'>;
   config: { appendIntervalMs: number; appendsInFlight: number; fillRecords: number; ringBytes: number };
   ops: Pick<Ops, 'log' | 'metrics'>;
 }
@@ -81,7 +87,16 @@ export function openReplayBuffer(parts: ReplayBufferParts): ReplayBuffer {
     lag: () => [...writers.values()].reduce((sum, { lag }) => sum + lag, 0),
   });
   const writerParts: WriterParts = {
-    ...{ store, topics: parts.topics, scans: parts.scans, metrics, log: ops.log, soon, health },
+    ...{
+      store,
+      topics: parts.topics,
+      scans: parts.scans,
+      histories: parts.histories,
+      metrics,
+      log: ops.log,
+      soon,
+      health,
+    },
     // Each writer has one call under way or waiting.
     places: openPlaces(config.appendsInFlight, Number.POSITIVE_INFINITY),
     maxFill: config.fillRecords,
@@ -168,7 +183,9 @@ export function openReplayBuffer(parts: ReplayBufferParts): ReplayBuffer {
       const { key, after, topicId } = question;
       const asked = store.read({ ...at, topicId }, { key, after: after.offset });
       const raw = await within(readDeadlineMs, 'a question to Redis', asked);
-      const answer = answerOf(at, question, raw);
+      const isCut =
+        raw !== undefined && !(await question.holds(pointAt(raw.tail, -1, raw.tailEpoch)).catch(() => false));
+      const answer = isCut ? undefined : answerOf(at, question, raw);
       metrics.read(answer === undefined ? 'unknown' : 'complete');
       return answer;
     } catch (error) {
@@ -197,5 +214,6 @@ function answerOf(
   const proof = prove({ after: after.offset }, raw, full);
   if (proof === undefined) return undefined;
   const records = proof.entries.map(({ offset, packed }) => unpackRecord(at, offset, key, packed));
-  return { records, through: proof.through, done: proof.done };
+  const { through, done } = proof;
+  return { records, through, throughEpoch: through === raw?.tail ? raw.tailEpoch : undefined, done };
 }

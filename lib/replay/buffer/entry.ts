@@ -9,13 +9,13 @@ const timestampTypes = [undefined, 'CreateTime', 'LogAppendTime'] as const;
  * A record as the buffer keeps it; topic, partition, offset and key are told by where it lies:
  * ```
  * version(1) timestampType(1) timestamp+1 value-length+1|0 value
- * headers { name(text) values+1|0 (0: one value) { length bytes } }
+ * headers { name(text) values+1|0 (0: one value) { length bytes } } [leader-epoch]
  * ```
- * all numbers as varints.
+ * all numbers as varints. An entry ends before an epoch that is not known; a gateway that does not know of them takes no notice.
  * @param writer to be used again by many calls.
  */
 export function packRecord(
-  { value, headers, timestampMs, timestampType }: KafkaRecord,
+  { value, headers, timestampMs, timestampType, leaderEpoch = -1 }: KafkaRecord,
   writer: ByteWriter = new ByteWriter(),
 ): Buffer {
   writer.reset();
@@ -36,6 +36,7 @@ export function packRecord(
       writer.bytes(bytes);
     }
   }
+  if (leaderEpoch >= 0) writer.varint(leaderEpoch);
   return Buffer.from(writer.written());
 }
 
@@ -55,5 +56,6 @@ export function unpackRecord(at: TopicPartition, offset: number, key: string, pa
     headers[name] = values === 0 ? one() : Array.from({ length: values - 1 }, one);
   }
   const type = timestampType === undefined ? {} : { timestampType };
-  return logRecord({ ...at, offset, timestampMs, ...type, key: Buffer.from(key), value, headers });
+  const known = reader.remaining === 0 ? {} : { leaderEpoch: reader.varint() };
+  return logRecord({ ...at, offset, timestampMs, ...type, ...known, key: Buffer.from(key), value, headers });
 }

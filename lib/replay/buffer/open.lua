@@ -19,7 +19,7 @@ if theirs > generation or (theirs == generation and theirCounter > counter) then
 end
 
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'counter', ARGV[2], 'id', ARGV[3], 'tail', ARGV[5],
-  'from', ARGV[4], 'mark', '', 'marked', '', 'bytes', 0, 'marks', '')
+  'from', ARGV[4], 'mark', '', 'marked', '', 'epoch', '', 'bytes', 0, 'marks', '')
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 if ARGV[3] ~= '' then
   -- Tells an empty set from an evicted one.

@@ -10,9 +10,10 @@
 -- ARGV[7]  last byte
 --
 -- Answers {}: there is no window.
---         {tail, from, last offset of the key or '', timestamp at the offset as bytes, [[id, previous, record], …]}
+--         {tail, from, last offset of the key or '', timestamp at the offset as bytes, [[id, previous, record], …],
+--          epoch as it is kept or ''}
 
-local stored = redis.call('HMGET', KEYS[1], 'id', 'tail', 'from')
+local stored = redis.call('HMGET', KEYS[1], 'id', 'tail', 'from', 'epoch')
 local id, tail = stored[1] or '', stored[2] or ''
 if id == '' or tail == '' then
   return {}
@@ -33,4 +34,4 @@ for _, entry in ipairs(redis.call('XRANGE', stream, ARGV[2], '+', 'COUNT', ARGV[
   entries[#entries + 1] = {entry[1], fields[2], fields[4]}
   bytes = bytes + #fields[4]
 end
-return {tail, stored[3], lastOffset, times, entries}
+return {tail, stored[3], lastOffset, times, entries, stored[4] or ''}

@@ -34,6 +34,7 @@ const claimed = z.tuple([
   z.string(),
   z.string(),
   z.string(),
+  z.string(),
 ]);
 const opened = z.tuple([z.literal('OK')]);
 const appended = z.union([z.tuple([z.literal('OK'), integer]), z.tuple([z.literal('HOLE')])]);
@@ -42,7 +43,7 @@ const number = bytes.transform(Number).pipe(z.number().int());
 const optional = bytes
   .transform(text => (text.length === 0 ? undefined : Number(text)))
   .pipe(z.number().int().optional());
-const found = z.tuple([number, number, optional, bytes, z.array(z.tuple([bytes, number, bytes]))]);
+const found = z.tuple([number, number, optional, bytes, z.array(z.tuple([bytes, number, bytes])), bytes]);
 
 /** Most records in one answer of a read, and bytes of records at which it stops. */
 export const pageRecords = 500;
@@ -70,7 +71,7 @@ export function openBufferStore(
       const raw = await scripts.claim.run(redis, [keyOf(at)], [...fenceOf(fence), force ? 1 : 0]);
       const refused = stale.safeParse(raw);
       if (refused.success) return staleOf(refused.data);
-      const [, generation, counter, id, tail, , mark, timestamp] = claimed.parse(raw);
+      const [, generation, counter, id, tail, , mark, timestamp, epoch] = claimed.parse(raw);
       return {
         answer: 'OK',
         fence: { generation, counter },
@@ -80,6 +81,7 @@ export function openBufferStore(
             : {
                 id,
                 tail: Number(tail),
+                tailEpoch: epochAt(Number(tail), epoch),
                 mark: mark === '' ? undefined : { offset: Number(mark), timestampMs: Number(timestamp) },
               },
       };
@@ -103,10 +105,11 @@ export function openBufferStore(
       const args = [key, after + 2, pageRecords, pageBytes, block, position, position + 7];
       const raw = await scripts.read.runForBytes(redis, [keyOf(at)], args);
       if (Array.isArray(raw) && raw.length === 0) return undefined;
-      const [tail, from, last, times, entries] = found.parse(raw);
+      const [tail, from, last, times, entries, epoch] = found.parse(raw);
       const timestamp = after < 0 || times.length < 8 ? 0 : Number(times.readBigUInt64BE());
       return {
         tail,
+        tailEpoch: epochAt(tail, epoch.toString('latin1')),
         from,
         last,
         timestampMs: timestamp === 0 ? undefined : timestamp - 1,
@@ -120,7 +123,7 @@ export function openBufferStore(
 }
 
 function appendArguments(
-  { fence, id, expectedTail, newTail, records, mark }: Append,
+  { fence, id, expectedTail, newTail, tailEpoch, records, mark }: Append,
   { keyRecords, ageMs, partitionBytes }: Retention,
   windowLifeMs: number,
 ): ScriptArgument[] {
@@ -147,6 +150,7 @@ function appendArguments(
     partitionBytes,
     Math.ceil(ageMs * streamLife),
     windowLifeMs,
+    tailEpoch === undefined ? '' : `${newTail}:${tailEpoch}`,
     byKey.size,
   ];
   for (const [key, of] of byKey) {
@@ -155,6 +159,12 @@ function appendArguments(
   }
   for (const { block, position, times } of stretches(records)) args.push(block, position, times);
   return args;
+}
+
+/** An epoch is kept with its offset: a gateway that knows nothing of epochs moves the tail and leaves it behind. */
+function epochAt(tail: number, stored: string): number | undefined {
+  const [offset, epoch] = stored.split(':');
+  return epoch !== undefined && Number(offset) === tail ? Number(epoch) : undefined;
 }
 
 function fenceOf({ generation, counter }: Fence): [number, number] {

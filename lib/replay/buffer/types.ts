@@ -12,6 +12,8 @@ export interface Window {
   id: string;
   /** The last offset that it covers. */
   tail: number;
+  /** Leader epoch of the record at `tail`; undefined where whoever appended it did not say. */
+  tailEpoch?: number | undefined;
   /** The last record that was appended to it, if any: tells whether the window is of the log that is there now. */
   mark: Point | undefined;
 }
@@ -28,6 +30,8 @@ export interface Append {
   /** The tail that the window must have. */
   expectedTail: number;
   newTail: number;
+  /** Leader epoch of the record at the new tail, as far as known. */
+  tailEpoch?: number | undefined;
   /** Every record in (expectedTail, newTail] that has a key; the others are nobody's. In order. */
   records: readonly LogRecord[];
   /** The last record in it, whether it has a key or not. */
@@ -43,6 +47,8 @@ export interface BufferRead {
 /** What the buffer says of a key, not yet proved to be complete. */
 export interface RawAnswer {
   tail: number;
+  /** Leader epoch of the record at `tail`, as far as known. */
+  tailEpoch?: number | undefined;
   /** Every record at or behind it was appended and is not aged out. */
   from: number;
   /** Offset of the key's last record; undefined where none is known. */

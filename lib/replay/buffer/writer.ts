@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { messageOf } from '../../errors.ts';
 import { OffsetOutOfRangeError, type TopicPartition, type Topics } from '../../kafka/index.ts';
 import type { Logger } from '../../ops/index.ts';
+import type { Histories } from '../history.ts';
 import type { LogRecord, Point } from '../log-record.ts';
-import { pointOf } from '../log-record.ts';
+import { pointAt, pointOf } from '../log-record.ts';
 import type { Scans } from '../scan.ts';
 import type { Tail } from '../tail.ts';
 import { isSameTopic } from '../topic-mark.ts';
@@ -34,6 +35,7 @@ export interface WriterParts {
   store: BufferStore;
   topics: Pick<Topics, 'fetch'>;
   scans: Scans;
+  histories: Pick<Histories, 'holds'>;
   places: Places;
   /** Most offsets, and most bytes, that are read again from the log to fill a gap. */
   maxFill: number;
@@ -211,7 +213,10 @@ export class BufferWriter {
       }
       case 'append': {
         const { records, newTail, mark } = this.#batch(task.after, task.until);
-        const append = { fence, id: task.id, expectedTail: task.after, newTail, records, mark };
+        const reached = this.#tail.reached();
+        const last = newTail === reached.offset ? reached : mark;
+        const tailEpoch = newTail === last?.offset ? last.leaderEpoch : undefined;
+        const append = { fence, id: task.id, expectedTail: task.after, newTail, tailEpoch, records, mark };
         const send = async (): Promise<Outcome> => {
           const endTimer = metrics.appending();
           const answer = told(await store.append(at, append));
@@ -241,9 +246,17 @@ export class BufferWriter {
     return { records, newTail, mark };
   }
 
-  /** By the window's last record: a topic that was made anew has others at its offsets. What cannot be told is another. */
-  async #isSameLog({ tail, mark }: Window): Promise<'same' | 'other' | 'unknown'> {
+  /**
+   * By the window's end: a log that was truncated does not have its epoch there any more, and a topic that was made anew has other
+   * records. What cannot be told is another.
+   */
+  async #isSameLog({ tail, tailEpoch, mark }: Window): Promise<'same' | 'other' | 'unknown'> {
     if (mark === undefined) return 'other';
+    try {
+      if (!(await this.#parts.histories.holds(this.#at, this.#tail, pointAt(tail, -1, tailEpoch)))) return 'other';
+    } catch {
+      return 'unknown';
+    }
     const inRing = this.#tail.ring.timestampAt(mark.offset);
     if (inRing !== undefined) return inRing === mark.timestampMs ? 'same' : 'other';
     try {

@@ -28,6 +28,34 @@ for (const [name, offset, timestampMs, bounds, verdict] of cases) {
   });
 }
 
+/** What the log says of the position's epoch, 4: its largest epoch up to that, and where that ends. */
+const histories: readonly [string, number, { leaderEpoch: number; endOffset: number } | undefined, string][] = [
+  ['of an epoch that reaches further', 5, { leaderEpoch: 4, endOffset: 6 }, 'good'],
+  ['whose epoch nobody can tell of', 5, undefined, 'good'],
+  ['on the first record behind what is left of its epoch', 5, { leaderEpoch: 4, endOffset: 5 }, 'expired'],
+  ['far behind what is left of its epoch', 8, { leaderEpoch: 4, endOffset: 2 }, 'expired'],
+  [
+    'of an epoch of which nothing is left, though the one before reaches as far',
+    5,
+    { leaderEpoch: 3, endOffset: 9 },
+    'expired',
+  ],
+  ['of an epoch that the cluster never had', 5, { leaderEpoch: -1, endOffset: 0 }, 'expired'],
+];
+for (const [name, offset, epochEnd, verdict] of histories) {
+  test(`a position ${name} is ${verdict}`, () => {
+    const position = { offset, timestampMs: -1, leaderEpoch: 4 };
+    const judged = judgeStart(position, { start: 0, end: 10, topicId }, topicMark(topicId), epochEnd);
+    assert.equal(judged.verdict, verdict);
+    assert.equal(judged.verdict === 'expired' && judged.truncated, verdict === 'expired');
+    // Its epoch not known, as in cursors of before, it is believed.
+    assert.equal(
+      judgeStart({ offset, timestampMs: -1 }, { start: 0, end: 10, topicId }, undefined, epochEnd).verdict,
+      'good',
+    );
+  });
+}
+
 test('sequences still count where only retention has passed, not where the log may be another', () => {
   const verdictOf = (offset: number) =>
     judgeStart({ offset, timestampMs: -1 }, { start: 3, end: 10, topicId }, undefined);

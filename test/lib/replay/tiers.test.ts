@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { openReplayBuffer } from '../../../lib/replay/buffer/buffer.ts';
 import { openBufferStore } from '../../../lib/replay/buffer/store.ts';
+import { openHistories } from '../../../lib/replay/history.ts';
 import { type LogRecord, logRecord, pointOf } from '../../../lib/replay/log-record.ts';
 import { replayMetrics } from '../../../lib/replay/metrics.ts';
 import { openRings } from '../../../lib/replay/ring.ts';
@@ -145,6 +146,7 @@ async function redisTier(given: Case): Promise<Tier> {
     scans: openScans({
       ...{ topics: world.kafka.topics, concurrency: 1, maxWaiting: 0, stallTimeoutMs: 30_000, metrics, log: ops.log },
     }),
+    histories: openHistories(world.kafka.topics),
     config: { appendIntervalMs: 1, appendsInFlight: 1, fillRecords: 0, ringBytes: 0 },
     ops,
   });
@@ -155,7 +157,13 @@ async function redisTier(given: Case): Promise<Tier> {
         const check = after >= given.begins && after % 2 === 0;
         buffer.read(
           at,
-          { key, topicId: undefined, after: { offset: after, timestampMs: 1_000 + after }, check },
+          {
+            key,
+            topicId: undefined,
+            after: { offset: after, timestampMs: 1_000 + after },
+            check,
+            holds: async () => true,
+          },
           found =>
             resolve(found === undefined ? undefined : { offsets: offsetsOf(found.records), through: found.through }),
         );

@@ -75,6 +75,7 @@ export class World {
         scans: this.scans,
         buffer: this.buffer,
         offsets: { bounds },
+        histories: { end: async () => undefined, shares: async () => true },
         metrics,
         scanMaxBytes: Number.MAX_SAFE_INTEGER,
         rules,
@@ -270,7 +271,8 @@ class SimulatedLog {
     if (!this.#reading) return;
     this.#reading = false;
     this.#ring.drop();
-    for (const { listener } of this.#listeners.splice(0)) listener.stopped(fault, this.#reached);
+    for (const { listener } of this.#listeners.splice(0))
+      listener.stopped(fault, this.#reached, { topic, partition: this.partition, offset: this.#reached.offset + 1 });
   }
 
   /** At the log's end, past whatever was not read. */

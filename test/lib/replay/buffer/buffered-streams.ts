@@ -29,8 +29,11 @@ export interface BufferedStreams extends StreamsOnKafka {
 
 const zombie: BufferClaim['verify'] = async () => 'zombie';
 
-export async function openBufferedStreams(redisUrl: string = process.env.TEST_REDIS ?? ''): Promise<BufferedStreams> {
-  const streams = openStreamsOnKafka();
+export async function openBufferedStreams(
+  redisUrl: string = process.env.TEST_REDIS ?? '',
+  brokers?: readonly string[],
+): Promise<BufferedStreams> {
+  const streams = openStreamsOnKafka(brokers);
   const client = connectRedis({ url: redisUrl, tlsCaFile: undefined }, quietOps(), () => undefined);
   await until('Redis is connected', () => client.status === 'ready');
   return {

@@ -6,6 +6,7 @@ import { prove } from '../../../../lib/replay/buffer/proof.ts';
 import { openBufferStore } from '../../../../lib/replay/buffer/store.ts';
 import { BufferWriter, type WriterParts } from '../../../../lib/replay/buffer/writer.ts';
 import { openFreshOffsets } from '../../../../lib/replay/fresh-offsets.ts';
+import { openHistories } from '../../../../lib/replay/history.ts';
 import { openRings } from '../../../../lib/replay/ring.ts';
 import { openTails } from '../../../../lib/replay/tail.ts';
 import { openPlaces } from '../../../../lib/replay/waiting.ts';
@@ -67,13 +68,14 @@ test('what waits for its turn to be appended is what was in memory when it was c
   const { log, metrics } = quietOps();
   const reader = openReader(world.kafka.connection, { maxWaitMs: 100, partitionBytes: 262_144 });
   const offsets = openFreshOffsets(world.kafka.topics);
-  const tails = openTails({ reader, offsets, rings: openRings(10_000_000), log });
+  const histories = openHistories(world.kafka.topics);
+  const tails = openTails({ reader, offsets, histories, rings: openRings(10_000_000), log });
   const retention = { keyRecords: 1_000, ageMs: 600_000, partitionBytes: 10_000_000 };
   const store = openBufferStore(world.client, world.deployment().name, retention);
   const places = openPlaces(1, 10);
   let asked = 0;
   const parts: WriterParts = {
-    ...{ store, topics: world.kafka.topics, log, maxFill: 0, maxFillBytes: 0, health: () => undefined },
+    ...{ store, topics: world.kafka.topics, histories, log, maxFill: 0, maxFillBytes: 0, health: () => undefined },
     scans: { join: () => () => undefined, close: () => undefined },
     metrics: bufferMetrics(metrics, { degraded: () => 0, lag: () => 0 }),
     places: {
