@@ -29,7 +29,7 @@ export function splitBatch(batch: Batch): readonly [Batch, Batch] | undefined {
     if (next === undefined) first.push(slice);
     else if (head.length === 0) second.push(slice);
     else {
-      first.push({ ...slice, toOffset: next.at.offset, intakes: head });
+      first.push({ ...slice, toOffset: next.at.offset, toLeaderEpoch: undefined, intakes: head });
       second.push({ ...slice, fromOffset: next.at.offset, intakes: slice.intakes.slice(head.length) });
     }
   }

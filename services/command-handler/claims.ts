@@ -8,6 +8,8 @@ export interface Claim extends TopicPartition {
   position: number;
   /** Of the topic that the position is in. */
   topicId: string;
+  /** Leader epoch of the record before the position; null where it is not known. */
+  leaderEpoch?: number | null;
 }
 
 export interface Claimed extends Claim {
@@ -65,10 +67,11 @@ export async function claim(
         ORDER BY stored.topic, stored.partition FOR UPDATE OF stored SKIP LOCKED
       )
       UPDATE penstock.command_positions AS stored SET epoch = stored.epoch + 1, generation = $3, topic_id = free.topic_id,
-        position = CASE WHEN free.anew THEN free.start ELSE stored.position END
+        position = CASE WHEN free.anew THEN free.start ELSE stored.position END,
+        leader_epoch = CASE WHEN free.anew THEN NULL ELSE stored.leader_epoch END
       FROM free WHERE stored.topic = free.topic AND stored.partition = free.partition
       RETURNING stored.topic, stored.partition, stored.epoch::float8 AS epoch, stored.position::float8 AS position,
-        stored.topic_id AS "topicId", free.anew`,
+        stored.topic_id AS "topicId", stored.leader_epoch AS "leaderEpoch", free.anew`,
     values: [...columns, generation, force, ...logs],
   });
   const left = wanted.filter(at => !claimed.some(claim => isSame(claim, at)));

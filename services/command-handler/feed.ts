@@ -19,6 +19,8 @@ export interface FeedOptions {
 export interface Feed {
   /** Reads from `readFrom` on; what was read under an earlier claim is forgotten. */
   open(claim: Claim, readFrom: number): void;
+  /** Reads again from this offset on, under the same claim: what was read behind it is gone from the log. */
+  goBack(at: TopicPartition, offset: number): void;
   close(at: TopicPartition): void;
   /** Up to `limit` records, of all partitions fairly; undefined when there is none. */
   take(limit: number): Batch | undefined;
@@ -33,6 +35,8 @@ interface Channel {
   parked: boolean;
   /** Behind the last record read, gaps of the log included. */
   nextOffset: number;
+  /** Leader epoch of the record before `nextOffset`, where it is known. */
+  lastEpoch: number | undefined;
 }
 
 export function openFeed(options: FeedOptions): Feed {
@@ -42,19 +46,26 @@ export function openFeed(options: FeedOptions): Feed {
   let turn = 0;
 
   return {
-    open(claim, readFrom) {
-      close(claim);
-      const channel: Channel = {
-        ...{ claim: { ...claim }, records: [], paused: false, parked: false },
-        nextOffset: readFrom,
-      };
-      channels.set(nameOf(claim), channel);
-      read(channel, readFrom);
+    open,
+    goBack(at, offset) {
+      const claim = channels.get(nameOf(at))?.claim;
+      if (claim !== undefined) open(claim, Math.min(claim.position, offset));
     },
     close,
     take,
     bufferedBytes: () => buffered,
   };
+
+  function open(claim: Claim, readFrom: number): void {
+    close(claim);
+    const lastEpoch = readFrom === claim.position ? (claim.leaderEpoch ?? undefined) : undefined;
+    const channel: Channel = {
+      ...{ claim: { ...claim }, records: [], paused: false, parked: false },
+      ...{ nextOffset: readFrom, lastEpoch },
+    };
+    channels.set(nameOf(claim), channel);
+    read(channel);
+  }
 
   function close(at: TopicPartition): void {
     const channel = channels.get(nameOf(at));
@@ -66,10 +77,10 @@ export function openFeed(options: FeedOptions): Feed {
     if (buffered < bufferBytes / 2) resume();
   }
 
-  function read(channel: Channel, offset: number): void {
+  function read(channel: Channel): void {
     reader.assign(
       channel.claim,
-      offset,
+      channel.nextOffset,
       {
         onBatch: batch => add(channel, batch),
         onFault(fault, at, error) {
@@ -77,10 +88,11 @@ export function openFeed(options: FeedOptions): Feed {
         },
       },
       channel.claim.topicId,
+      channel.lastEpoch,
     );
   }
 
-  function add(channel: Channel, { records, nextOffset }: RecordBatch): void {
+  function add(channel: Channel, { records, nextOffset, lastEpoch }: RecordBatch): void {
     if (channels.get(nameOf(channel.claim)) !== channel || channel.parked) return;
     for (const record of records) {
       if (record.offset < channel.nextOffset) continue; // the batch comes again, and this was taken before
@@ -88,6 +100,7 @@ export function openFeed(options: FeedOptions): Feed {
       buffered += sizeOf(record);
       channel.nextOffset = record.offset + 1;
     }
+    if (nextOffset >= channel.nextOffset) channel.lastEpoch = lastEpoch;
     channel.nextOffset = Math.max(channel.nextOffset, nextOffset);
     if (buffered >= bufferBytes) {
       reader.pause(channel.claim);
@@ -128,6 +141,7 @@ export function openFeed(options: FeedOptions): Feed {
     const kept = records.findIndex(record => (leftBytes -= sizeOf(record)) < 0);
     if (kept >= 0) {
       channel.nextOffset = records[kept]?.offset ?? channel.nextOffset;
+      channel.lastEpoch = undefined;
       for (const record of records.splice(kept)) buffered -= sizeOf(record);
     }
     if (buffered < bufferBytes / 2) resume();
@@ -135,7 +149,7 @@ export function openFeed(options: FeedOptions): Feed {
 
   function unpark(channel: Channel): void {
     channel.parked = false;
-    read(channel, channel.nextOffset);
+    read(channel);
   }
 
   function takeFrom(channel: Channel, limit: number): Slice {
@@ -143,9 +157,13 @@ export function openFeed(options: FeedOptions): Feed {
     const { topic, partition, epoch, topicId, position: fromOffset } = claim;
     // Sorted before they are taken out: nothing is lost where that throws.
     const intakes = channel.records.slice(0, limit).map(record => sort(record, topicId));
-    for (const record of channel.records.splice(0, limit)) buffered -= sizeOf(record);
+    const taken = channel.records.splice(0, limit);
+    for (const record of taken) buffered -= sizeOf(record);
+    const last = taken.at(-1);
     claim.position = channel.records[0]?.offset ?? channel.nextOffset;
-    return { topic, partition, epoch, fromOffset, toOffset: claim.position, intakes };
+    claim.leaderEpoch = epochBefore(channel, last) ?? null;
+    const toLeaderEpoch = claim.leaderEpoch ?? undefined;
+    return { topic, partition, epoch, fromOffset, toOffset: claim.position, toLeaderEpoch, intakes };
   }
 
   function resume(): void {
@@ -155,6 +173,12 @@ export function openFeed(options: FeedOptions): Feed {
       reader.resume(channel.claim);
     }
   }
+}
+
+/** Leader epoch of the record right before a channel's position. Where records are missing there, it is not known. */
+function epochBefore({ claim, records, lastEpoch }: Channel, last: KafkaRecord | undefined): number | undefined {
+  if (records.length === 0) return lastEpoch;
+  return last?.offset === claim.position - 1 ? last.leaderEpoch : undefined;
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

@@ -8,6 +8,7 @@ export interface HandlerMetrics {
   fenced: Counter;
   deadLetters: Counter<'topic'>;
   misplaced: Counter<'topic'>;
+  truncated: Counter<'topic'>;
   published: Counter<'topic'>;
   stuckPartitions: Gauge;
 }
@@ -74,6 +75,12 @@ export function openMetrics(registry: Registry, unacknowledged: () => number): H
     misplaced: new Counter({
       name: 'penstock_misplaced_records_total',
       help: "Records that lie in another partition than their key's",
+      labelNames: ['topic'],
+      registers,
+    }),
+    truncated: new Counter({
+      name: 'penstock_handler_truncated_total',
+      help: 'Times that a command partition had lost its end below the position (an unclean leader election), by topic',
       labelNames: ['topic'],
       registers,
     }),

@@ -12,6 +12,7 @@ export const migrations = [
     generation bigint NOT NULL,
     position bigint NOT NULL,
     topic_id text,
+    leader_epoch integer,
     PRIMARY KEY (topic, partition)
   ) WITH (fillfactor = 50)`,
   // Of the topic that the position is in; NULL where it was reached before ids were kept. Looked up first: the change
@@ -20,6 +21,14 @@ export const migrations = [
     IF NOT EXISTS (SELECT FROM information_schema.columns
       WHERE table_schema = 'penstock' AND table_name = 'command_positions' AND column_name = 'topic_id') THEN
       ALTER TABLE penstock.command_positions ADD COLUMN topic_id text;
+    END IF;
+  END $$`,
+  // Of the record before the position, under which leader it was appended: tells a log that was truncated since. NULL where
+  // that is not known.
+  `DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM information_schema.columns
+      WHERE table_schema = 'penstock' AND table_name = 'command_positions' AND column_name = 'leader_epoch') THEN
+      ALTER TABLE penstock.command_positions ADD COLUMN leader_epoch integer;
     END IF;
   END $$`,
   // The partition count that the outbox was written for.

@@ -13,6 +13,7 @@ import {
 import type { Batch } from './batch.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { openGraveyard } from './dead-letters.ts';
+import { openGoBack } from './divergence.ts';
 import { type Feed, openFeed } from './feed.ts';
 import type { HandlerOptions } from './handler.ts';
 import { openSorting, type Sort } from './intake.ts';
@@ -61,12 +62,26 @@ export async function serve<State, Change>(
     bufferBytes,
     hasRoom: partition => publisher.hasRoom(partition),
     onReady: () => worker.wake(),
-    onFault(fault, { topic, partition, offset }, error) {
+    onFault(fault, { topic, partition, offset, diverging, lastEpoch }, error) {
+      if (diverging !== undefined) {
+        void goBack({ topic, partition, position: offset, leaderEpoch: lastEpoch, found: diverging });
+        return;
+      }
       const reason = error?.message;
       log.error({ topic, partition, offset, fault, reason }, 'a command partition can not be read; trying again');
       readFaults.note(fault, { topic, partition, offset }, error);
       tenures.claimAgain([partition], faultMs);
     },
+  });
+  const onTruncated = async ({ topic, partition }: TopicPartition, from: number): Promise<void> => {
+    metrics.truncated.inc({ topic });
+    // Before the stored position goes back: else the ledger would seem to have lost what lies behind it (evidence.ts).
+    committed.delete(`${topic}/${partition}`);
+    await controlGroup?.commit([{ topic, partition, offset: from }]);
+  };
+  const goBack = openGoBack({
+    ...{ topics, ops, onTruncated, goBack: feed.goBack },
+    onUnknown: ({ partition }) => tenures.claimAgain([partition], faultMs),
   });
   const publisher = openPublisher({
     ...{ pool, postgresUrl: config.postgres.url, lanes, outbox, ops, metrics, windowBytes },
@@ -82,7 +97,7 @@ export async function serve<State, Change>(
     },
   });
   const tenures = keepTenures({
-    ...{ pool, topics, commandTopics, ops, inspect: check.inspect },
+    ...{ pool, topics, commandTopics, ops, inspect: check.inspect, onTruncated },
     heartbeat: async () => controlGroup?.heartbeat(),
     onHeld(partition, claims) {
       publisher.gain(partition);

@@ -36,10 +36,11 @@ export async function open(
   const { rows } = await client.query<{ topic: string | null; partition: number; key: string; commandId: string }>({
     name: 'penstock_open',
     text: `WITH wanted AS (
-        SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
-          AS wanted(topic, partition, epoch, from_offset, to_offset)
+        SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $8::int[])
+          AS wanted(topic, partition, epoch, from_offset, to_offset, leader_epoch)
       ), moved AS (
-        UPDATE penstock.command_positions AS stored SET position = wanted.to_offset FROM wanted
+        UPDATE penstock.command_positions AS stored SET position = wanted.to_offset,
+          leader_epoch = NULLIF(wanted.leader_epoch, -1) FROM wanted
         WHERE stored.topic = wanted.topic AND stored.partition = wanted.partition
           AND stored.epoch = wanted.epoch AND stored.position = wanted.from_offset
         RETURNING stored.topic, stored.partition
@@ -58,6 +59,7 @@ export async function open(
       bigintegers(spans.map(({ toOffset }) => toOffset)),
       texts(names.map(({ key }) => key)),
       texts(names.map(({ commandId }) => commandId)),
+      integers(spans.map(({ toLeaderEpoch = -1 }) => toLeaderEpoch)),
     ],
   });
   const moved: { topic: string; partition: number }[] = [];

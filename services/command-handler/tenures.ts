@@ -9,20 +9,29 @@ import {
 } from '../../lib/kafka/index.ts';
 import type { Ops } from '../../lib/ops/index.ts';
 import { type Claim, type Claimed, claim, type LogOf } from './claims.ts';
+import { goOnFrom, isCut, truncatedMessage } from './divergence.ts';
 import { boundsOf } from './log-bounds.ts';
 import { openSignal, pause } from './signal.ts';
 
 export interface TenureOptions {
   pool: pg.Pool;
-  topics: Pick<Topics, 'identity' | 'offsets'>;
+  topics: Pick<Topics, 'identity' | 'offsets' | 'epochEnd'>;
   commandTopics: readonly string[];
   ops: Pick<Ops, 'log' | 'readiness'>;
   /** Rejects with FencedMemberError when this member is not in the group with its generation any more. */
   heartbeat(): Promise<void>;
   /** Returns those partitions of new claims that may be served: the ledger is as new as the log. */
   inspect(claims: readonly Claimed[]): Promise<ReadonlySet<number>>;
-  /** All command topics of the partition are claimed. `readFrom` is behind the position where the log begins later. */
+  /**
+   * All command topics of the partition are claimed. `readFrom` is behind the position where the log begins later, and before it
+   * where the log was truncated.
+   */
   onHeld(partition: number, claims: readonly (Claim & { readFrom: number })[]): void;
+  /**
+   * A log was found shorter than the position, and by the position's epoch it is no other topic's. It is read from this offset on,
+   * when what is returned has resolved.
+   */
+  onTruncated(at: TopicPartition, from: number): Promise<void>;
   /** At once, before anybody else can have claimed it where possible. */
   onLetGo(partition: number): void;
 }
@@ -45,7 +54,7 @@ const busyMs = 20;
 const retryMs = 500;
 
 export function keepTenures(options: TenureOptions): TenureKeeper {
-  const { pool, topics, commandTopics, ops, heartbeat, inspect, onHeld, onLetGo } = options;
+  const { pool, topics, commandTopics, ops, heartbeat, inspect, onHeld, onTruncated, onLetGo } = options;
   let generation = 0;
   let assigned = new Set<number>();
   const held = new Set<number>();
@@ -142,12 +151,35 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
         .map(partition => result.claimed.filter(each => each.partition === partition))
         .filter(claims => claims.length === commandTopics.length);
       const served = complete.length > 0 ? await inspect(complete.flat()) : new Set<number>();
+      const cuts = await cutsOf(complete.flat(), bounds);
       for (const claims of complete) {
         const partition = claims[0]?.partition ?? -1;
-        if (before !== doubts || !served.has(partition) || !hold(partition, claims, bounds)) waitMs = retryMs;
+        if (before !== doubts || !served.has(partition) || !hold(partition, claims, bounds, cuts)) waitMs = retryMs;
       }
     }
     return waitMs;
+  }
+
+  /**
+   * Where the logs that end before their positions were cut, as far as the positions' epochs tell. A log that has grown past its
+   * position again is found out by the reader: that needs no question here.
+   */
+  async function cutsOf(
+    claims: readonly Claimed[],
+    bounds: ReadonlyMap<string, { end: number }>,
+  ): Promise<ReadonlyMap<string, number>> {
+    const cuts = new Map<string, number>();
+    for (const { topic, partition, position, leaderEpoch, anew } of claims) {
+      const end = bounds.get(nameOf({ topic, partition }))?.end ?? position;
+      if (anew || leaderEpoch == null || position <= end) continue;
+      const found = await topics.epochEnd({ topic, partition }, leaderEpoch);
+      if (found === undefined || !isCut({ topic, partition, position, leaderEpoch, found })) continue;
+      const from = await goOnFrom(topics, { topic, partition, position, leaderEpoch, found });
+      ops.log.error({ topic, partition, position, from }, truncatedMessage);
+      await onTruncated({ topic, partition }, from);
+      cuts.set(nameOf({ topic, partition }), from);
+    }
+    return cuts;
   }
 
   /** A later generation is believed only if ours is over: a group that was empty for long begins again at 1. */
@@ -173,18 +205,19 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
     partition: number,
     claims: readonly Claimed[],
     bounds: ReadonlyMap<string, { start: number; end: number }>,
+    cuts: ReadonlyMap<string, number>,
   ): boolean {
     forced.delete(partition);
     if (!assigned.has(partition) || held.has(partition)) return true;
     const readable = claims.map(each => {
       const { start, end } = bounds.get(nameOf(each)) ?? { start: 0, end: Number.POSITIVE_INFINITY };
-      return { ...each, start, end, readFrom: Math.max(start, each.position) };
+      return { ...each, start, end, readFrom: cuts.get(nameOf(each)) ?? Math.max(start, each.position) };
     });
     displaced.delete(partition);
-    for (const { topic, position, start, end, anew } of readable) {
+    for (const { topic, position, start, end, anew, readFrom } of readable) {
       if (anew)
         ops.log.error({ topic, partition, position }, 'the topic was created again: taken up from its beginning');
-      if (position > end) {
+      if (position > end && readFrom >= position) {
         const reason = `${topic}/${partition} ends at offset ${end}, but ${position} has been reached: another topic of that name?`;
         ops.log.error({ topic, partition, position, end }, reason);
         displaced.set(partition, reason);

@@ -66,4 +66,6 @@ export interface Span extends TopicPartition {
   epoch: number;
   fromOffset: number;
   toOffset: number;
+  /** Leader epoch of the record before `toOffset`, where it is known. */
+  toLeaderEpoch?: number | undefined;
 }

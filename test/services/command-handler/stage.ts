@@ -74,6 +74,8 @@ export interface StageOptions {
   config?: Partial<Record<TopicName, Record<string, string>>>;
   /** The broker that has the only copy of a topic's partition; default: wherever the cluster puts it. */
   brokerOf?(topic: TopicName, partition: number): number;
+  /** Makes the command topic, where it is to be another one than the others. */
+  makeCommands?(topic: string): Promise<void>;
 }
 
 export async function openStage({
@@ -81,6 +83,7 @@ export async function openStage({
   brokers = [kafkaAddress()],
   config = {},
   brokerOf,
+  makeCommands,
 }: StageOptions = {}): Promise<Stage> {
   const suffix = randomBytes(6).toString('hex');
   const kafka = openScratchKafka(brokers);
@@ -94,10 +97,12 @@ export async function openStage({
   let schema = await readFile(join(root, 'apps/bank/schema.graphql'), 'utf8');
   for (const name of topicNames) schema = schema.replaceAll(`"${name}"`, `"${topic(name)}"`);
   const plan = await loadApp(schema);
+  const replicationFactor = makeCommands === undefined ? 1 : brokers.length;
   if (brokerOf !== undefined) await place(brokers, partitions, topicNames, topic, brokerOf);
+  await makeCommands?.(topic('commands'));
   await kafka.topics.ensure([
-    ...topicNames.map(name => ({ name: topic(name), partitions, replicationFactor: 1, config: config[name] ?? {} })),
-    { name: `${topic('commands')}-dlt`, partitions, replicationFactor: 1 },
+    ...topicNames.map(name => ({ name: topic(name), partitions, replicationFactor, config: config[name] ?? {} })),
+    { name: `${topic('commands')}-dlt`, partitions, replicationFactor },
   ]);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   await writeFile(

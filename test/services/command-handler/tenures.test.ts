@@ -29,30 +29,23 @@ beforeEach(async () => {
 const end = 10;
 const topics: TenureOptions['topics'] = {
   identity: async () => ({ topicId: 'id', partitions: 24 }),
+  epochEnd: async () => undefined,
   offsets: async (_, partitions) => new Map(partitions.map(partition => [partition, { start: 0, end }])),
 };
 const inspect: TenureOptions['inspect'] = async claims => new Set(claims.map(({ partition }) => partition));
 function keep(t: TestContext, options: Partial<TenureOptions> = {}) {
   const tenures = keepTenures({
-    ...{
-      pool,
-      topics,
-      commandTopics: ['commands'],
-      ops,
-      heartbeat: async () => {},
-      inspect,
-      onHeld() {},
-      onLetGo() {},
-    },
+    ...{ pool, topics, commandTopics: ['commands'], ops, heartbeat: async () => {}, inspect },
+    ...{ onHeld() {}, onTruncated: async () => {}, onLetGo() {} },
     ...options,
   });
   t.after(() => tenures.close());
   return tenures;
 }
-const stored = (partition: number, generation: number, position: number) =>
+const stored = (partition: number, generation: number, position: number, leaderEpoch?: number) =>
   postgres.query(
-    'INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position, topic_id) VALUES ($1, $2, 1, $3, $4, $5)',
-    ['commands', partition, generation, position, 'id'],
+    'INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position, topic_id, leader_epoch) VALUES ($1, $2, 1, $3, $4, $5, $6)',
+    ['commands', partition, generation, position, 'id', leaderEpoch],
   );
 
 test('the verdict on an older generation takes nothing of a newer assignment', async t => {
@@ -75,6 +68,36 @@ test('a position beyond the log’s end is no reason any more when its partition
   tenures.assigned({ generation: 2, partitions: [4, 5] });
   await until('the others are held', () => tenures.held().length === 2);
   assert.deepEqual(ops.readiness.reasons(), {});
+});
+
+test('a log that was truncated below the position is gone on with from where it was cut, and is no other topic', async t => {
+  // Of leader 5 only the records up to 8 are left, or none: then its predecessor's are gone through again.
+  const cases = [
+    { found: { leaderEpoch: 5, endOffset: 8 }, below: undefined, from: 8 },
+    { found: { leaderEpoch: 3, endOffset: 9 }, below: { leaderEpoch: 2, endOffset: 4 }, from: 4 },
+    { found: { leaderEpoch: -1, endOffset: 0 }, below: undefined, from: 0 },
+  ];
+  for (const [partition, { found, below, from }] of cases.entries()) {
+    await stored(partition, 1, end + 5, 5);
+    const held: { position: number; readFrom: number }[] = [];
+    const truncated: string[] = [];
+    const tenures = keep(t, {
+      topics: { ...topics, epochEnd: async (_, leaderEpoch) => (leaderEpoch === 5 ? found : below) },
+      onHeld: (_, claims) => held.push(...claims),
+      onTruncated: async ({ topic }) => void truncated.push(topic),
+    });
+    tenures.assigned({ generation: 1, partitions: [partition] });
+    await until('it is held', () => held.length === 1);
+    assert.deepEqual([held[0]?.position, held[0]?.readFrom], [end + 5, from]);
+    assert.deepEqual(truncated, ['commands']);
+    assert.deepEqual(ops.readiness.reasons(), {});
+  }
+});
+
+test('a position beyond the log’s end of which no epoch is known stays a reason', async t => {
+  await stored(3, 1, end + 5);
+  keep(t).assigned({ generation: 1, partitions: [3] });
+  assert.match(String(await until('a reason', () => ops.readiness.reasons().positions)), /another topic of that name/);
 });
 
 test('a partition without a leader does not keep a handler from the others', async t => {
