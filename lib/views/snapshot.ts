@@ -127,7 +127,7 @@ function objectOf(view: ViewPlan, row: Row): Record<string, unknown> {
 async function positionOf(query: Query, topics: readonly string[], userKey: string): Promise<StreamPosition> {
   if (topics.length === 0) return { partitions: [], sequences: {} };
   const positions = await query(
-    `SELECT topic, partition, next, timestamp_ms, topic_id FROM penstock.view_positions
+    `SELECT topic, partition, next, timestamp_ms, topic_id, leader_epoch FROM penstock.view_positions
      WHERE scope = 0 AND topic = ANY($1::text[]) ORDER BY topic, partition`,
     [topics],
   );
@@ -138,11 +138,12 @@ async function positionOf(query: Query, topics: readonly string[], userKey: stri
     [keyHash(userKey), topics],
   );
   return {
-    partitions: positions.map(([topic, partition, next, timestampMs]) => ({
+    partitions: positions.map(([topic, partition, next, timestampMs, , leaderEpoch]) => ({
       topic: String(topic),
       partition: Number(partition),
       offset: Number(next) - 1,
       timestampMs: Number(timestampMs),
+      ...(typeof leaderEpoch === 'number' && { leaderEpoch }),
     })),
     sequences: Object.fromEntries(sequences.map(([topic, sequence]) => [String(topic), Number(sequence)])),
     topicMarks: marksOf(positions),

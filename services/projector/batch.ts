@@ -16,7 +16,15 @@ export interface Chunk extends TopicPartition {
   epoch: number;
   /** Where the position goes. */
   next: number;
+  /** Where reading came to, and the leader epoch of the record before that. */
+  read?: ReadPoint | undefined;
   records: readonly ReadRecord[];
+}
+
+/** An offset, and the leader epoch of the record before it. */
+export interface ReadPoint {
+  next: number;
+  lastEpoch: number | undefined;
 }
 
 export type BatchResult =
@@ -60,9 +68,11 @@ export async function applyBatch(queries: Queries, target: Target, chunks: reado
     movePositions(
       queries,
       target.scope,
-      chunks.map(({ topic, partition, next, records }) => {
+      chunks.map(({ topic, partition, next, records, read }) => {
         const last = records.at(-1)?.record;
-        return { topic, partition, next, timestampMs: last?.offset === next - 1 ? last.timestampMs : -1 };
+        const before = last?.offset === next - 1 ? last : undefined;
+        const leaderEpoch = before?.leaderEpoch ?? (read?.next === next ? read.lastEpoch : undefined);
+        return { topic, partition, next, timestampMs: before?.timestampMs ?? -1, leaderEpoch };
       }),
     ),
   ]);

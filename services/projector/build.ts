@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppPlan, TablePlan } from '../../lib/app/index.ts';
-import { type KafkaRecord, OffsetOutOfRangeError, type TopicPartition, type Topics } from '../../lib/kafka/index.ts';
+import {
+  type EpochEnd,
+  type KafkaRecord,
+  OffsetOutOfRangeError,
+  type TopicPartition,
+  type Topics,
+} from '../../lib/kafka/index.ts';
 import type { Logger } from '../../lib/ops/index.ts';
 import type { TableVersion } from '../../lib/views/index.ts';
 import { applyBatch, type Chunk, type Target } from './batch.ts';
@@ -19,7 +25,7 @@ import { createVersion, dropScope, dropUnfinished, makeLive, retireLive, tryBuil
 
 export interface BuildContext {
   store: Pick<Store, 'session'>;
-  topics: Pick<Topics, 'identity' | 'fetch' | 'offsets'>;
+  topics: Pick<Topics, 'identity' | 'fetch' | 'offsets' | 'epochEnd'>;
   /** All tables of the app: a record that fits one of its topic's tables not feeds none. */
   tables: AppPlan['tables'];
   batchRecords: number;
@@ -86,8 +92,11 @@ class Build {
   readonly #starts = new Map<string, number>();
   /** Of the topics that it reads. */
   readonly #topicIds = new Map<string, string>();
-  /** Ends of logs that end before the projectors' positions. */
+  /** Ends of logs that end before the projectors' positions, or are of another history. */
   readonly #ends = new Map<string, number>();
+  /** Partitions whose log was truncated below the projectors' positions. */
+  readonly #cut = new Set<string>();
+  readonly #lastEpochs = new Map<string, number | undefined>();
 
   constructor(context: BuildContext, session: StoreSession, version: TableVersion) {
     this.#context = context;
@@ -108,7 +117,9 @@ class Build {
       );
       for (const position of positions) {
         const { partition, next } = position;
-        if (this.#isAnew(position)) this.#ends.set(`${topic}/${partition}`, offsets.get(partition)?.end ?? 0);
+        if (await this.#isCut(position)) this.#cut.add(`${topic}/${partition}`);
+        const isOther = this.#isAnew(position) || this.#cut.has(`${topic}/${partition}`);
+        if (isOther) this.#ends.set(`${topic}/${partition}`, offsets.get(partition)?.end ?? 0);
         // Where nothing is left of what the projectors have read, there is nothing to read again.
         const from = offsets.get(partition)?.start ?? 0;
         const start = this.#isAnew(position) ? from : Math.min(next, from);
@@ -172,9 +183,10 @@ class Build {
     for (const position of live) {
       const { topic, partition, next } = position;
       const end = this.#ends.get(`${topic}/${partition}`);
-      if (end === undefined || !(next > end || this.#isAnew(position))) continue;
+      const isCut = this.#cut.has(`${topic}/${partition}`);
+      if (end === undefined || !(next > end || isCut || this.#isAnew(position))) continue;
       const at = { topic, partition, topicId: this.#topicIds.get(topic) };
-      await restartPosition(queries, at, end, this.#version.id);
+      await restartPosition(queries, at, isCut ? Math.min(next, end) : end, this.#version.id);
     }
     await retireLive(queries, [this.#version.table]);
     await makeLive(queries, this.#version);
@@ -199,13 +211,16 @@ class Build {
   async #read(goal: StoredPosition): Promise<Chunk> {
     const { topic, partition } = goal;
     const from = this.#nextOf(goal);
-    const batch = await this.#context.topics.fetch(goal, from, fetchBytes).catch(async (error: unknown) => {
-      if (!(error instanceof OffsetOutOfRangeError)) throw error;
-      // Retention has moved on since: what is gone from the log can't be built.
-      const { start = from } = (await this.#context.topics.offsets(topic, [partition])).get(partition) ?? {};
-      if (start <= from) throw error;
-      return { records: [], nextOffset: start };
-    });
+    const name = `${topic}/${partition}`;
+    const batch = await this.#context.topics
+      .fetch(goal, from, fetchBytes, this.#lastEpochs.get(name))
+      .catch(async (error: unknown) => {
+        if (!(error instanceof OffsetOutOfRangeError)) throw error;
+        // Retention has moved on since: what is gone from the log can't be built.
+        const { start = from } = (await this.#context.topics.offsets(topic, [partition])).get(partition) ?? {};
+        if (start <= from) throw error;
+        return { records: [], nextOffset: start, lastEpoch: undefined };
+      });
     const { tables } = this.#context;
     if ('topicId' in batch && batch.topicId !== this.#topicIds.get(topic)) {
       throw new Error(`${topic} was created again while the table was built`);
@@ -215,7 +230,12 @@ class Build {
       const { end } = (await this.#context.topics.offsets(topic, [partition])).get(partition) ?? {};
       if (end !== undefined && end < goal.next) this.#ends.set(`${topic}/${partition}`, end);
     }
-    return { topic, partition, from, next: Math.min(batch.nextOffset, goal.next), epoch: 0, records };
+    const next = Math.min(batch.nextOffset, goal.next);
+    const before = records.at(-1)?.record;
+    const known = before?.offset === next - 1 ? before.leaderEpoch : undefined;
+    const lastEpoch = next === batch.nextOffset ? batch.lastEpoch : known;
+    this.#lastEpochs.set(name, lastEpoch);
+    return { topic, partition, from, next, epoch: 0, records, read: { next, lastEpoch } };
   }
 
   /** Positions beyond the end of a log that was created again: there is no more to build than the log has. */
@@ -232,6 +252,14 @@ class Build {
       capped.push({ ...goal, next: this.#isAnew(goal) ? (end ?? 0) : Math.min(goal.next, end ?? goal.next) });
     }
     return capped;
+  }
+
+  /** Whether the log was truncated below the projectors' position: rows of records that are gone stand in the live version. */
+  async #isCut(position: StoredPosition): Promise<boolean> {
+    const { next, leaderEpoch } = position;
+    if (leaderEpoch === null || this.#isAnew(position)) return false;
+    const found: EpochEnd | undefined = await this.#context.topics.epochEnd(position, leaderEpoch);
+    return found !== undefined && (found.leaderEpoch !== leaderEpoch || found.endOffset < next);
   }
 
   /** Whether the projectors' position is in another topic of that name. */

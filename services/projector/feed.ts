@@ -1,4 +1,5 @@
 import type { KafkaRecord, RecordBatch, TopicPartition } from '../../lib/kafka/index.ts';
+import type { ReadPoint } from './batch.ts';
 import type { ClaimedPosition } from './positions.ts';
 
 /** Records of one partition between the reader and the rows. Holds no more than about `maxBytes`. */
@@ -9,16 +10,18 @@ export class Feed {
   readonly #maxBytes: number;
   #next: number;
   #fetched: number;
+  #lastEpoch: number | undefined;
   #records: KafkaRecord[] = [];
   #bytes = 0;
 
-  constructor({ topic, partition, epoch, next, topicId }: ClaimedPosition, maxBytes: number) {
+  constructor({ topic, partition, epoch, next, topicId, leaderEpoch }: ClaimedPosition, maxBytes: number) {
     this.at = { topic, partition };
     this.epoch = epoch;
     this.topicId = topicId;
     this.#maxBytes = maxBytes;
     this.#next = next;
     this.#fetched = next;
+    this.#lastEpoch = leaderEpoch ?? undefined;
   }
 
   /** Where the position stands. */
@@ -29,6 +32,11 @@ export class Feed {
   /** Where reading goes on. */
   get fetched(): number {
     return this.#fetched;
+  }
+
+  /** Leader epoch of the record before that, as far as known. */
+  get lastEpoch(): number | undefined {
+    return this.#lastEpoch;
   }
 
   get isFull(): boolean {
@@ -51,21 +59,26 @@ export class Feed {
       this.#records.push(record);
       this.#bytes += sizeOf(record);
       this.#fetched = record.offset + 1;
+      this.#lastEpoch = record.leaderEpoch;
     }
-    this.#fetched = Math.max(this.#fetched, batch.nextOffset);
+    if (batch.nextOffset < this.#fetched) return;
+    this.#fetched = batch.nextOffset;
+    this.#lastEpoch = batch.lastEpoch;
   }
 
   /** What lies before this offset is gone from the log. */
   skipTo(offset: number): void {
     this.#fetched = Math.max(this.#fetched, offset);
+    this.#lastEpoch = undefined;
   }
 
   /** The next records, at most `limit`; they stay here until {@link passed}. */
-  peek(limit: number): { from: number; next: number; records: readonly KafkaRecord[] } {
+  peek(limit: number): { from: number; next: number; records: readonly KafkaRecord[]; read: ReadPoint } {
     const records = this.#records.slice(0, limit);
     const isAll = records.length === this.#records.length;
     const last = records.at(-1);
-    return { from: this.#next, next: isAll || !last ? this.#fetched : last.offset + 1, records };
+    const read = { next: this.#fetched, lastEpoch: this.#lastEpoch };
+    return { from: this.#next, next: isAll || !last ? this.#fetched : last.offset + 1, records, read };
   }
 
   /** Everything below `next` has been applied. */

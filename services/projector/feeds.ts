@@ -7,6 +7,7 @@ import type {
   Topics,
 } from '../../lib/kafka/index.ts';
 import type { Ops } from '../../lib/ops/index.ts';
+import type { ReadPoint } from './batch.ts';
 import { Feed } from './feed.ts';
 import type { ClaimedPosition } from './positions.ts';
 
@@ -16,6 +17,7 @@ export interface Helping {
   from: number;
   next: number;
   records: readonly KafkaRecord[];
+  read?: ReadPoint;
 }
 
 export interface FeedsOptions {
@@ -29,6 +31,8 @@ export interface FeedsOptions {
   onLost(at: TopicPartition): void;
   /** Called for a partition whose topic is not the one any more that its position is in. */
   onRecreated(at: TopicPartition): void;
+  /** The tables that a topic feeds. */
+  tablesOf(topic: string): readonly string[];
   ops: Pick<Ops, 'log' | 'readiness'>;
 }
 
@@ -163,13 +167,17 @@ export class Feeds {
         else void this.#mend(feed, fault, error);
       },
     };
-    reader.assign(feed.at, feed.fetched, sink, feed.topicId);
+    reader.assign(feed.at, feed.fetched, sink, feed.topicId, feed.lastEpoch);
   }
 
   /** What retention has deleted is passed over; anything else is waited for. @param error says what cannot be read. */
   async #mend(feed: Feed, fault: ReadFault, error?: Error): Promise<void> {
     const { topic, partition } = feed.at;
     let reason = error?.message ?? `${topic}/${partition} can't be read at offset ${feed.fetched}: ${fault}`;
+    if (fault === 'TRUNCATED') {
+      reason = this.#truncated(feed);
+      this.#options.onLost(feed.at);
+    }
     if (fault === 'OFFSET_OUT_OF_RANGE') {
       const offsets = await this.#options.topics.offsets(topic, [partition]).catch(() => undefined);
       const { start, end } = offsets?.get(partition) ?? {};
@@ -199,6 +207,12 @@ export class Feeds {
         if (this.#isOpen(feed) && this.#troubles.get(nameOf(feed.at)) === trouble) this.#clear(feed.at);
       }, recoveredMs).unref();
     }, retryMs).unref();
+  }
+
+  /** Rows of records that are gone stay in the tables until they are built anew; nothing of another history is added to them. */
+  #truncated({ at: { topic, partition }, fetched }: Feed): string {
+    const commands = this.#options.tablesOf(topic).map(table => `npm run rebuild -- ${table}`);
+    return `${topic}/${partition} was truncated before offset ${fetched} (an unclean leader election): ${commands.join(', ')}`;
   }
 
   #report(at: TopicPartition, reason: string): { reason: string } {

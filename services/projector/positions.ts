@@ -10,9 +10,11 @@ export interface StoredPosition extends TopicPartition {
   generation: number;
   /** Of the topic that the position is in; null where it is not known. */
   topicId: string | null;
+  /** Leader epoch of the record before the position; null where it is not known. */
+  leaderEpoch: number | null;
 }
 
-const columns = 'topic, partition, next, epoch, generation, topic_id AS "topicId"';
+const columns = 'topic, partition, next, epoch, generation, topic_id AS "topicId", leader_epoch AS "leaderEpoch"';
 
 /** Locks positions, always in the same order. Those that do not exist are left out. */
 export async function lockPositions(
@@ -72,15 +74,17 @@ export async function insertPositions(
   );
 }
 
-/** `timestampMs`: of the record just before `next`, −1 where none is known. */
+/** `timestampMs`, `leaderEpoch`: of the record just before `next`; −1, undefined where it is not known. */
 export async function movePositions(
   queries: Queries,
   scope: number,
-  moves: readonly (TopicPartition & { next: number; timestampMs: number })[],
+  moves: readonly (TopicPartition & { next: number; timestampMs: number; leaderEpoch: number | undefined })[],
 ): Promise<void> {
   await queries.query(
-    `UPDATE penstock.view_positions AS held SET next = moved.next, timestamp_ms = moved.timestamp_ms
-     FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS moved (topic, partition, next, timestamp_ms)
+    `UPDATE penstock.view_positions AS held SET next = moved.next, timestamp_ms = moved.timestamp_ms,
+       leader_epoch = moved.leader_epoch
+     FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::integer[])
+       AS moved (topic, partition, next, timestamp_ms, leader_epoch)
      WHERE held.scope = $1 AND held.topic = moved.topic AND held.partition = moved.partition`,
     [
       scope,
@@ -88,6 +92,7 @@ export async function movePositions(
       moves.map(({ partition }) => partition),
       moves.map(({ next }) => next),
       moves.map(({ timestampMs }) => timestampMs),
+      moves.map(({ leaderEpoch = -1 }) => (leaderEpoch < 0 ? null : leaderEpoch)),
     ],
   );
 }
@@ -97,6 +102,7 @@ export interface ClaimedPosition extends TopicPartition {
   epoch: number;
   /** Of the topic that the position is in. */
   topicId: string;
+  leaderEpoch?: number | null;
 }
 
 export type Claims =
@@ -132,8 +138,8 @@ export async function claimPositions(
   );
   return {
     kind: 'claimed',
-    positions: held.map(({ topic, partition, next, epoch, topicId }) => ({
-      ...{ topic, partition, next },
+    positions: held.map(({ topic, partition, next, epoch, topicId, leaderEpoch }) => ({
+      ...{ topic, partition, next, leaderEpoch },
       epoch: epoch + 1,
       topicId: topicId ?? ids.get(topic) ?? '',
     })),
@@ -147,10 +153,13 @@ export async function restartPosition(
   next: number,
   fromScope: number,
 ): Promise<void> {
-  await movePositions(queries, liveScope, [{ topic, partition, next, timestampMs: -1 }]);
+  await movePositions(queries, liveScope, [{ topic, partition, next, timestampMs: -1, leaderEpoch: undefined }]);
   await queries.query(
-    `UPDATE penstock.view_positions SET topic_id = $3 WHERE scope = ${liveScope} AND topic = $1 AND partition = $2`,
-    [topic, partition, topicId],
+    `UPDATE penstock.view_positions AS live SET topic_id = $3,
+       leader_epoch = (SELECT built.leader_epoch FROM penstock.view_positions AS built
+         WHERE built.scope = $4 AND built.topic = $1 AND built.partition = $2 AND built.next = live.next)
+     WHERE live.scope = ${liveScope} AND live.topic = $1 AND live.partition = $2`,
+    [topic, partition, topicId, fromScope],
   );
   await queries.query(
     `DELETE FROM penstock.view_sequences WHERE scope = ${liveScope} AND topic = $1 AND partition = $2`,

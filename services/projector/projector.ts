@@ -79,6 +79,7 @@ export async function startProjector(parts: ProjectorParts, signal: AbortSignal)
     onWork: () => worker?.wake(),
     onLost: at => onLost(at),
     onRecreated: at => onRecreated(at),
+    tablesOf: topic => [...tables.values()].filter(table => table.topics.includes(topic)).map(({ name }) => name),
     ops,
   });
   const tenancy = await openTenancy({

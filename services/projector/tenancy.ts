@@ -141,13 +141,15 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
 
   async function isMoved({ topic, partition }: TopicPartition): Promise<boolean> {
     const [held] = await store.transaction(queries =>
-      queries.query<{ next: number }>(
-        'SELECT next FROM penstock.view_positions WHERE scope = $1 AND topic = $2 AND partition = $3',
+      queries.query<{ next: number; leaderEpoch: number | null }>(
+        'SELECT next, leader_epoch AS "leaderEpoch" FROM penstock.view_positions WHERE scope = $1 AND topic = $2 AND partition = $3',
         [liveScope, topic, partition],
       ),
     );
     const feed = feeds.all().find(({ at }) => at.topic === topic && at.partition === partition);
-    return held !== undefined && feed !== undefined && !feed.hasWork && held.next !== feed.next;
+    if (held === undefined || feed === undefined || feed.hasWork) return false;
+    // A rebuild of a truncated log may put the position where it was, in another history.
+    return held.next !== feed.next || (held.leaderEpoch ?? undefined) !== feed.lastEpoch;
   }
 
   group = await joinMembership(connection, {

@@ -110,7 +110,7 @@ export function openWorker(options: WorkerOptions): Worker {
   }
 
   /** A chunk ends before the first record whose dead letter is not settled; the letters of the rest go together. */
-  function judge({ feed, from, next, records }: Helping): Chunk {
+  function judge({ feed, from, next, records, read: came }: Helping): Chunk {
     const { topic, partition } = feed.at;
     const judged: ReadRecord[] = [];
     const unsettled: Misfit[] = [];
@@ -122,7 +122,8 @@ export function openWorker(options: WorkerOptions): Worker {
     }
     const [first] = unsettled;
     if (first !== undefined) letters.post(feed, unsettled);
-    return { topic, partition, epoch: feed.epoch, from, next: first?.record.offset ?? next, records: judged };
+    const place = { topic, partition, epoch: feed.epoch, from };
+    return { ...place, next: first?.record.offset ?? next, records: judged, read: came };
   }
 
   function pause(ms: number): Promise<void> {

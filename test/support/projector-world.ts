@@ -53,8 +53,8 @@ export interface ProjectorWorld {
 }
 
 /** Kafka, an empty database, and projectors in this process. */
-export async function openProjectorWorld(): Promise<ProjectorWorld> {
-  const kafka = openScratchKafka();
+export async function openProjectorWorld(addresses: readonly string[] = [kafkaAddress()]): Promise<ProjectorWorld> {
+  const kafka = openScratchKafka(addresses);
   const postgres = await scratchPostgres();
   const lanes: Lanes = openLanes(kafka.connection, { bufferBytes: 16_777_216 });
   const open = new Set<Closable>();
@@ -79,7 +79,7 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
       return (await lanes.send({ topic, partition }, { key: record.key ?? null, value, headers })).offset;
     },
     async start(plan, options = {}) {
-      const { createTopics = false, postgresUrl = postgres.url, brokers = [kafkaAddress()] } = options;
+      const { createTopics = false, postgresUrl = postgres.url, brokers = [...addresses] } = options;
       const { deadLetters = 'topic', replicationFactor = 1 } = options;
       const ops = quietOps('projector');
       const scratch = openScratchKafka(brokers);
@@ -127,7 +127,7 @@ export async function openProjectorWorld(): Promise<ProjectorWorld> {
       open.add(running);
       // Whoever starts without a server waits for readiness instead.
       starting.catch(() => undefined);
-      const isUp = postgresUrl === postgres.url && brokers[0] === kafkaAddress();
+      const isUp = postgresUrl === postgres.url && brokers[0] === addresses[0];
       if (isUp) await starting;
       return running;
     },

@@ -26,7 +26,7 @@ beforeEach(() => {
   feeds = new Feeds({
     ...{ reader: reader as DirectReader, topics: {} as Topics, bytesPerPartition: 1_000_000, ops },
     onWork: () => worker?.wake(),
-    ...{ onLost() {}, onRecreated() {} },
+    ...{ onLost() {}, onRecreated() {}, tablesOf: () => [] },
   });
 });
 

@@ -171,6 +171,7 @@ test('a rebuild that is interrupted leaves the view as it was, and the next one 
   const topics = {
     identity: world.topics.identity,
     offsets: world.topics.offsets,
+    epochEnd: world.topics.epochEnd,
     fetch: (...args: Parameters<typeof world.topics.fetch>) => {
       if (++fetches === 2) stop.abort();
       return world.topics.fetch(args[0], args[1], 1_000);
@@ -200,6 +201,7 @@ test('two rebuilds of one table do not run at the same time', async () => {
   const topics = {
     identity: world.topics.identity,
     offsets: world.topics.offsets,
+    epochEnd: world.topics.epochEnd,
     async fetch(...args: Parameters<typeof world.topics.fetch>) {
       second ??= await build(plan);
       return world.topics.fetch(...args);
