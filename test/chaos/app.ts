@@ -14,6 +14,7 @@ extend type Subscription {
 extend type Subscription {
   fading: Spare! @records(topic: "fading")
   reborn: Spare! @records(topic: "reborn")
+  cut: Spare! @records(topic: "cut")
 }
 
 type Tick {
@@ -26,7 +27,7 @@ type Spare { n: SafeInt! }
 `;
 
 /** Topics for faults that destroy records; nobody else writes or reads them. */
-export const spareTopics = { fading: 'fading', reborn: 'reborn' } as const;
+export const spareTopics = { fading: 'fading', reborn: 'reborn', cut: 'cut' } as const;
 export type SpareTopic = keyof typeof spareTopics;
 
 /** Writes the app of a chaos run into a folder: the bundled bank, ticks, and topics for faults of their own. */

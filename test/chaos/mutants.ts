@@ -106,7 +106,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         file: 'lib/replay/flow.ts',
-        find: 'from: this.#check && offset >= 0 ? offset : offset + 1,',
+        find: 'from: checks ? offset : offset + 1,',
         replace: 'from: Math.max(0, offset),',
       },
       {

@@ -12,11 +12,13 @@ export interface DumpedRecord {
   headers: Record<string, string>;
 }
 
-export function testKafka(brokers: readonly string[], caFile?: string): kafkajs.Kafka {
+/** @param requestTimeoutMs shorter where some of the brokers stand still. */
+export function testKafka(brokers: readonly string[], caFile?: string, requestTimeoutMs = 30_000): kafkajs.Kafka {
   return new kafkajs.Kafka({
     clientId: 'test',
     brokers: [...brokers],
     logLevel: kafkajs.logLevel.NOTHING,
+    requestTimeout: requestTimeoutMs,
     ...(caFile === undefined ? {} : { ssl: { ca: [readFileSync(caFile, 'utf8')] } }),
   });
 }

@@ -10,6 +10,7 @@ import { serverFaults } from './servers.ts';
 import { serviceFaults } from './services.ts';
 import { transactionFaults } from './transactions.ts';
 import type { Fault } from './types.ts';
+import { uncleanElectionFaults } from './unclean-election.ts';
 
 /** Every fault that the run knows. */
 export const faults: readonly Fault[] = [
@@ -21,6 +22,7 @@ export const faults: readonly Fault[] = [
   ...clockFaults,
   ...diskFaults,
   ...lostLogFaults,
+  ...uncleanElectionFaults,
   ...clientFaults,
   ...recordFaults,
   ...transactionFaults,

@@ -13,7 +13,7 @@ export const lostLogFaults: readonly Fault[] = [
   { name: 'topic-made-anew', inject: makeAnew },
 ];
 
-const share = 100;
+export const share = 100;
 
 /**
  * A reader goes away behind its first 100 records; 200 more are written, and the log forgets the first half of those. The buffer
@@ -75,11 +75,17 @@ async function makeAnew(world: World): Promise<void> {
   }
 }
 
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+export const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** `share` records with rising numbers, in one request. @returns the first one's offset. */
-async function write({ stack }: World, topic: SpareTopic, user: string, first: number): Promise<number> {
-  const producer = testKafka(stack.kafka).producer({ retry: { retries: 20 } });
+/** `share` records with rising numbers, in one request. @param brokers which answer. @returns the first one's offset. */
+export async function write(
+  { stack }: World,
+  topic: SpareTopic,
+  user: string,
+  first: number,
+  brokers: readonly string[] = stack.kafka,
+): Promise<number> {
+  const producer = testKafka(brokers, undefined, 3_000).producer({ retry: { retries: 20 } });
   await producer.connect();
   try {
     const [answer] = await producer.send({
@@ -152,7 +158,7 @@ async function recreate({ stack, log, signal }: World, topic: SpareTopic): Promi
   }
 }
 
-function judge({ signal }: World, { user, got, failures }: SpareReader, wanted: readonly number[]): void {
+export function judge({ signal }: World, { user, got, failures }: SpareReader, wanted: readonly number[]): void {
   if (signal.aborted) return;
   if (failures.length > 0) throw new Error(`${user} ended with ${failures.join()}`);
   const differs = wanted.findIndex((n, index) => got[index] !== n);
