@@ -420,4 +420,59 @@ export const logWatches: readonly Watch[] = [
       test: 'a transaction that stays open is shown by metrics and a line of the log, and a line says when it is over',
     },
   },
+  {
+    guarantee: 'G6',
+    name: 'a leader epoch is not compared',
+    file: 'lib/replay/history.ts',
+    find: 'return found.leaderEpoch === leaderEpoch && offset < found.endOffset;',
+    replace: 'return true;',
+    caughtBy: {
+      file: 'test/lib/replay/truncated.test.ts',
+      test: 'a cursor of a history that is gone is expired before anything is served, one of what is common goes on',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'a fetch does not say after which leader epoch it goes on',
+    file: 'lib/kafka/reader.ts',
+    find: '...(lastEpoch !== undefined && { lastEpoch })',
+    replace: '...(lastEpoch === undefined && {})',
+    caughtBy: {
+      file: 'test/lib/kafka/reader.test.ts',
+      test: 'each fetch says after which leader epoch it goes on: one that the log does not have is not read on',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'a window of a truncated log is taken over',
+    file: 'lib/replay/buffer/writer.ts',
+    find: 'await this.#parts.histories.holds(this.#at, this.#tail, pointAt(tail, -1, tailEpoch))',
+    replace: 'pointAt(tail, -1, tailEpoch)',
+    caughtBy: {
+      file: 'test/lib/replay/truncated.test.ts',
+      test: 'a window whose log was truncated is not taken over: another one is begun',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'a window of a truncated log is shown',
+    file: 'lib/replay/buffer/buffer.ts',
+    find: '.catch(() => false));',
+    replace: '.then(() => true, () => false));',
+    caughtBy: {
+      file: 'test/lib/replay/truncated.test.ts',
+      test: 'what a window says of a log that was truncated since is not shown',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'a handler reads on in the other history, behind its old position',
+    file: 'services/command-handler/tenures.ts',
+    find: 'readFrom: cuts.get(nameOf(each)) ?? Math.max(start, each.position)',
+    replace: 'readFrom: Math.max(start, each.position)',
+    caughtBy: {
+      file: 'test/services/command-handler/tenures.test.ts',
+      test: 'a log that was truncated below the position is gone on with from where it was cut, and is no other topic',
+    },
+  },
 ];

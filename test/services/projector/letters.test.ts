@@ -24,7 +24,7 @@ beforeEach(() => {
   };
   feeds = new Feeds({
     ...{ reader: reader as DirectReader, topics: {} as Topics, bytesPerPartition: 100_000_000, ops },
-    ...{ onWork() {}, onLost() {}, onRecreated() {} },
+    ...{ onWork() {}, onLost() {}, onRecreated() {}, tablesOf: () => [] },
   });
   const send: Parameters<typeof openLetters>[0]['deadLetters'] = {
     send({ record: { offset } }) {
