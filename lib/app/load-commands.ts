@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
@@ -15,11 +16,14 @@ const commandApp = z.object({
 });
 
 /**
- * The decisions of an app: the default export of its `commands.ts`.
+ * Loads the decisions of an app: the default export of its `commands.ts`, or of its `commands.js` where that is all there is (the
+ * image has the bundled app so).
  * @throws Error that names the file and everything that is missing or wrong in its default export.
  */
 export async function loadCommands(folder: string): Promise<CommandApp<unknown, unknown>> {
-  const file = resolve(folder, 'commands.ts');
+  const bundled = resolve(folder, 'commands.js');
+  const source = resolve(folder, 'commands.ts');
+  const file = !existsSync(source) && existsSync(bundled) ? bundled : source;
   let exported: unknown;
   try {
     exported = ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;

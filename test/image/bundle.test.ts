@@ -1,0 +1,89 @@
+// runs apart: a stack of its own, whose services are bundles
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Service, services } from '../../dev/stack/options.ts';
+import { type ServiceContext, servesHttp, serviceVariables } from '../../dev/stack/services.ts';
+import { bundle } from '../../image/bundle.ts';
+import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
+import { openUser } from '../support/client.ts';
+import { dieWithUs } from '../support/die-with-us.ts';
+import { freePorts } from '../support/free-ports.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+import { until } from '../support/until.ts';
+
+let folder: string;
+let servers: Stack;
+const processes = new Map<Service, { child: ChildProcess; admin: number; said: string[] }>();
+let url: string;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'penstock-bundle-'));
+  [servers] = await Promise.all([startStack({ services: false }), bundle(folder)]);
+  const [publicPort = 0] = await freePorts(1);
+  url = `http://127.0.0.1:${publicPort}`;
+  const { kafka, redis, postgres } = servers;
+  const context: ServiceContext = {
+    addresses: { kafka: [...kafka], kafkaCaFile: undefined, redis, postgres },
+    ...{ brokers: 1, partitions: () => 6, publicPort, app: join(folder, 'apps/bank'), given: {}, env: {} },
+    cursorSecrets: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
+  };
+  for (const service of services) {
+    const [admin = 0, http = 0] = await freePorts(2);
+    const variables = serviceVariables(service, { admin, http: servesHttp(service) ? http : undefined }, context);
+    const script = join(folder, 'services', service, 'main.js');
+    const child = dieWithUs(
+      spawn(process.execPath, [script], {
+        env: { ...variables, PENSTOCK_APP_FOLDER: join(folder, 'apps/bank') },
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      }),
+    );
+    const said: string[] = [];
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => said.push(text));
+    processes.set(service, { child, admin, said });
+  }
+});
+
+after(async () => {
+  for (const { child } of processes.values()) child.kill('SIGKILL');
+  await servers?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('the services, each as one file, serve the bank: a command, its feedback and its event', async () => {
+  for (const [service, { admin, child, said }] of processes) {
+    await until(`${service} is ready`, async () => {
+      assert.equal(child.exitCode, null, said.join(''));
+      return fetch(`http://127.0.0.1:${admin}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    });
+  }
+  const alice = await openUser(url, 'alice');
+  const own = await account(alice);
+  const seen = collector();
+  const stream = alice.subscribe({ query: transactions }, seen);
+  await until('the stream has a cursor', () => stream.cursor() !== undefined);
+  const answer = await alice.mutate(transferMoney, { ...own, from: 'cash', to: own.iban, amount: 100 });
+  assert.equal(verdictOf(answer).success, true);
+  await until('the event has come', () => seen.got.length === 1);
+  await until('the view shows it', async () => {
+    const { data } = await alice.post('{ account { balance } }');
+    return (data.account as { balance: number } | null)?.balance === 100;
+  });
+  await alice.close();
+});
+
+test('each ends with code 0 after SIGTERM', async () => {
+  for (const { child } of processes.values()) child.kill('SIGTERM');
+  for (const [service, { child, said }] of processes) {
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    assert.equal(child.exitCode, 0, `${service}: ${said.join('')}`);
+  }
+});
