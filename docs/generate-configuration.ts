@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { catalogue } from '../lib/ops/catalogue.ts';
-import { type Catalogue, variableName } from '../lib/ops/config.ts';
+import { type Catalogue, fileVariable, variableName } from '../lib/ops/config.ts';
 
 /**
  * Prints the catalogue of environment variables to docs/configuration.md. `npm run docs:config` writes it;
@@ -12,11 +12,16 @@ export function configurationReference(of: Catalogue): string {
     '# Configuration',
     '',
     'Environment variables, read once at start. A bad or unknown `PENSTOCK_*` name is refused, all of them named at once.',
+    '',
+    'A secret may be in a file instead, which `<NAME>_FILE` names. The file is read again every 5 s, and connections that are opened',
+    'afterwards use what it holds then; a file that can no longer be used leaves the secret as it was, and a line in the log.',
   ];
   for (const [section, variables] of Object.entries(of)) {
     lines.push('', `## ${section}`, '', '| variable | default | meaning |', '|---|---|---|');
     for (const [key, variable] of Object.entries(variables)) {
-      lines.push(`| \`${variableName(section, key, variable)}\` | ${defaultOf(variable)} | ${variable.doc} |`);
+      const name = variableName(section, key, variable);
+      const file = variable.secret ? `, or \`${fileVariable(name)}\`` : '';
+      lines.push(`| \`${name}\`${file} | ${defaultOf(variable)} | ${variable.doc} |`);
     }
   }
   return `${lines.join('\n')}\n`;

@@ -38,10 +38,15 @@ export interface KafkaConnection {
 
 const keepAliveMs = 10_000;
 
-/** @throws Error when a TLS file cannot be read, or SASL is configured in part. */
+/**
+ * Each link reads the TLS files and the SASL credentials anew, so that those which are rotated count for the next one. Files that
+ * can't be read any more leave those of before.
+ * @throws Error when a TLS file cannot be read, or SASL is configured in part.
+ */
 export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: KafkaOps): KafkaConnection {
   patchRequestQueue();
-  const ssl = readTls(config);
+  let tlsOptions = readTls(config);
+  readSasl(config);
   const kafka = new kafkajs.Kafka({
     brokers: config.brokers,
     clientId: ops.service,
@@ -52,8 +57,21 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
   const settings: LinkSettings = {
     clientId: ops.service,
     logger: kafka.logger(),
-    ssl,
-    sasl: readSasl(config),
+    get ssl() {
+      try {
+        tlsOptions = readTls(config);
+      } catch (error) {
+        ops.log.warn(
+          { event: 'secret_unreadable', error },
+          'the TLS files for Kafka are kept as they were: they cannot be read',
+        );
+      }
+      return tlsOptions;
+    },
+    /** A new object each time: kafkajs keeps what it has made of one inside it. */
+    get sasl() {
+      return readSasl(config);
+    },
     socketFactory: openSocket,
     connectTimeoutMs: 3_000,
     requestTimeoutMs: 5_000,
@@ -81,10 +99,12 @@ export function connectKafka(config: PenstockConfig<'kafka'>['kafka'], ops: Kafk
 }
 
 function readTls(config: PenstockConfig<'kafka'>['kafka']): tls.ConnectionOptions | undefined {
-  const { tlsCaFile, tlsCertFile, tlsKeyFile } = config;
-  if (tlsCaFile === undefined) {
+  const { tls: enabled, tlsCaFile, tlsCertFile, tlsKeyFile } = config;
+  if (!enabled && tlsCaFile === undefined) {
     if (tlsCertFile !== undefined || tlsKeyFile !== undefined) {
-      throw new Error('PENSTOCK_KAFKA_TLS_CERT_FILE and …_KEY_FILE need PENSTOCK_KAFKA_TLS_CA_FILE');
+      throw new Error(
+        'PENSTOCK_KAFKA_TLS_CERT_FILE and …_KEY_FILE need PENSTOCK_KAFKA_TLS_CA_FILE, or PENSTOCK_KAFKA_TLS=true',
+      );
     }
     return undefined;
   }
@@ -92,7 +112,7 @@ function readTls(config: PenstockConfig<'kafka'>['kafka']): tls.ConnectionOption
     throw new Error('PENSTOCK_KAFKA_TLS_CERT_FILE and PENSTOCK_KAFKA_TLS_KEY_FILE belong together');
   }
   return {
-    ca: readFileSync(tlsCaFile),
+    ...(tlsCaFile === undefined ? {} : { ca: readFileSync(tlsCaFile) }),
     ...(tlsCertFile === undefined ? {} : { cert: readFileSync(tlsCertFile) }),
     ...(tlsKeyFile === undefined ? {} : { key: readFileSync(tlsKeyFile) }),
   };

@@ -44,6 +44,10 @@ export const catalogue = {
   },
   kafka: {
     brokers: v(env.list(), 'bootstrap brokers host:port, comma-separated'),
+    tls: v(
+      flag(false),
+      'connect with TLS; the authorities are those of the system unless PENSTOCK_KAFKA_TLS_CA_FILE is set',
+    ),
     tlsCaFile: v(env.text().optional(), 'PEM file of the certificate authority; when set, connections use TLS'),
     tlsCertFile: v(env.text().optional(), 'PEM file of the client certificate, for mutual TLS'),
     tlsKeyFile: v(env.text().optional(), 'PEM file of the client key, for mutual TLS'),
@@ -51,7 +55,7 @@ export const catalogue = {
       z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
       'SASL mechanism; none when not set',
     ),
-    saslUsername: v(env.text().optional(), 'SASL user'),
+    saslUsername: v(env.text().optional(), 'SASL user', { secret: true }),
     saslPassword: v(env.text().optional(), 'SASL password', { secret: true }),
     sessionTimeoutMs: v(integer(1_000, 300_000, 6_000), 'group session time-out of the control groups, ms'),
     heartbeatIntervalMs: v(integer(50, 60_000, 250), 'heartbeat interval of the control groups, ms'),

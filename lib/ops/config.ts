@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseRedisAddress } from './redis-address.ts';
+import { SecretFile } from './secret-files.ts';
 
 /** One environment variable: how it is read, what it means, whether it may appear in a log. */
 export interface Variable<T = unknown> {
@@ -36,9 +37,24 @@ function snake(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
 }
 
+/** The variable that names a file which holds the secret, in place of the secret itself. */
+export function fileVariable(name: string): string {
+  return `${name}_FILE`;
+}
+
+const filesByConfig = new WeakMap<object, readonly SecretFile[]>();
+
+/** Returns the files that secrets of this configuration come from. */
+export function secretFilesOf(config: object): readonly SecretFile[] {
+  return filesByConfig.get(config) ?? [];
+}
+
 /**
  * Reads the named sections from the environment. A variable of the catalogue that this service does not use is
  * allowed (one environment may serve all services), a `PENSTOCK_*` name outside the catalogue is not.
+ *
+ * A secret may be in a file that `<NAME>_FILE` names. Its value then is a getter, which gives what the file held when it was
+ * last read: whoever needs it for each new connection asks for it each time.
  * @throws ConfigError naming every bad and every unknown variable.
  */
 export function readConfig<C extends Catalogue, K extends keyof C & string>(
@@ -47,16 +63,30 @@ export function readConfig<C extends Catalogue, K extends keyof C & string>(
   env: Readonly<Record<string, string | undefined>>,
 ): ConfigOf<C, K> {
   const problems: string[] = [];
-  const known = new Set(variablesOf(catalogue).map(({ name }) => name));
+  const known = new Set(
+    variablesOf(catalogue).flatMap(({ name, variable }) => (variable.secret ? [name, fileVariable(name)] : [name])),
+  );
   for (const name of Object.keys(env).sort()) {
     if (name.startsWith('PENSTOCK_') && !known.has(name)) problems.push(`${name}: unknown; see docs/configuration.md`);
   }
   const config: Record<string, Record<string, unknown>> = {};
+  const files: SecretFile[] = [];
   for (const section of sections) {
     const values: Record<string, unknown> = {};
     for (const [key, variable] of Object.entries(catalogue[section] as Section)) {
       const name = variableName(section, key, variable);
       const raw = env[name];
+      const path = variable.secret ? env[fileVariable(name)] : undefined;
+      if (path !== undefined && path !== '') {
+        const file = openSecretFile(variable, fileVariable(name), path);
+        const outcome = file.read();
+        if (raw !== undefined && raw !== '')
+          problems.push(`${fileVariable(name)}: ${name} is set as well; set one of them`);
+        if (typeof outcome === 'object') problems.push(`${fileVariable(name)}: ${outcome.problem} (${variable.doc})`);
+        files.push(file);
+        Object.defineProperty(values, key, { enumerable: true, get: () => file.value });
+        continue;
+      }
       const parsed = variable.schema.safeParse(raw === '' ? undefined : raw);
       if (parsed.success) values[key] = parsed.data;
       else
@@ -67,7 +97,15 @@ export function readConfig<C extends Catalogue, K extends keyof C & string>(
     config[section] = values;
   }
   if (problems.length > 0) throw new ConfigError(problems);
+  filesByConfig.set(config, files);
   return config as ConfigOf<C, K>;
+}
+
+function openSecretFile(variable: Variable, name: string, path: string): SecretFile {
+  return new SecretFile(name, path, text => {
+    const parsed = variable.schema.safeParse(text);
+    return parsed.success ? { value: parsed.data } : { problem: parsed.error.issues[0]?.message ?? 'does not fit' };
+  });
 }
 
 export function variablesOf(catalogue: Catalogue): { section: string; name: string; variable: Variable }[] {

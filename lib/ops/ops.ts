@@ -2,9 +2,10 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openReadiness, type Readiness, serveAdmin } from './admin.ts';
 import type { PenstockConfig } from './catalogue.ts';
-import { ConfigError } from './config.ts';
+import { ConfigError, secretFilesOf } from './config.ts';
 import { type Closable, heedSignals } from './life-cycle.ts';
 import { type Logger, openLog } from './log.ts';
+import { watchSecretFiles } from './secret-files.ts';
 import { openWatchdog } from './watchdog.ts';
 
 /** What every part of a service is given: where to log, count and say that it is not ready. */
@@ -37,6 +38,7 @@ export async function openOps(
   readiness.set('start', 'starting');
   const admin = await serveAdmin(config.admin, readiness, metrics);
   log.info({ admin: admin.url }, 'admin port open');
+  const secrets = watchSecretFiles(secretFilesOf(config), log);
   return {
     service,
     log,
@@ -45,7 +47,10 @@ export async function openOps(
     adminUrl: admin.url,
     drainTimeoutMs: config.drain.timeoutMs,
     onDraining: () => readiness.set('drain', 'draining'),
-    close: () => admin.close(),
+    async close() {
+      await secrets.close();
+      await admin.close();
+    },
   };
 }
 

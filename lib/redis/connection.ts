@@ -47,7 +47,12 @@ export function connectRedis(
   const redis = clientOf(parseRedisAddress(config.url), config.tlsCaFile);
   onState('connecting');
   redis.on('ready', () => onState(undefined));
-  redis.on('close', () => onState('Redis is away'));
+  const refresh = () => refreshAccess(redis, config);
+  if (redis instanceof Cluster) redis.on('node error', refresh).on('-node', refresh);
+  redis.on('close', () => {
+    refresh();
+    onState('Redis is away');
+  });
   // Each failed attempt is an error event; `close` has said it once.
   redis.on('error', (error: unknown) => ops.log.debug({ error }, 'Redis connection'));
   return redis;
@@ -85,6 +90,15 @@ export function openRedis(config: RedisConfig, ops: Pick<Ops, 'log' | 'readiness
   }, probeMs).unref();
   redis.on('end', () => clearInterval(probe));
   return redis;
+}
+
+/** Lets the next connection log in as the configuration says now: a password may have been rotated since the last one. */
+function refreshAccess(redis: RedisClient, config: RedisConfig): void {
+  const { username, password } = parseRedisAddress(config.url);
+  // A cluster keeps a copy of the options for its nodes, and has no other way to change them.
+  const pool = (redis as { connectionPool?: { redisOptions?: RedisOptions } }).connectionPool;
+  const options = redis instanceof Cluster ? [redis.options.redisOptions, pool?.redisOptions] : [redis.options];
+  for (const one of options) Object.assign(one ?? {}, { username, password });
 }
 
 /** Another connection to the same Redis, as one is needed that only listens. */

@@ -22,6 +22,7 @@ type KafkaConfig = Parameters<typeof connectKafka>[0];
 export function kafkaConfig(brokers: readonly string[]): KafkaConfig {
   return {
     brokers: [...brokers],
+    tls: false,
     tlsCaFile: undefined,
     tlsCertFile: undefined,
     tlsKeyFile: undefined,
