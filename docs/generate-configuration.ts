@@ -15,6 +15,7 @@ export function configurationReference(of: Catalogue): string {
     '',
     'A secret may be in a file instead, which `<NAME>_FILE` names. The file is read again every 5 s, and connections that are opened',
     'afterwards use what it holds then; a file that can no longer be used leaves the secret as it was, and a line in the log.',
+    'A PEM file whose path follows a `-` may be absent, and is then not used.',
   ];
   for (const [section, variables] of Object.entries(of)) {
     lines.push('', `## ${section}`, '', '| variable | default | meaning |', '|---|---|---|');

@@ -32,17 +32,23 @@ export function openReadiness(): Readiness {
   };
 }
 
-/** `/livez`, `/readyz` (200 or 503 with JSON reasons, either with warnings) and `/metrics` (Prometheus text). */
+/**
+ * Serves `/livez`, `/readyz` (200 or 503 with JSON reasons, either with warnings) and `/metrics` (Prometheus text). `/readyz?exclude=redis&exclude=kafka`
+ * leaves out what those parts say, as the probes of Kubernetes' own API server do.
+ */
 export async function serveAdmin(
   address: { host: string; port: number },
   readiness: Readiness,
   metrics: Registry,
 ): Promise<AdminPort> {
   const server: Server = createServer((request, response) => {
-    const path = (request.url ?? '/').split('?')[0];
+    const [path, query] = (request.url ?? '/').split('?');
     if (path === '/livez') return answer(200, { status: 'live' });
     if (path === '/readyz') {
-      const reasons = readiness.reasons();
+      const excluded = new URLSearchParams(query).getAll('exclude');
+      const reasons = Object.fromEntries(
+        Object.entries(readiness.reasons()).filter(([part]) => !excluded.includes(part)),
+      );
       const ready = Object.keys(reasons).length === 0;
       const status = ready ? { status: 'ready' } : { status: 'not ready', reasons };
       const warnings = readiness.warnings();

@@ -48,9 +48,9 @@ export const catalogue = {
       flag(false),
       'connect with TLS; the authorities are those of the system unless PENSTOCK_KAFKA_TLS_CA_FILE is set',
     ),
-    tlsCaFile: v(env.text().optional(), 'PEM file of the certificate authority; when set, connections use TLS'),
-    tlsCertFile: v(env.text().optional(), 'PEM file of the client certificate, for mutual TLS'),
-    tlsKeyFile: v(env.text().optional(), 'PEM file of the client key, for mutual TLS'),
+    tlsCaFile: v(env.file(), 'PEM file of the certificate authority; when set, connections use TLS'),
+    tlsCertFile: v(env.file(), 'PEM file of the client certificate, for mutual TLS'),
+    tlsKeyFile: v(env.file(), 'PEM file of the client key, for mutual TLS'),
     saslMechanism: v(
       z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
       'SASL mechanism; none when not set',
@@ -77,10 +77,7 @@ export const catalogue = {
       'Redis: `redis://[user:password@]host:port`, `redis+sentinel://host:port,…/master-name` or `redis+cluster://host:port,…`; `rediss` for TLS',
       { secret: true },
     ),
-    tlsCaFile: v(
-      env.text().optional(),
-      'PEM file of the certificate authority, for `rediss`; default: those of the system',
-    ),
+    tlsCaFile: v(env.file(), 'PEM file of the certificate authority, for `rediss`; default: those of the system'),
   },
   postgres: {
     url: v(env.url(), 'PostgreSQL, postgres://', { secret: true }),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { parseRedisAddress } from './redis-address.ts';
 import { SecretFile } from './secret-files.ts';
@@ -121,6 +122,16 @@ export function variablesOf(catalogue: Catalogue): { section: string; name: stri
 /** Schemas for the kinds of values that environment variables hold. */
 export const env = {
   text: () => z.string().min(1),
+  /** A file. Where a `-` stands before its path, it may be absent, as in the files of systemd. */
+  file: () =>
+    z
+      .string()
+      .min(1)
+      .transform(path => {
+        if (!path.startsWith('-')) return path;
+        return existsSync(path.slice(1)) ? path.slice(1) : undefined;
+      })
+      .optional(),
   list: () =>
     z
       .string()

@@ -113,3 +113,12 @@ test('a file that is not there, or beside the variable itself, is refused by the
   const both = { PENSTOCK_POSTGRES_URL_FILE: path, PENSTOCK_POSTGRES_URL: 'postgres://text' };
   assert.match(problems(both), /^PENSTOCK_POSTGRES_URL_FILE: PENSTOCK_POSTGRES_URL is set as well/);
 });
+
+test('a file whose path follows a dash may be absent', () => {
+  const path = join(folder, 'ca.pem');
+  const optional = { kafka: { tlsCaFile: { schema: env.file(), doc: 'the authority' } } };
+  const read = () => readConfig(optional, ['kafka'], { PENSTOCK_KAFKA_TLS_CA_FILE: `-${path}` }).kafka.tlsCaFile;
+  assert.equal(read(), undefined);
+  writeFileSync(path, 'PEM');
+  assert.equal(read(), path);
+});

@@ -23,6 +23,8 @@ test('readyz answers 503 with each reason until all are cleared, livez answers 2
     assert.equal((await fetch(`${admin.url}/livez`)).status, 200);
     readiness.set('kafka', undefined);
     assert.equal((await fetch(`${admin.url}/readyz`)).status, 503);
+    assert.equal((await fetch(`${admin.url}/readyz?exclude=kafka`)).status, 503);
+    assert.equal((await fetch(`${admin.url}/readyz?exclude=kafka&exclude=redis`)).status, 200);
     readiness.set('redis', undefined);
     assert.equal((await fetch(`${admin.url}/readyz`)).status, 200);
     assert.equal((await fetch(`${admin.url}/elsewhere`)).status, 404);
