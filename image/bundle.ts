@@ -56,7 +56,6 @@ export async function bundle(folder: string): Promise<void> {
     external: ['pg-native', 'bufferutil', 'utf-8-validate'],
     banner: { js: banner },
     plugins: [inlineNeighbours],
-    keepNames: true,
     legalComments: 'external',
     logLevel: 'warning',
   });

@@ -1,0 +1,38 @@
+# syntax=docker/dockerfile:1
+# One image for all services: Node.js, one JavaScript file a service, the bundled app and the web app. No shell, no package manager.
+# docker buildx build --platform linux/amd64,linux/arm64 -t penstock .
+ARG NODE=node:24.21.0-bookworm-slim
+
+# The bundles are the same for every platform: they are made once, on that of the builder.
+FROM --platform=$BUILDPLATFORM ${NODE} AS bundle
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json LICENSE ./
+COPY apps apps
+COPY image image
+COPY lib lib
+COPY services services
+COPY web web
+RUN node image/main.ts --bundle /out/app
+
+# Node.js and the libraries that it is linked with, of the platform that the image is for.
+FROM ${NODE} AS runtime
+RUN mkdir -p /out/usr/local/bin /out/tmp /out/etc \
+  && cp /usr/local/bin/node /out/usr/local/bin/node \
+  && ldd /usr/local/bin/node | grep -o '/[^ ]*\.so[^ ]*' | while read -r library; do \
+       mkdir -p "/out$(dirname "$library")" && cp -L "$library" "/out$library"; \
+     done \
+  && cp -r /etc/ssl /out/etc/ssl \
+  && printf 'penstock:x:65532:65532::/app:/sbin/nologin\n' > /out/etc/passwd \
+  && printf 'hosts: files dns\n' > /out/etc/nsswitch.conf \
+  && chmod 1777 /out/tmp
+
+FROM scratch
+COPY --from=runtime /out /
+COPY --from=bundle /out/app /app
+WORKDIR /app
+USER 65532:65532
+ENV NODE_ENV=production
+ENTRYPOINT ["/usr/local/bin/node"]
+CMD ["services/gateway/main.js"]
