@@ -36,7 +36,7 @@ export async function measureHandler(
   await admin.query(`CREATE DATABASE ${database}`);
   const url = new URL(postgres);
   url.pathname = `/${database}`;
-  const pool = openPool({ url: url.href, size: 4, transactionTimeoutMs: 5_000 }, quietOps().log);
+  const pool = openPool({ address: { url: url.href }, size: 4, transactionTimeoutMs: 5_000 }, quietOps().log);
   try {
     const transfer = await openBank(pool);
     const rates: HandlerRate[] = [];

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
-import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
-import { readCommitted, requireSessions } from '../postgres/index.ts';
+import type { Closable, Ops } from '../ops/index.ts';
+import { openPgPool, type PostgresConfig, readCommitted, requireSessions } from '../postgres/index.ts';
 import { migrations } from './schema.ts';
 
 export interface Queries {
@@ -29,11 +29,10 @@ const lockKey = 0x70656e73;
 
 /** Connects in the background and keeps trying; readiness `postgres` says whether it works. */
 export function openAuthDatabase(
-  config: PenstockConfig<'postgres'>['postgres'],
+  config: PostgresConfig,
   ops: Pick<Ops, 'log' | 'readiness' | 'service'>,
 ): AuthDatabase {
-  const pool = new pg.Pool({
-    connectionString: config.url,
+  const pool = openPgPool(config, {
     max: config.poolSize,
     application_name: `penstock-${ops.service}`,
     connectionTimeoutMillis: connectTimeoutMs,
@@ -85,7 +84,7 @@ export function openAuthDatabase(
   const probe = async (): Promise<void> => {
     const wasDown = down;
     try {
-      if (wasDown !== undefined) await requireSessions(config.url);
+      if (wasDown !== undefined) await requireSessions(config);
       if (prepared) await pool.query('SELECT 1');
       else {
         await transaction(async queries => {

@@ -81,6 +81,10 @@ export const catalogue = {
   },
   postgres: {
     url: v(env.url(), 'PostgreSQL, postgres://', { secret: true }),
+    tlsCaFile: v(
+      env.file(),
+      "PEM file of the certificate authority; when set, the server's certificate is checked against it (`sslmode=verify-full`, unless the URL says otherwise)",
+    ),
     poolSize: v(integer(1, 1_000, 10), 'connections of this process'),
   },
   auth: {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { connectionStringOf, type PostgresAddress } from './connect.ts';
 
 /** What stands between us and PostgreSQL gives each transaction another session. Helps: another address, or another mode of it. */
 export class TransactionPoolingError extends Error {
@@ -23,11 +24,11 @@ const rounds = 4;
  * seen by taking sessions for transactions of other connections: by default PgBouncer gives away the one that was used last.
  * @throws TransactionPoolingError; Error when PostgreSQL is away.
  */
-export async function requireSessions(url: string): Promise<void> {
+export async function requireSessions(address: PostgresAddress): Promise<void> {
   const opened: pg.Client[] = [];
   const open = async (): Promise<pg.Client> => {
     const client = new pg.Client({
-      connectionString: url,
+      connectionString: connectionStringOf(address),
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
       application_name: 'penstock-sessions',

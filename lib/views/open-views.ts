@@ -1,7 +1,8 @@
 import pg from 'pg';
 import type { AppPlan } from '../app/plan.ts';
 import { limitExceeded, messageOf, PenstockError } from '../errors.ts';
-import type { Ops, PenstockConfig } from '../ops/index.ts';
+import type { Ops } from '../ops/index.ts';
+import type { PostgresConfig } from '../postgres/index.ts';
 import { viewTypes } from './pg-types.ts';
 import { openViewPool } from './pool.ts';
 import { type SnapshotTransaction, snapshotOver } from './snapshot.ts';
@@ -28,7 +29,7 @@ const defaultMaxBytes = 33_554_432;
  * @param maxBytes of the rows that one snapshot reads; one that would be more is refused.
  */
 export function openViews(
-  config: PenstockConfig<'postgres'>['postgres'],
+  config: PostgresConfig,
   plan: Pick<AppPlan, 'tables'>,
   ops: Pick<Ops, 'log' | 'readiness' | 'service'>,
   maxBytes = defaultMaxBytes,

@@ -1,7 +1,7 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { messageOf, PenstockError } from '../errors.ts';
-import type { Closable, Ops, PenstockConfig } from '../ops/index.ts';
-import { requireSessions, TransactionPoolingError } from '../postgres/index.ts';
+import type { Closable, Ops } from '../ops/index.ts';
+import { openPgPool, type PostgresConfig, requireSessions, TransactionPoolingError } from '../postgres/index.ts';
 import { viewTypes } from './pg-types.ts';
 
 const probeIntervalMs = 2_000;
@@ -17,12 +17,8 @@ export interface ViewPool extends Closable {
   connect(): Promise<pg.PoolClient>;
 }
 
-export function openViewPool(
-  config: PenstockConfig<'postgres'>['postgres'],
-  ops: Pick<Ops, 'log' | 'readiness' | 'service'>,
-): ViewPool {
-  const pool = new pg.Pool({
-    connectionString: config.url,
+export function openViewPool(config: PostgresConfig, ops: Pick<Ops, 'log' | 'readiness' | 'service'>): ViewPool {
+  const pool = openPgPool(config, {
     max: config.poolSize,
     application_name: `penstock-${ops.service}-views`,
     connectionTimeoutMillis: poolWaitMs,
@@ -43,8 +39,7 @@ export function openViewPool(
   ops.readiness.set('postgres', down);
   const probe = async (): Promise<void> => {
     const wasDown = down;
-    const sessions =
-      wasDown === undefined ? undefined : await requireSessions(config.url).then(() => undefined, asError);
+    const sessions = wasDown === undefined ? undefined : await requireSessions(config).then(() => undefined, asError);
     pooled = sessions instanceof TransactionPoolingError;
     down = sessions?.message;
     if (down === undefined) {

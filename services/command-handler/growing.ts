@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { Registry } from 'prom-client';
 import { type AppPlan, loadApp } from '../../lib/app/index.ts';
 import {
@@ -13,6 +13,7 @@ import {
 } from '../../lib/kafka/index.ts';
 import { catalogue, readConfig } from '../../lib/ops/index.ts';
 import { openLog } from '../../lib/ops/log.ts';
+import { openPgPool } from '../../lib/postgres/index.ts';
 import { openTransaction } from './open-transaction.ts';
 
 /** Why topics can't be grown now: one line that says what to do. */
@@ -50,7 +51,7 @@ export async function openGrowing(env: Readonly<Record<string, string | undefine
   const connection = connectKafka(config.kafka, ops);
   const topics = openTopics(connection);
   const lanes = openLanes(connection, { bufferBytes });
-  const pool = new pg.Pool({ connectionString: config.postgres.url, max: 1 });
+  const pool = openPgPool(config.postgres, { max: 1 });
   pool.on('error', () => undefined); // the next query says it
   const names = plan.topics.map(({ name }) => name);
   const groups = [config.ownership.group, config.handler.group, config.projector.group];

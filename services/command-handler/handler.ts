@@ -52,7 +52,7 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
     const pool = openPool(
       {
         verify: database.verify,
-        url: config.postgres.url,
+        address: config.postgres,
         size: config.postgres.poolSize,
         transactionTimeoutMs: config.handler.transactionTimeoutMs,
       },
@@ -70,7 +70,7 @@ export function startHandler<State, Change>(options: HandlerOptions<State, Chang
     );
     if (count === undefined) return;
     const prepare = async () => {
-      await requireSessions(config.postgres.url);
+      await requireSessions(config.postgres);
       await prepareDatabase(pool, app, count);
     };
     await insist('preparing the database', prepare, ops.log, ending.signal, reason =>

@@ -1,12 +1,17 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
 import type { Ops } from '../../lib/ops/index.ts';
-import { sessionOf, TransactionPoolingError } from '../../lib/postgres/index.ts';
+import {
+  connectionStringOf,
+  type PostgresAddress,
+  sessionOf,
+  TransactionPoolingError,
+} from '../../lib/postgres/index.ts';
 import { channel, everyPartition } from './outbox-rows.ts';
 import { pause } from './signal.ts';
 
 export interface NotificationOptions {
-  url: string;
+  address: PostgresAddress;
   ops: Pick<Ops, 'log' | 'readiness'>;
   /** Other handlers have written rows for these partitions; undefined: for any, or notifications may have been missed. */
   onRows(partitions: readonly number[] | undefined): void;
@@ -22,7 +27,7 @@ const probeMs = 2_000;
 const probeTimeoutMs = 5_000;
 
 /** LISTEN on a connection of its own, again after each break; the readiness `postgres` tells while there is none. */
-export function listen({ url, ops, onRows }: NotificationOptions): Notifications {
+export function listen({ address, ops, onRows }: NotificationOptions): Notifications {
   const ending = new AbortController();
   ops.readiness.set('postgres', 'not connected yet');
   const running = run();
@@ -50,7 +55,7 @@ export function listen({ url, ops, onRows }: NotificationOptions): Notifications
   /** Ends when closing, rejects when the connection breaks. */
   async function session(): Promise<void> {
     const client = new pg.Client({
-      connectionString: url,
+      connectionString: connectionStringOf(address),
       keepAlive: true,
       connectionTimeoutMillis: probeTimeoutMs,
       query_timeout: probeTimeoutMs,

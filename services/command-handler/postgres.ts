@@ -1,13 +1,13 @@
 import type { Writable } from 'node:stream';
-import pg from 'pg';
+import type pg from 'pg';
 import type { LedgerQueries } from '../../lib/app/commands.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/ops/index.ts';
-import { keyLookupsOnly, preparedName } from '../../lib/postgres/index.ts';
+import { keyLookupsOnly, openPgPool, type PostgresAddress, preparedName } from '../../lib/postgres/index.ts';
 import { migrations } from './schema.ts';
 
 export interface PoolOptions {
-  url: string;
+  address: PostgresAddress;
   size: number;
   /**
    * A transaction that stands still for longer is ended by the server, ms: a stopped process must not hold locks that
@@ -19,10 +19,9 @@ export interface PoolOptions {
 }
 
 /** Pipelined: statements that do not depend on each other's answers travel together. */
-export function openPool({ url, size, transactionTimeoutMs, verify }: PoolOptions, log: Logger): pg.Pool {
-  const pool = new pg.Pool({
+export function openPool({ address, size, transactionTimeoutMs, verify }: PoolOptions, log: Logger): pg.Pool {
+  const pool = openPgPool(address, {
     onConnect: verify,
-    connectionString: url,
     max: size,
     pipeline: true,
     keepAlive: true,

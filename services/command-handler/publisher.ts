@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
 import type { Lanes } from '../../lib/kafka/index.ts';
 import type { Ops } from '../../lib/ops/index.ts';
+import type { PostgresAddress } from '../../lib/postgres/index.ts';
 import { type Cleaner, openCleaner } from './cleaner.ts';
 import type { HandlerMetrics } from './metrics.ts';
 import { listen } from './notifications.ts';
@@ -16,7 +17,7 @@ import type { OutboxRow } from './types.ts';
 export interface PublisherOptions {
   pool: pg.Pool;
   /** For LISTEN. */
-  postgresUrl: string;
+  postgres: PostgresAddress;
   lanes: Pick<Lanes, 'send'>;
   outbox: Outbox;
   ops: Pick<Ops, 'log' | 'readiness'>;
@@ -50,7 +51,7 @@ const stalledMs = 5_000;
 const mostNamed = 3;
 
 export function openPublisher(options: PublisherOptions): Publisher {
-  const { pool, postgresUrl, lanes, outbox, ops, metrics, windowBytes, owned, onRoom } = options;
+  const { pool, postgres, lanes, outbox, ops, metrics, windowBytes, owned, onRoom } = options;
   const { log } = ops;
   const cleaner = openCleaner(outbox, pool, log);
   /** Of each partition that is held: aborted when it is lost. */
@@ -66,7 +67,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
     publish: hand,
   });
   const notifications = listen({
-    url: postgresUrl,
+    address: postgres,
     ops,
     onRows: partitions => repair.request(partitions ?? owned(), partitions === undefined ? 'all' : 'announced'),
   });

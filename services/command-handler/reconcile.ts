@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { Registry } from 'prom-client';
 import { type AppPlan, loadApp } from '../../lib/app/index.ts';
 import {
@@ -10,6 +10,7 @@ import {
 } from '../../lib/kafka/index.ts';
 import { catalogue, type PenstockConfig, readConfig } from '../../lib/ops/index.ts';
 import { openLog } from '../../lib/ops/log.ts';
+import { openPgPool } from '../../lib/postgres/index.ts';
 import { bigintegers, integers, texts } from './binary-arrays.ts';
 import { type ReconciledLog, readFault, reconciledLogs, recordFault } from './ledger-fault.ts';
 import { openTransaction } from './open-transaction.ts';
@@ -70,7 +71,7 @@ export async function openReconciling(env: Readonly<Record<string, string | unde
   const ops = { service: 'ledger-reconcile', log: openLog('ledger-reconcile', 'error'), metrics: new Registry() };
   const connection = connectKafka(config.kafka, ops);
   const topics = openTopics(connection);
-  const pool = new pg.Pool({ connectionString: config.postgres.url, max: 1 });
+  const pool = openPgPool(config.postgres, { max: 1 });
   pool.on('error', () => undefined); // the next query says it
 
   async function refuseMembers(): Promise<void> {

@@ -84,7 +84,7 @@ export async function serve<State, Change>(
     onUnknown: ({ partition }) => tenures.claimAgain([partition], faultMs),
   });
   const publisher = openPublisher({
-    ...{ pool, postgresUrl: config.postgres.url, lanes, outbox, ops, metrics, windowBytes },
+    ...{ pool, postgres: config.postgres, lanes, outbox, ops, metrics, windowBytes },
     owned: () => tenures.held(),
     onRoom: () => worker.wake(),
   });

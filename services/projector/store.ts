@@ -1,7 +1,15 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
-import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
-import { allOf, gather, keyLookupsOnly, preparedName, requireSessions } from '../../lib/postgres/index.ts';
+import type { Closable, Ops } from '../../lib/ops/index.ts';
+import {
+  allOf,
+  gather,
+  keyLookupsOnly,
+  openPgPool,
+  type PostgresConfig,
+  preparedName,
+  requireSessions,
+} from '../../lib/postgres/index.ts';
 import { viewTypes } from '../../lib/views/index.ts';
 
 /** Statements run in the order in which they are sent; those that don't wait for an answer travel together. */
@@ -33,9 +41,8 @@ const statementTimeoutMs = 60_000;
  */
 const idleMs = { batch: 3_000, build: 20_000 };
 
-export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: Pick<Ops, 'log' | 'service'>): Store {
-  const pool = new pg.Pool({
-    connectionString: config.url,
+export function openStore(config: PostgresConfig, ops: Pick<Ops, 'log' | 'service'>): Store {
+  const pool = openPgPool(config, {
     max: config.poolSize,
     pipeline: true,
     application_name: `penstock-${ops.service}`,
@@ -89,7 +96,7 @@ export function openStore(config: PenstockConfig<'postgres'>['postgres'], ops: P
         release: () => release(new Error('the session is over')),
       };
     },
-    requireSessions: () => requireSessions(config.url),
+    requireSessions: () => requireSessions(config),
     close: () => (closing ??= pool.end()),
   };
 }

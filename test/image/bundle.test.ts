@@ -78,6 +78,7 @@ test('the services, each as one file, serve the bank: a command, its feedback an
     return (data.account as { balance: number } | null)?.balance === 100;
   });
   await alice.close();
+  for (const { said } of processes.values()) assert.doesNotMatch(said.join(''), /watchdog has ended/);
 });
 
 test('each ends with code 0 after SIGTERM', async () => {

@@ -69,7 +69,7 @@ test('a handler refuses a pooler in transaction mode', { skip }, async t => {
 
 test('notifications whose session is given to somebody else are told, not missed', { skip }, async () => {
   const ops = quietOps();
-  const notifications = listen({ url: bouncer.url, ops, onRows: () => undefined });
+  const notifications = listen({ address: bouncer, ops, onRows: () => undefined });
   await until('it listens', () => ops.readiness.reasons().postgres === undefined);
   const others = [1, 2, 3].map(() => new pg.Client({ connectionString: bouncer.url }));
   for (const other of others) {

@@ -10,21 +10,21 @@ before(async () => {
 });
 after(() => postgres?.drop());
 
-test('PostgreSQL itself keeps a connection in its session', () => requireSessions(postgres.url));
+test('PostgreSQL itself keeps a connection in its session', () => requireSessions(postgres));
 
 test('PgBouncer is taken in session mode, and refused in transaction mode with what to do', {
   skip: withoutPgBouncer,
 }, async t => {
   const bouncer: PgBouncer = await startPgBouncer(postgres.url, 'session');
   t.after(() => bouncer.close());
-  await requireSessions(bouncer.url);
+  await requireSessions(bouncer);
   await bouncer.setMode('transaction');
-  await assert.rejects(requireSessions(bouncer.url), TransactionPoolingError);
-  await assert.rejects(requireSessions(bouncer.url), /PENSTOCK_POSTGRES_URL .*transaction mode.*pool_mode = session/);
+  await assert.rejects(requireSessions(bouncer), TransactionPoolingError);
+  await assert.rejects(requireSessions(bouncer), /PENSTOCK_POSTGRES_URL .*transaction mode.*pool_mode = session/);
   await bouncer.setMode('session');
-  await requireSessions(bouncer.url);
+  await requireSessions(bouncer);
 });
 
 test('PostgreSQL that is away is no pooler', async () => {
-  await assert.rejects(requireSessions('postgres://nobody@127.0.0.1:1/none'), /ECONNREFUSED/);
+  await assert.rejects(requireSessions({ url: 'postgres://nobody@127.0.0.1:1/none' }), /ECONNREFUSED/);
 });

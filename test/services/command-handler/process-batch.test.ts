@@ -50,7 +50,7 @@ before(async () => {
   postgres = await scratchPostgres();
   // A database may have another default than READ COMMITTED: ours name theirs.
   await postgres.defaultIsolation('repeatable read');
-  pool = openPool({ url: postgres.url, size: 6, transactionTimeoutMs: 3_000 }, pino({ level: 'silent' }));
+  pool = openPool({ address: { url: postgres.url }, size: 6, transactionTimeoutMs: 3_000 }, pino({ level: 'silent' }));
   await Promise.all([migrate(pool, notes.migrations), migrate(pool, notes.migrations)]);
 });
 after(async () => {

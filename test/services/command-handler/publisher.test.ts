@@ -17,7 +17,7 @@ let postgres: ScratchPostgres;
 let pool: pg.Pool;
 before(async () => {
   postgres = await scratchPostgres();
-  pool = openPool({ url: postgres.url, size: 4, transactionTimeoutMs: 3_000 }, quietOps().log);
+  pool = openPool({ address: { url: postgres.url }, size: 4, transactionTimeoutMs: 3_000 }, quietOps().log);
   await migrate(pool, []);
 });
 after(async () => {
@@ -61,7 +61,16 @@ test('a row that Kafka refuses while its partition is begun anew for another one
   };
   const ids = () => sent.map(({ id }) => id);
   const publisher = openPublisher({
-    ...{ pool, postgresUrl: postgres.url, lanes, outbox, ops, windowBytes: 1_000_000, owned: () => [0], onRoom() {} },
+    ...{
+      pool,
+      postgres: { url: postgres.url },
+      lanes,
+      outbox,
+      ops,
+      windowBytes: 1_000_000,
+      owned: () => [0],
+      onRoom() {},
+    },
     metrics: openMetrics(ops.metrics, outbox.unacknowledged),
   });
   const commit = async (row: OutboxRow) => {
@@ -97,7 +106,7 @@ test('rows of a partition that Kafka does not acknowledge, however many, hide no
   };
   const windowBytes = 1_000_000;
   const publisher = openPublisher({
-    ...{ pool, postgresUrl: postgres.url, lanes, outbox, ops, windowBytes, owned: () => [0, 1, 2], onRoom() {} },
+    ...{ pool, postgres: { url: postgres.url }, lanes, outbox, ops, windowBytes, owned: () => [0, 1, 2], onRoom() {} },
     metrics: openMetrics(ops.metrics, outbox.unacknowledged),
   });
   const of = (partition: number) => sent.filter(each => each.partition === partition);

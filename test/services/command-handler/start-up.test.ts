@@ -23,7 +23,7 @@ const log = pino({ level: 'silent' });
 before(async () => {
   kafka = openScratchKafka();
   postgres = await scratchPostgres();
-  pool = openPool({ url: postgres.url, size: 2, transactionTimeoutMs: 3_000 }, log);
+  pool = openPool({ address: { url: postgres.url }, size: 2, transactionTimeoutMs: 3_000 }, log);
 });
 after(async () => {
   await pool.end();
@@ -84,7 +84,7 @@ test('settings under which PostgreSQL forgets commits are warned of, and only th
   await warnOfSettings(pool, heard);
   assert.deepEqual(lines, []);
   await postgres.query(`ALTER DATABASE ${new URL(postgres.url).pathname.slice(1)} SET synchronous_commit = off`);
-  const later = openPool({ url: postgres.url, size: 1, transactionTimeoutMs: 3_000 }, log);
+  const later = openPool({ address: { url: postgres.url }, size: 1, transactionTimeoutMs: 3_000 }, log);
   await warnOfSettings(later, heard).finally(() => later.end());
   assert.deepEqual(JSON.parse(lines[0] ?? '{}').settings, ['synchronous_commit=off']);
 });

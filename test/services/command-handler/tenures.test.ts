@@ -14,7 +14,7 @@ let pool: pg.Pool;
 let ops: Ops;
 before(async () => {
   postgres = await scratchPostgres();
-  pool = openPool({ url: postgres.url, size: 4, transactionTimeoutMs: 3_000 }, quietOps().log);
+  pool = openPool({ address: { url: postgres.url }, size: 4, transactionTimeoutMs: 3_000 }, quietOps().log);
   await migrate(pool, []);
 });
 after(async () => {

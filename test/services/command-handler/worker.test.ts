@@ -45,7 +45,7 @@ const numbers: CommandApp<undefined, string> = {
 before(async () => {
   plan = await loadApp('apps/bank');
   postgres = await scratchPostgres();
-  pool = openPool({ url: postgres.url, size: 4, transactionTimeoutMs: 3_000 }, log);
+  pool = openPool({ address: { url: postgres.url }, size: 4, transactionTimeoutMs: 3_000 }, log);
   await migrate(pool, numbers.migrations);
 });
 after(async () => {
@@ -144,7 +144,10 @@ test('a fenced batch has no effect, and its partitions are claimed again', async
 });
 
 test('when PostgreSQL is away nothing that memory says is trusted any more', async () => {
-  const nowhere = openPool({ url: 'postgres://127.0.0.1:1/none', size: 1, transactionTimeoutMs: 1_000 }, log);
+  const nowhere = openPool(
+    { address: { url: 'postgres://127.0.0.1:1/none' }, size: 1, transactionTimeoutMs: 1_000 },
+    log,
+  );
   const { stored, distrusted } = await settle(['1'], 0, nowhere);
   assert.deepEqual([stored, distrusted], [[], [undefined]]);
   await nowhere.end();
