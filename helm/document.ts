@@ -65,7 +65,8 @@ function commentOf(pair: Pair, parent: YAMLMap): { text: string; schema: Schema 
   const begin = lines.findLastIndex(line => line.startsWith('-- '));
   const schemaLine = lines.find(line => line.startsWith('@schema '));
   const text = begin < 0 ? [] : lines.slice(begin).filter(line => !line.startsWith('@schema '));
-  const schema = schemaLine === undefined ? {} : z.record(z.string(), z.unknown()).parse(JSON.parse(schemaLine.slice(8)));
+  const schema =
+    schemaLine === undefined ? {} : z.record(z.string(), z.unknown()).parse(JSON.parse(schemaLine.slice(8)));
   return { text: text.join(' ').replace(/^-- /, '').trim(), schema };
 }
 
@@ -84,12 +85,16 @@ function readmeOf(described: readonly Described[]): string {
     '# The chart',
     '',
     'Installs the gateways, routers, command handlers and projectors of Penstock beside Kafka, Redis and PostgreSQL that run already.',
-    '`docs/kubernetes.md` leads from an empty namespace to a live subscription. Secrets come only from existing Secrets, and are',
-    'mounted as files, which the services read again when they change.',
+    'Secrets come only from existing Secrets, and are mounted as files, which the services read again when they change.',
+    '',
+    'The chart is at its beginning: it is linted and rendered, and has not been installed on a cluster yet. There are no hook Jobs,',
+    'alerts, dashboards or `helm test` so far.',
     '',
     '| value | default | meaning |',
     '|---|---|---|',
-    ...described.map(({ path, text, value }) => `| \`${path}\` | \`${cell(JSON.stringify(value ?? null))}\` | ${cell(text)} |`),
+    ...described.map(
+      ({ path, text, value }) => `| \`${path}\` | \`${cell(JSON.stringify(value ?? null))}\` | ${cell(text)} |`,
+    ),
     '',
   ].join('\n');
 }
@@ -97,7 +102,10 @@ function readmeOf(described: readonly Described[]): string {
 if (import.meta.main) {
   const at = (name: string) => new URL(`penstock/${name}`, import.meta.url);
   const { schema, readme } = describeChart(readFileSync(at('values.yaml'), 'utf8'));
-  for (const [name, text] of [['values.schema.json', schema], ['README.md', readme]] as const) {
+  for (const [name, text] of [
+    ['values.schema.json', schema],
+    ['README.md', readme],
+  ] as const) {
     if (!process.argv.includes('--check')) writeFileSync(at(name), text);
     else if (readFileSync(at(name), 'utf8') !== text) {
       process.stderr.write(`helm/penstock/${name} is out of date: run npm run helm:docs\n`);
