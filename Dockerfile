@@ -18,12 +18,13 @@ RUN node image/main.ts --bundle /out/app
 
 # Node.js and the libraries that it is linked with, of the platform that the image is for.
 FROM ${NODE} AS runtime
-RUN mkdir -p /out/usr/local/bin /out/tmp /out/etc \
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+  && mkdir -p /out/usr/local/bin /out/tmp /out/etc/ssl \
   && cp /usr/local/bin/node /out/usr/local/bin/node \
   && ldd /usr/local/bin/node | grep -o '/[^ ]*\.so[^ ]*' | while read -r library; do \
        mkdir -p "/out$(dirname "$library")" && cp -L "$library" "/out$library"; \
      done \
-  && cp -r /etc/ssl /out/etc/ssl \
+  && cp -rL /etc/ssl/certs /out/etc/ssl/certs \
   && printf 'penstock:x:65532:65532::/app:/sbin/nologin\n' > /out/etc/passwd \
   && printf 'hosts: files dns\n' > /out/etc/nsswitch.conf \
   && chmod 1777 /out/tmp
@@ -33,6 +34,7 @@ COPY --from=runtime /out /
 COPY --from=bundle /out/app /app
 WORKDIR /app
 USER 65532:65532
-ENV NODE_ENV=production
+# Node.js trusts the list that it was built with, unless told to go by the system's authorities.
+ENV NODE_ENV=production NODE_OPTIONS=--use-system-ca
 ENTRYPOINT ["/usr/local/bin/node"]
 CMD ["services/gateway/main.js"]

@@ -27,7 +27,7 @@ else {
   const digest = await writeImage({
     ...{ root, archive, name: values.name, architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' },
     ...{ entrypoint: ['/usr/local/bin/node'], command: ['services/gateway/main.js'] },
-    ...{ user: '65532:65532', workingDir: '/app', env: { NODE_ENV: 'production' } },
+    ...{ user: '65532:65532', workingDir: '/app', env: { NODE_ENV: 'production', NODE_OPTIONS: '--use-system-ca' } },
   });
   await rm(root, { recursive: true });
   process.stdout.write(`${archive} ${values.name} ${digest}\n`);

@@ -10,6 +10,12 @@ const integer = (min: number, max: number, byDefault: number) => env.integer(min
 const flag = (byDefault: boolean) => env.flag().default(byDefault);
 const text = (byDefault: string) => env.text().default(byDefault);
 
+const areKeys = (secrets: string): boolean =>
+  secrets.split(',').every(item => {
+    const colon = item.indexOf(':');
+    return item.trim() === '' || (colon > 0 && Buffer.from(item.slice(colon + 1), 'base64').length >= 32);
+  });
+
 /** Every environment variable of every service. `npm run docs:config` prints it to docs/configuration.md. */
 export const catalogue = {
   log: {
@@ -83,7 +89,7 @@ export const catalogue = {
     url: v(env.url(), 'PostgreSQL, postgres://', { secret: true }),
     tlsCaFile: v(
       env.file(),
-      "PEM file of the certificate authority; when set, the server's certificate is checked against it (`sslmode=verify-full`, unless the URL says otherwise)",
+      "PEM file of the certificate authority; when set, the server's certificate is checked against it unless the URL has `sslrootcert` or `sslmode=disable`",
     ),
     poolSize: v(integer(1, 1_000, 10), 'connections of this process'),
   },
@@ -203,7 +209,7 @@ export const catalogue = {
   },
   cursor: {
     secrets: v(
-      env.text(),
+      env.text().refine(areKeys, 'must be id:base64, comma-separated, of 32 bytes or more each'),
       'keys that sign cursors, id:base64 comma-separated, 32 bytes or more each; the first signs, all verify',
       { secret: true, example: 'k2:…,k1:…' },
     ),

@@ -83,7 +83,16 @@ function watch(node: typeof require, next: typeof afterTick): void {
 
   function end(stoodMs: number): void {
     clearInterval(timer);
-    const kill = () => process.kill(process.pid, 'SIGKILL');
+    const kill = () => {
+      process.kill(process.pid, 'SIGKILL');
+      // Linux keeps a signal from the first process of a PID namespace, such as a container's, that was sent from inside.
+      const powerless = {
+        ...line,
+        event: 'watchdog_powerless',
+        message: 'this process cannot be ended from inside: run it under an init',
+      };
+      setTimeout(() => write(2, `${JSON.stringify(powerless)}\n`, () => undefined), 1_000);
+    };
     // Who reads our log may be what the event loop waits for: then the line is lost, and the process ends all the same.
     setTimeout(kill, 1_000);
     const line = {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { connectionStringOf, type PostgresAddress } from './connect.ts';
+import { connectionOf, type PostgresAddress } from './connect.ts';
 
 /** What stands between us and PostgreSQL gives each transaction another session. Helps: another address, or another mode of it. */
 export class TransactionPoolingError extends Error {
@@ -28,7 +28,7 @@ export async function requireSessions(address: PostgresAddress): Promise<void> {
   const opened: pg.Client[] = [];
   const open = async (): Promise<pg.Client> => {
     const client = new pg.Client({
-      connectionString: connectionStringOf(address),
+      ...connectionOf(address),
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
       application_name: 'penstock-sessions',

@@ -30,19 +30,36 @@ const noMark = Buffer.alloc(topicMarkBytes);
  * User key, binding and cluster id go in as fingerprints: a parsed position has the fingerprints, not the texts.
  * Compare by `checkCursor`, never by `===`.
  *
- * @param secrets `id:base64` comma-separated, 32 bytes or more each; the first signs, all verify.
+ * @param secrets `id:base64` comma-separated, 32 bytes or more each; the first signs, all verify. A function is asked for each cursor.
  * @throws Error naming what is wrong with `secrets`.
  */
-export function openCursorCodec(secrets: string): CursorCodec {
-  const keys = readKeys(secrets);
-  const signing = firstOf(keys);
+export function openCursorCodec(secrets: string | (() => string)): CursorCodec {
+  const current = typeof secrets === 'string' ? () => secrets : secrets;
+  let known = current();
+  let keys = readKeys(known);
+  let signing = firstOf(keys);
   const fingerprints = openFingerprints();
   const topicNames = new Map<string, Buffer>();
   const marks = new Map<string, Buffer>();
   const writer = new ByteWriter();
   return { format, parse };
 
+  /** Takes up keys that were rotated. Such as can't be used leave those of before: the configuration has said why. */
+  function refresh(): void {
+    const now = current();
+    if (now === known) return;
+    known = now;
+    try {
+      const read = readKeys(now);
+      signing = firstOf(read);
+      keys = read;
+    } catch {
+      // Refused where the file was read.
+    }
+  }
+
   function format(position: Position): string {
+    refresh();
     writer.reset();
     writer.bytes(signing.hmac.innerPad);
     writer.byte(version);
@@ -108,6 +125,7 @@ export function openCursorCodec(secrets: string): CursorCodec {
   }
 
   function parse(cursor: string): Position {
+    refresh();
     if (cursor.length === 0 || cursor.length > maxCursorLength) throw invalid('has no sensible length');
     const bytes = Buffer.from(cursor, 'base64url');
     // Node skips what is not base64url, and the last character has bits to spare: only the one spelling counts.

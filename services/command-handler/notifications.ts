@@ -1,12 +1,7 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors.ts';
 import type { Ops } from '../../lib/ops/index.ts';
-import {
-  connectionStringOf,
-  type PostgresAddress,
-  sessionOf,
-  TransactionPoolingError,
-} from '../../lib/postgres/index.ts';
+import { connectionOf, type PostgresAddress, sessionOf, TransactionPoolingError } from '../../lib/postgres/index.ts';
 import { channel, everyPartition } from './outbox-rows.ts';
 import { pause } from './signal.ts';
 
@@ -55,7 +50,7 @@ export function listen({ address, ops, onRows }: NotificationOptions): Notificat
   /** Ends when closing, rejects when the connection breaks. */
   async function session(): Promise<void> {
     const client = new pg.Client({
-      connectionString: connectionStringOf(address),
+      ...connectionOf(address),
       keepAlive: true,
       connectionTimeoutMillis: probeTimeoutMs,
       query_timeout: probeTimeoutMs,

@@ -42,7 +42,7 @@ start('gateway', async () => {
   const config = readConfig(catalogue, sections, process.env);
   const ops = await openOps('gateway', config);
   const plan = await loadApp(config.app.schema);
-  const codec = openCursorCodec(config.cursor.secrets);
+  const codec = openCursorCodec(() => config.cursor.secrets);
   const kafka = connectKafka(config.kafka, ops);
   const topics = openTopics(kafka);
   const format = openErrorFormatter(ops.log);

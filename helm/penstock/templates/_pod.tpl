@@ -12,6 +12,10 @@
   valueFrom: { fieldRef: { fieldPath: status.podIP } }
 - { name: PENSTOCK_ADMIN_HOST, value: "0.0.0.0" }
 - { name: PENSTOCK_ADMIN_PORT, value: "9090" }
+{{- /* Groups are names in the whole Kafka cluster: two releases must not share them. */}}
+{{- range $section, $group := dict "OWNERSHIP" "gateway" "HANDLER" "command-handler" "PROJECTOR" "projector" }}
+- { name: PENSTOCK_{{ $section }}_GROUP, value: {{ printf "%s-%s-%s" $.Release.Namespace (include "penstock.fullname" $) $group | quote }} }
+{{- end }}
 - { name: PENSTOCK_SCHEMA, value: {{ printf "%s/schema.graphql" (include "penstock.appFolder" .) | quote }} }
 - { name: PENSTOCK_KAFKA_BROKERS, value: {{ join "," .Values.kafka.brokers | quote }} }
 - { name: PENSTOCK_KAFKA_PARTITIONS, value: {{ .Values.kafka.partitions | quote }} }
@@ -41,7 +45,11 @@
 {{/* The chart's variables, without those that `values.env` gives, and those: server-side apply refuses a name that is there twice. */}}
 {{- define "penstock.mergedEnv" -}}
 {{- $given := list }}
-{{- range .values.env }}{{ $given = append $given .name }}{{ end }}
+{{- range .values.env }}
+{{- $given = append $given .name }}
+{{- /* A secret comes from a variable or from the file that one names, not from both. */}}
+{{- $given = append $given (ternary (trimSuffix "_FILE" .name) (printf "%s_FILE" .name) (hasSuffix "_FILE" .name)) }}
+{{- end }}
 {{- $drain := dict "name" "PENSTOCK_DRAIN_TIMEOUT_MS" "value" (mul .values.drainSeconds 1000 | toString) }}
 {{- $merged := list }}
 {{- range concat (include "penstock.env" .root | fromYamlArray) (list $drain) (default "[]" .env | fromYamlArray) }}
@@ -150,6 +158,8 @@ spec:
       serviceAccountName: {{ include "penstock.serviceAccountName" $root }}
       automountServiceAccountToken: false
       enableServiceLinks: false
+      # The watchdog ends a process that hangs; Linux would keep its signal from the first process of a PID namespace.
+      shareProcessNamespace: true
       terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
       securityContext: {{- include "penstock.podSecurity" $root | nindent 8 }}
       {{- with $root.Values.image.pullSecrets }}

@@ -137,7 +137,10 @@ function failed(error: unknown, { nullable, nodes, key }: Place, run: Run): null
 }
 
 /** Puts the key in front of the paths of all errors that were met below it. */
-function locate({ faults }: Run, known: number, key: string | number): void {
+function locate(run: Run, known: number, key: string | number): void {
+  const { faults } = run;
+  // With quotes and a comma, as it will stand in each error's path.
+  grow(run, (faults.length - known) * (String(key).length + 3));
   for (let index = known; index < faults.length; index++) faults[index]?.path.unshift(key);
 }
 

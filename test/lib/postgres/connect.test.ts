@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { connectionStringOf, openPgPool } from '../../../lib/postgres/index.ts';
+import { connectionOf, openPgPool } from '../../../lib/postgres/index.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
 
 let one: ScratchPostgres;
@@ -25,9 +28,19 @@ test('a pool opens its next connection where the address says by then', async ()
   await pool.end();
 });
 
-test("an authority's file checks the server's certificate, unless the URL says how", () => {
-  const of = (url: string) => connectionStringOf({ url, tlsCaFile: '/etc/ca.crt' });
-  assert.equal(of('postgres://h/d'), 'postgres://h/d?sslrootcert=%2Fetc%2Fca.crt&sslmode=verify-full');
-  assert.equal(of('postgres://h/d?sslmode=require'), 'postgres://h/d?sslmode=require&sslrootcert=%2Fetc%2Fca.crt');
-  assert.equal(connectionStringOf({ url: 'postgres://h/d' }), 'postgres://h/d');
+test("an authority's file checks the server's certificate, unless the URL says how", async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-ca-'));
+  const tlsCaFile = join(folder, 'ca.crt');
+  const of = (url: string) => connectionOf({ url, tlsCaFile });
+  assert.throws(() => of('postgres://h/d'), /ENOENT/);
+  await writeFile(tlsCaFile, 'PEM');
+  const checked = { connectionString: 'postgres://h/d', ssl: { ca: Buffer.from('PEM') } };
+  assert.deepEqual(of('postgres://h/d'), checked);
+  assert.deepEqual(of('postgres://h/d?sslmode=require'), checked);
+  await rm(folder, { recursive: true });
+  assert.deepEqual(of('postgres://h/d'), checked, 'a file that is being replaced');
+  for (const url of ['postgres://h/d?sslmode=disable', 'postgres://h/d?sslrootcert=/other']) {
+    assert.deepEqual(of(url), { connectionString: url });
+  }
+  assert.deepEqual(connectionOf({ url: 'postgres://h/d' }), { connectionString: 'postgres://h/d' });
 });

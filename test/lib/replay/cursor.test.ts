@@ -55,6 +55,17 @@ const positions: fc.Arbitrary<Position> = fc.tuple(unmarked, fc.infiniteStream(m
   return { ...position, ...(names.length > 0 && { topicMarks }) };
 });
 
+test('keys that are rotated are taken up, and unusable ones leave those of before', () => {
+  const k2 = secret('k2');
+  let secrets = k1;
+  const rotating = openCursorCodec(() => secrets);
+  const old = rotating.format(sample);
+  secrets = `${k2},${k1}`;
+  assert.deepEqual(openCursorCodec(k2).parse(rotating.format(sample)), rotating.parse(old));
+  secrets = 'nothing that is a key';
+  assert.deepEqual(openCursorCodec(k2).parse(rotating.format(sample)), rotating.parse(old));
+});
+
 test('a cursor gives back the position it was made of, with fingerprints in place of names', () => {
   fc.assert(
     fc.property(positions, position => {
