@@ -1,5 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { type ErrorCode, errorCatalogue, PenstockError } from '../../../lib/errors.ts';
+import { type ErrorCode, errorCatalogue, limitOf, PenstockError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/ops/index.ts';
 
 /** Several errors at once, as parsing, validation and variables give them. */
@@ -99,4 +99,10 @@ function located(error: GraphQLError): Pick<GraphQLFormattedError, 'locations' |
 export function codeOf(error: GraphQLFormattedError): ErrorCode {
   const code = error.extensions?.code;
   return isErrorCode(code) ? code : 'INTERNAL';
+}
+
+/** Returns whether a subscription that was refused with this error may be served in a moment: who asked shall come back. */
+export function isPassing(error: unknown): boolean {
+  if (!(error instanceof PenstockError)) return false;
+  return error.code === 'UNAVAILABLE' || limitOf(error.extensions) === 'PENSTOCK_REPLAY_MAX_WAITING';
 }

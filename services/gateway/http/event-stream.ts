@@ -12,7 +12,7 @@ export interface EventStreamOptions {
   onSlow(): void;
 }
 
-/** A `text/event-stream` response. */
+/** A `text/event-stream` response. It begins with the first of its calls: until then another answer may be given instead. */
 export interface EventStream {
   /** Runs a flow with pings until it is complete or the client has gone; rejects with what ends it otherwise. */
   follow(flow: Flow): Promise<void>;
@@ -35,13 +35,6 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
       response.destroy();
     },
   });
-  response.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
-    // Proxies such as nginx buffer otherwise.
-    'x-accel-buffering': 'no',
-  });
-  response.flushHeaders();
   const events = openAfterEvent();
   const sink: EventSink = {
     next(members, cursor) {
@@ -53,6 +46,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
   };
   return {
     async follow(flow) {
+      begin();
       const ping = () => write(pingEvent(flow.cursor()));
       const pings = setInterval(ping, options.pingIntervalMs);
       const gone = () => flow.close();
@@ -67,18 +61,32 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
       }
     },
     finish(result) {
+      begin();
       const cursor = result.extensions?.cursor;
       write(nextEvent(JSON.stringify(result), typeof cursor === 'string' ? cursor : undefined));
       response.end(completeEvent);
     },
     complete() {
+      begin();
       if (!response.writableEnded) response.end(completeEvent);
     },
     breakOff() {
+      begin();
       response.end();
     },
     afterEvent: events.run,
   };
+
+  function begin(): void {
+    if (response.headersSent || response.destroyed) return;
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      // Proxies such as nginx buffer otherwise.
+      'x-accel-buffering': 'no',
+    });
+    response.flushHeaders();
+  }
 
   function write(event: string): void {
     if (response.writableEnded || response.destroyed) return;

@@ -3,7 +3,7 @@ import { limitExceeded, PenstockError } from '../../../lib/errors.ts';
 import type { Clients } from '../clients.ts';
 import { whenOver } from '../expiry.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
-import type { ErrorFormatter } from '../graphql/errors.ts';
+import { type ErrorFormatter, isPassing } from '../graphql/errors.ts';
 import type { Call } from '../graphql/request.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { type EventStream, type EventStreamOptions, openEventStream } from './event-stream.ts';
@@ -19,7 +19,7 @@ export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'>
 
 /** Operations over SSE (distinct connections mode), one response each. */
 export interface Subscriptions {
-  /** A subscription's events, or the one result of a query or mutation. @throws PenstockError LIMIT_EXCEEDED. */
+  /** A subscription's events, or the one result of a query or mutation. @throws PenstockError LIMIT_EXCEEDED, UNAVAILABLE: nothing has been answered yet. */
   serve(
     response: ServerResponse,
     prepared: Prepared | { refused: unknown },
@@ -70,6 +70,7 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
         if (state.ending === 'complete') return events.complete();
         throw new PenstockError('UNAUTHENTICATED', 'the access token has expired', { reason: 'expired' });
       } catch (error) {
+        if (isPassing(error) && !response.headersSent) throw error;
         events.finish({ errors: format(error, call.traceparent) });
       } finally {
         open--;

@@ -4,7 +4,7 @@ import type { Caller } from '../../../lib/auth/types.ts';
 import { closeCodes, limitExceeded, limitOf, PenstockError } from '../../../lib/errors.ts';
 import { traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
-import type { ErrorFormatter } from '../graphql/errors.ts';
+import { type ErrorFormatter, isPassing } from '../graphql/errors.ts';
 import { type Call, readRequest } from '../graphql/request.ts';
 import type { Connection } from './connection.ts';
 import { runningAnswer, runningFlow } from './operation.ts';
@@ -135,11 +135,6 @@ export function openProtocol({
 function ending(operation: Operation): { cancel(): void; ended(): void } {
   const { connection, canceller } = operation;
   return { cancel: () => canceller.abort(), ended: () => void connection.operations.delete(operation) };
-}
-
-function isPassing(error: unknown): boolean {
-  if (!(error instanceof PenstockError)) return false;
-  return error.code === 'UNAVAILABLE' || limitOf(error.extensions) === 'PENSTOCK_REPLAY_MAX_WAITING';
 }
 
 /** The refusal of a whole operation by a limit: it has no result. */

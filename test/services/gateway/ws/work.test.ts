@@ -63,6 +63,8 @@ for (const query of [say, say.replace('mutation', 'subscription')]) {
       socket.send(subscribe(String(index), query));
       socket.send({ id: String(index), type: 'complete' });
     }
+    await takenUp(socket);
+    await until('their work has ended, and counts no more', async () => (await waiting()) === 0);
     socket.send(subscribe('last', query));
     await until('the last is waited for, and no other', async () => (await waiting()) === 1);
     socket.send({ id: 'last', type: 'complete' });
