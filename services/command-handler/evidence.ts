@@ -42,7 +42,10 @@ export interface Known {
 export interface Witnesses {
   committed: CommittedOffset | undefined;
   reached: Reached | undefined;
-  /** Offset up to which `ledger-reconcile` has dealt with the topic: what others remember below it counts no more. */
+  /**
+   * Offset up to which `ledger-reconcile` has dealt with the topic, or from which the position went back when its log was cut: what
+   * others remember up to there counts no more.
+   */
   reconciledTo: number;
 }
 

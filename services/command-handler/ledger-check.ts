@@ -65,7 +65,8 @@ export function openLedgerCheck(options: LedgerCheckOptions): LedgerCheck {
     noteCommitted(spans) {
       for (const span of spans) {
         const before = memory.get(nameOf(span));
-        if (before !== undefined) note(span, { ...before, epoch: span.epoch, position: span.toOffset });
+        // After a later claim the position may be in a topic that is gone.
+        if (before?.epoch === span.epoch) note(span, { ...before, position: span.toOffset });
       }
     },
     reached: at => memory.get(nameOf(at)),

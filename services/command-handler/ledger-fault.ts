@@ -60,7 +60,7 @@ export async function knownOf(client: pg.ClientBase | pg.Pool, traces: readonly 
   return rows.map(({ sequence, verdictId }) => ({ sequence, verdictId: verdictId ?? undefined }));
 }
 
-/** A log that `ledger-reconcile` has dealt with, up to `endOffset`. */
+/** A log of which others' memory counts no more up to `endOffset`: `ledger-reconcile` has dealt with it, or it was cut. */
 export interface ReconciledLog {
   topic: string;
   partition: number;

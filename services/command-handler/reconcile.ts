@@ -148,7 +148,9 @@ async function reconcile(parts: Parts, options: ReconcileOptions): Promise<Recon
       const position = positions.get(`${partition}/${topicId}`) ?? start;
       commands.toRead += Math.max(0, end - Math.max(start, position));
       commands.gone += Math.max(0, start - position);
-      logs.push({ topic, partition, topicId, endOffset: end });
+      // A log that was cut may end before what others remember of it.
+      const cut = done.find(each => each.topic === topic && each.partition === partition && each.topicId === topicId);
+      logs.push({ topic, partition, topicId, endOffset: Math.max(end, cut?.endOffset ?? 0) });
     }
   }
   const { rows } = await client.query<{ count: number }>('SELECT count(*)::float8 AS count FROM log_sequences');

@@ -76,7 +76,8 @@ export const migrations = [
     reason text NOT NULL,
     detected_at timestamptz NOT NULL DEFAULT clock_timestamp()
   )`,
-  // What lies below these offsets was dealt with by ledger-reconcile: it is no evidence against the ledger any more.
+  // What lies below these offsets was dealt with by ledger-reconcile, or was cut off a command log: it is no evidence against
+  // the ledger any more.
   `CREATE TABLE IF NOT EXISTS penstock.reconciled_logs (
     topic text COLLATE "C",
     partition integer,

@@ -10,13 +10,13 @@ import {
   partitionOf,
   type TopicPartition,
 } from '../../lib/kafka/index.ts';
-import type { Batch } from './batch.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { openGraveyard } from './dead-letters.ts';
 import { openGoBack } from './divergence.ts';
 import { type Feed, openFeed } from './feed.ts';
 import type { HandlerOptions } from './handler.ts';
 import { openSorting, type Sort } from './intake.ts';
+import { openLagOffsets } from './lag-offsets.ts';
 import { openLedgerCheck } from './ledger-check.ts';
 import { gaugeStopped, type HandlerMetrics, openMetrics } from './metrics.ts';
 import { openOutbox } from './outbox.ts';
@@ -47,7 +47,7 @@ export async function serve<State, Change>(
   const placeOf = (key: string): number => partitionOf(key, partitionCount);
   const outbox = openOutbox();
   const metrics = openMetrics(ops.metrics, outbox.unacknowledged);
-  const committed = new Map<string, TopicPartition & { offset: number }>();
+  const lag = openLagOffsets(at => check.reached(at));
   let controlGroup: ControlGroup | undefined;
 
   const processing: Processing<State, Change> = {
@@ -76,7 +76,7 @@ export async function serve<State, Change>(
   const onTruncated = async ({ topic, partition }: TopicPartition, from: number): Promise<void> => {
     metrics.truncated.inc({ topic });
     // Before the stored position goes back: else the ledger would seem to have lost what lies behind it (evidence.ts).
-    committed.delete(`${topic}/${partition}`);
+    lag.forget({ topic, partition });
     await controlGroup?.commit([{ topic, partition, offset: from }]);
   };
   const goBack = openGoBack({
@@ -127,7 +127,7 @@ export async function serve<State, Change>(
     ),
     async process(batch, acknowledged) {
       const done = await processBatch(processing, batch, acknowledged);
-      noteCommitted(batch);
+      lag.note(batch);
       check.noteCommitted(batch);
       return done;
     },
@@ -174,11 +174,6 @@ export async function serve<State, Change>(
     await tenures.close();
   }
 
-  function noteCommitted(batch: Batch): void {
-    for (const { topic, partition, toOffset } of batch)
-      committed.set(`${topic}/${partition}`, { topic, partition, offset: toOffset });
-  }
-
   /** Another handler has found that the ledger went back: its transaction fences ours, and a handler without any hears of it here. */
   async function stopWithOthers(): Promise<void> {
     if (tenures.held().length === 0 && readiness.reasons().ledger === undefined) return;
@@ -187,11 +182,7 @@ export async function serve<State, Change>(
   }
 
   async function commitForLag(): Promise<void> {
-    const held = new Set(tenures.held());
-    const offsets = [...committed.values()]
-      .filter(({ partition }) => held.has(partition))
-      .map(each => ({ ...each, topicId: check.reached(each)?.topicId ?? '' }));
-    committed.clear();
+    const offsets = lag.take(tenures.held());
     if (offsets.length === 0) return;
     await controlGroup?.commit(offsets).catch((error: unknown) => {
       log.debug({ reason: messageOf(error) }, 'positions were not committed to Kafka');

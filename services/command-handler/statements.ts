@@ -62,6 +62,8 @@ export async function open(
       integers(spans.map(({ toLeaderEpoch = -1 }) => toLeaderEpoch)),
     ],
   });
+  const back = spans.filter(({ fromOffset, toOffset }) => toOffset < fromOffset);
+  if (back.length > 0) await keepCut(client, back);
   const moved: { topic: string; partition: number }[] = [];
   const decided: CommandName[] = [];
   for (const { topic, partition, key, commandId } of rows) {
@@ -69,6 +71,27 @@ export async function open(
     else moved.push({ topic, partition });
   }
   return { moved, decided };
+}
+
+/**
+ * Keeps up to where positions had come that go back with this transaction, because their logs were cut: other handlers and the
+ * group may remember the old ones, which are no evidence of a lost ledger any more (evidence.ts).
+ */
+async function keepCut(client: pg.ClientBase, spans: readonly Span[]): Promise<void> {
+  await client.query(
+    `INSERT INTO penstock.reconciled_logs AS stored (topic, partition, topic_id, end_offset)
+      SELECT topic, partition, position.topic_id, cut.from_offset
+      FROM unnest($1::text[], $2::int[], $3::bigint[]) AS cut(topic, partition, from_offset)
+      JOIN penstock.command_positions AS position USING (topic, partition) WHERE position.topic_id IS NOT NULL
+      ORDER BY topic COLLATE "C", partition
+      ON CONFLICT (topic, partition) DO UPDATE SET topic_id = excluded.topic_id, end_offset = CASE
+        WHEN stored.topic_id = excluded.topic_id THEN GREATEST(stored.end_offset, excluded.end_offset) ELSE excluded.end_offset END`,
+    [
+      texts(spans.map(({ topic }) => topic)),
+      integers(spans.map(({ partition }) => partition)),
+      bigintegers(spans.map(({ fromOffset }) => fromOffset)),
+    ],
+  );
 }
 
 /**
