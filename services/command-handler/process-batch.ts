@@ -15,7 +15,7 @@ import { AppFaultError, FencedError } from './failures.ts';
 import type { KeyPlace, Outbox } from './outbox.ts';
 import { announce, type Piece } from './outbox-rows.ts';
 import { isOfPostgres, queriesOf, together } from './postgres.ts';
-import { tenuresOf, type Written } from './publication.ts';
+import { tenuresOf, unread, type Written } from './publication.ts';
 import { open, record, repeat, rest } from './statements.ts';
 import type { CommandIntake, OutboxRow, RowPlace } from './types.ts';
 
@@ -30,6 +30,8 @@ export interface Processing<State, Change> {
    * the partition was claimed. Left out: it is.
    */
   isHeld?(partition: number): boolean;
+  /** Whether more may be published of a partition; else its backlog is not read. Left out: it may. */
+  hasRoom?(partition: number): boolean;
   partitionOf(key: string): number;
   now(): number;
   uuid(): string;
@@ -130,7 +132,7 @@ function namesOf(intakes: readonly CommandIntake[]): CommandName[] {
 /** The second half: what doesn't wait for an answer is sent in one go. COMMIT follows when all of it has gone well. */
 async function writeDecided<State, Change>(
   client: pg.PoolClient,
-  { app, outbox, partitionOf }: Processing<State, Change>,
+  { app, outbox, hasRoom, partitionOf }: Processing<State, Change>,
   { rows, counts, changes, repeats }: DecidedBatch<Change>,
   acknowledged: readonly RowPlace[],
 ): Promise<Written> {
@@ -138,15 +140,16 @@ async function writeDecided<State, Change>(
   const tenures = tenuresOf(
     outbox,
     places.map(({ partition }) => partition),
+    hasRoom,
   );
   const isForeign = (partition: number): boolean => tenures.get(partition) === undefined;
-  const owned = places.filter(({ partition }) => !isForeign(partition));
+  const wanted = places.filter(({ partition }) => !isForeign(partition) && tenures.get(partition) !== unread);
   const foreign = [...tenures.keys()].filter(isForeign);
 
   const readRest = (): Promise<Piece> =>
     rest(
       client,
-      owned.map(place => ({ ...place, above: outbox.highest(place) })),
+      wanted.map(place => ({ ...place, above: outbox.highest(place) })),
       restLimit,
     );
   const sent = together(client, () => {

@@ -1,8 +1,14 @@
 import type { Outbox } from './outbox.ts';
 import type { OutboxRow } from './types.ts';
 
-/** The tenure of each partition that a transaction writes for, fixed before it looks for the rest of its keys' rows. */
+/**
+ * The tenure of each partition that a transaction writes for, fixed before it looks for the rest of its keys' rows; {@link unread}
+ * where it does not look, because nothing more of the partition may be published.
+ */
 export type Tenures = ReadonlyMap<number, number | undefined>;
+
+/** No tenure has this number: what is written under it is left to a select, also if the partition has room again by then. */
+export const unread = 0;
 
 /** What a committed transaction tells about the outbox. */
 export interface Written {
@@ -24,8 +30,17 @@ export interface Publication {
   foreign: Set<number>;
 }
 
-export function tenuresOf(outbox: Pick<Outbox, 'tenure'>, partitions: Iterable<number>): Tenures {
-  return new Map([...partitions].map(partition => [partition, outbox.tenure(partition)]));
+export function tenuresOf(
+  outbox: Pick<Outbox, 'tenure'>,
+  partitions: Iterable<number>,
+  hasRoom: (partition: number) => boolean = () => true,
+): Tenures {
+  return new Map(
+    [...new Set(partitions)].map(partition => {
+      const tenure = outbox.tenure(partition);
+      return [partition, tenure === undefined || hasRoom(partition) ? tenure : unread];
+    }),
+  );
 }
 
 /**

@@ -53,6 +53,7 @@ export async function serve<State, Change>(
   const processing: Processing<State, Change> = {
     ...{ pool, app, plan, outbox, partitionOf: placeOf, now: Date.now, uuid: randomUUID, maxValueBytes },
     isHeld: partition => tenures.isHeld(partition),
+    hasRoom: partition => publisher.hasRoom(partition),
     onFault: ({ reason, cause }) => log.error({ reason, error: cause }, 'a command is refused'),
   };
   const readFaults = openReadFaults(ops, recoveredMs);

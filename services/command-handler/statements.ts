@@ -203,9 +203,11 @@ export async function rest(client: pg.ClientBase, keys: readonly Beyond[], limit
     text: within(
       `SELECT stored.* FROM unnest($1::int[], $2::text[], $3::bigint[]) AS wanted(partition, user_key, above)
       CROSS JOIN LATERAL (
-        SELECT each.*, each.xmin AS writer FROM penstock.outbox AS each
-        WHERE each.partition = wanted.partition AND each.user_key = wanted.user_key AND each.sequence > wanted.above OFFSET 0
-      ) AS stored WHERE stored.writer <> pg_current_xact_id()::xid
+        SELECT * FROM penstock.outbox AS each
+        WHERE each.partition = wanted.partition AND each.user_key = wanted.user_key AND each.sequence > wanted.above
+          AND each.xmin <> pg_current_xact_id()::xid
+        ORDER BY each.sequence LIMIT $4
+      ) AS stored
       ORDER BY stored.partition, stored.user_key, stored.sequence LIMIT $4`,
       '$5',
     ),

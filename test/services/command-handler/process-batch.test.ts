@@ -285,6 +285,20 @@ test("rows that another handler wrote for an owner's key come back with the owne
   assert.deepEqual((await mine.process({ key: '0-a' })).rest, [], 'what memory knows does not come again');
 });
 
+test('a partition without room is left to a select with its backlog, also when it has room again, and the others are vouched for', async () => {
+  const mine = await owner(0, 1);
+  await owner(2).then(theirs => theirs.process({ key: '2-x', tell: Array.from({ length: 600 }, () => '0-a') }));
+  let roomy = false;
+  const hasRoom = (partition: number): boolean => roomy || partition !== 0;
+  Object.assign(mine.processing, { hasRoom });
+  const written = await mine.process({ key: '0-a' }, { key: '1-b' });
+  assert.deepEqual([written.rest.length, written.restComplete], [0, true]);
+  roomy = true;
+  const { rows, behind, foreign } = publicationOf(mine.outbox, written, hasRoom);
+  assert.deepEqual(rows.map(said), ['1-b:1:verdicts']);
+  assert.deepEqual([[...behind], [...foreign]], [[0], []]);
+});
+
 test('rows written while a transaction waits for the key are seen by it', async () => {
   const [mine, theirs] = [await owner(0), await owner(1)];
   const blocker = new pg.Client({ connectionString: postgres.url });
