@@ -87,11 +87,15 @@ export async function remaining(
           - octet_length(cut.value) AS before_bytes
         FROM unnest($1::int[]) AS asked(partition) CROSS JOIN LATERAL (
           SELECT stored.* FROM (
-            SELECT DISTINCT hint.user_key FROM penstock.outbox AS hint
-            WHERE hint.partition = asked.partition ${scopes[scope]}
+            WITH RECURSIVE keys AS (
+              SELECT (${nextKey(scope)}) AS user_key
+              UNION ALL SELECT (${nextKey(scope, 'keys.user_key')}) FROM keys WHERE keys.user_key IS NOT NULL
+            ), first_keys AS MATERIALIZED (SELECT user_key FROM keys WHERE user_key IS NOT NULL LIMIT $2)
+            SELECT user_key FROM first_keys ORDER BY user_key
           ) AS wanted CROSS JOIN LATERAL (
             SELECT * FROM penstock.outbox AS each
-            WHERE each.partition = asked.partition AND each.user_key = wanted.user_key OFFSET 0
+            WHERE each.partition = asked.partition AND each.user_key = wanted.user_key
+            ORDER BY each.sequence LIMIT $2
           ) AS stored ORDER BY stored.user_key, stored.sequence LIMIT $2
         ) AS cut
       ) AS stored WHERE stored.before_bytes <= $3 ORDER BY stored.partition, stored.user_key, stored.sequence`,
@@ -105,6 +109,12 @@ export async function remaining(
     if (count >= share.rows || beforeBytes + Buffer.byteLength(value) > share.bytes) cut.add(partition);
   }
   return { rows: rows.map(rowOf), cut };
+}
+
+/** Selects a partition's first key in scope, or the next one behind another: a key with a long backlog costs no more than others. */
+function nextKey(scope: Scope, behind?: string): string {
+  return `SELECT hint.user_key FROM penstock.outbox AS hint WHERE hint.partition = asked.partition
+    ${behind === undefined ? '' : `AND hint.user_key > ${behind}`} ${scopes[scope]} ORDER BY hint.user_key LIMIT 1`;
 }
 
 /** Tells the handlers that listen whose partitions have got rows from somebody else. */

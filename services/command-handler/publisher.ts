@@ -64,6 +64,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
     owns: partition => outbox.tenure(partition) !== undefined,
     hasRoom: sender.hasRoom,
     beginRead: outbox.beginRead,
+    windowBytes,
     publish: hand,
   });
   const notifications = listen({

@@ -15,6 +15,8 @@ export interface RepairOptions {
   publish(rows: readonly OutboxRow[]): readonly OutboxRow[];
   /** Whether more of a partition may be published now. */
   hasRoom(partition: number): boolean;
+  /** See `windowBytes` of sender.ts: partitions that Kafka does not acknowledge must not fill it with a piece each. */
+  windowBytes: number;
 }
 
 /** Selects what is left in the outbox where memory does not know it: after a gain, a notification, a failure, or by the clock. */
@@ -29,15 +31,18 @@ interface Wish {
   notBefore: number;
 }
 
-/** What is selected at a time, of all partitions together. */
-const limit = { rows: 1_000, bytes: 8_388_608 };
+/** What is selected at a time, of all partitions together; no more than a small part of the window. */
+const limit = { rows: 1_000, bytes: 8_388_608, windowShare: 1 / 8 };
 const urgency: readonly Scope[] = ['all', 'announced', 'old'];
 /** Until a partition's next piece, which begins where acknowledged rows have been deleted; or until it is seen whether it has room, ms. */
 const nextPieceMs = 50;
 const retryMs = 500;
 
-export function openRepair({ pool, log, owns, beginRead, publish, hasRoom }: RepairOptions): Repair {
+export function openRepair({ pool, log, owns, beginRead, publish, hasRoom, windowBytes }: RepairOptions): Repair {
+  const piece = { rows: limit.rows, bytes: Math.min(limit.bytes, windowBytes * limit.windowShare) };
   const wanted = new Map<number, Wish>();
+  /** Partitions of a select that failed: each is tried by itself, so that a backlog that takes too long hides no other. */
+  const alone = new Set<number>();
   const asked = openSignal();
   const ending = new AbortController();
   const running = run();
@@ -75,11 +80,13 @@ export function openRepair({ pool, log, owns, beginRead, publish, hasRoom }: Rep
   function nextDue(): { scope: Scope; partitions: number[] } | undefined {
     const now = performance.now();
     for (const partition of [...wanted.keys()]) if (!owns(partition)) wanted.delete(partition);
+    for (const partition of [...alone]) if (!owns(partition)) alone.delete(partition);
     for (const scope of urgency) {
       const partitions = [...wanted]
         .filter(([partition, wish]) => wish.scope === scope && wish.notBefore <= now && hasRoom(partition))
         .map(([partition]) => partition);
-      if (partitions.length > 0) return { scope, partitions };
+      const together = partitions.filter(partition => !alone.has(partition));
+      if (partitions.length > 0) return { scope, partitions: together.length > 0 ? together : partitions.slice(0, 1) };
     }
     return undefined;
   }
@@ -88,7 +95,8 @@ export function openRepair({ pool, log, owns, beginRead, publish, hasRoom }: Rep
     for (const partition of partitions) wanted.delete(partition);
     const ended = beginRead();
     try {
-      const { rows, cut } = await remaining(pool, partitions, scope, limit);
+      const { rows, cut } = await remaining(pool, partitions, scope, piece);
+      for (const partition of partitions) alone.delete(partition);
       const moved = new Set(publish(rows).map(({ partition }) => partition));
       const now = performance.now();
       for (const partition of cut) {
@@ -96,6 +104,7 @@ export function openRepair({ pool, log, owns, beginRead, publish, hasRoom }: Rep
       }
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'the outbox could not be read; trying again');
+      for (const partition of partitions) alone.add(partition);
       request(partitions, scope, performance.now() + retryMs);
     } finally {
       ended();
