@@ -58,7 +58,7 @@ export function openFeed(options: FeedOptions): Feed {
 
   function open(claim: Claim, readFrom: number): void {
     close(claim);
-    const lastEpoch = readFrom === claim.position ? (claim.leaderEpoch ?? undefined) : undefined;
+    const lastEpoch = epochOf(claim, readFrom);
     const channel: Channel = {
       ...{ claim: { ...claim }, records: [], paused: false, parked: false },
       ...{ nextOffset: readFrom, lastEpoch },
@@ -140,8 +140,10 @@ export function openFeed(options: FeedOptions): Feed {
     let leftBytes = bufferBytes / 4 / channels.size;
     const kept = records.findIndex(record => (leftBytes -= sizeOf(record)) < 0);
     if (kept >= 0) {
-      channel.nextOffset = records[kept]?.offset ?? channel.nextOffset;
-      channel.lastEpoch = undefined;
+      const last = records[kept - 1];
+      channel.nextOffset = last === undefined ? (records[0]?.offset ?? channel.nextOffset) : last.offset + 1;
+      // Without it a truncation behind it would not be noticed when it is read on.
+      channel.lastEpoch = last === undefined ? epochOf(claim, channel.nextOffset) : epochOrUnknown(last.leaderEpoch);
       for (const record of records.splice(kept)) buffered -= sizeOf(record);
     }
     if (buffered < bufferBytes / 2) resume();
@@ -173,6 +175,15 @@ export function openFeed(options: FeedOptions): Feed {
       reader.resume(channel.claim);
     }
   }
+}
+
+/** Leader epoch of the record before an offset, where it is the claim's position. */
+function epochOf({ position, leaderEpoch }: Claim, offset: number): number | undefined {
+  return offset === position ? (leaderEpoch ?? undefined) : undefined;
+}
+
+function epochOrUnknown(leaderEpoch = -1): number | undefined {
+  return leaderEpoch < 0 ? undefined : leaderEpoch;
 }
 
 /** Leader epoch of the record right before a channel's position. Where records are missing there, it is not known. */

@@ -184,3 +184,40 @@ test('a batch that comes again, and a record that could not be sorted, are taken
   );
   assert.deepEqual([feed.take(10), feed.bufferedBytes()], [undefined, 0]);
 });
+
+test('a partition that waits without being read goes on under the leader epoch of what it has kept, so that a truncation is noticed', () => {
+  const assigned: { offset: number; epoch: number | undefined }[] = [];
+  let sink: RecordSink | undefined;
+  const reader: Partial<DirectReader> = {
+    assign(_at, offset, taker, _topicId, epoch) {
+      sink = taker;
+      assigned.push({ offset, epoch });
+    },
+    unassign() {},
+    pause() {},
+  };
+  let roomy = true;
+  const at = { topic: 'commands', partition: 0 };
+  for (const [valueBytes, expected] of [
+    [500, { offset: 26, epoch: 7 }],
+    [40_000, { offset: 10, epoch: 5 }],
+  ] as const) {
+    const feed = openFeed({
+      ...{ reader: reader as DirectReader, bufferBytes: 65_536, onReady() {}, onFault() {}, hasRoom: () => roomy },
+      sort: () => ({ kind: 'dead' }) as unknown as DeadIntake,
+    });
+    feed.open({ ...at, epoch: 1, position: 10, topicId: 'id', leaderEpoch: 5 }, 10);
+    sink?.onBatch({
+      ...{ ...at, topicId: 'id', nextOffset: 110, endOffset: 110, lastEpoch: 7 },
+      records: Array.from({ length: 100 }, (_, index) => ({
+        ...{ ...at, offset: 10 + index, timestampMs: 0, headers: {}, leaderEpoch: 7 },
+        ...{ key: Buffer.from('k'), value: Buffer.alloc(valueBytes) },
+      })),
+    });
+    roomy = false;
+    assert.equal(feed.take(10), undefined);
+    roomy = true;
+    feed.take(1);
+    assert.deepEqual(assigned.at(-1), expected);
+  }
+});
