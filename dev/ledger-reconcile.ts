@@ -7,13 +7,9 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../lib/ops/config.ts';
-import {
-  openReconciling,
-  ReconcileRefusedError,
-  type ReconcileReport,
-  type Resolution,
-} from '../services/command-handler/reconcile.ts';
+import { openReconciling, type ReconcileReport, type Resolution } from '../services/command-handler/reconcile.ts';
 import { lineOf, linesOf } from '../services/command-handler/reconcile-report.ts';
+import { ReconcileRefusedError } from '../services/command-handler/reconcile-scan.ts';
 import { withRunningStack } from '../services/projector/running-stack.ts';
 import { filesOf } from './stack/folder.ts';
 import { main } from './stack/main.ts';

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
 import { headerText, type KafkaRecord, type TopicPartition, type Topics } from '../../lib/kafka/index.ts';
 import { bigintegers, texts } from './binary-arrays.ts';
@@ -18,14 +19,26 @@ export type Lost = TopicPartition & {
   success: boolean | undefined;
 };
 
+/** Why the ledger can't be reconciled now: one line that says what to do. */
+export class ReconcileRefusedError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ReconcileRefusedError';
+  }
+}
+
 /** Where to read, and what to tell. */
 export interface Scan {
   topics: Pick<Topics, 'fetch'>;
   client: pg.ClientBase;
   onLost(lost: Lost): void;
+  /** How long a log may not show what it had, as under a leader that has just been elected, ms; default: {@link patienceMs}. */
+  patienceMs?: number;
 }
 
 const fetchBytes = 1_048_576;
+const patienceMs = 10_000;
+const retryMs = 100;
 
 /** What the log has beyond the ledger is kept in the session, so that it is bounded by PostgreSQL's disk and not by our memory. */
 export async function openFindings(client: pg.ClientBase): Promise<void> {
@@ -36,19 +49,31 @@ export async function openFindings(client: pg.ClientBase): Promise<void> {
   await client.query('TRUNCATE log_sequences, log_verdicts');
 }
 
-/** Reads one log up to `end` and keeps what the ledger lacks. Returns how many records were read. */
+/**
+ * Reads one log up to `end` and keeps what the ledger lacks. Returns how many records were read.
+ * @throws ReconcileRefusedError when the log does not reach to `end` any more
+ */
 export async function scanLog(
-  { topics, client, onLost }: Scan,
+  { topics, client, onLost, patienceMs: patience = patienceMs }: Scan,
   at: TopicPartition,
   { start, end }: { start: number; end: number },
 ): Promise<number> {
   let count = 0;
+  let waitedMs = 0;
   for (let offset = start; offset < end; ) {
     const { records, nextOffset } = await topics.fetch(at, offset, fetchBytes);
     await keep(client, records, onLost);
     count += records.length;
-    if (nextOffset <= offset) break;
-    offset = nextOffset;
+    if (nextOffset > offset) waitedMs = 0;
+    else if (waitedMs >= patience) {
+      throw new ReconcileRefusedError(
+        `${at.topic}/${at.partition} can be read up to offset ${offset} only, and not to its end at ${end}: try again when its leader has caught up`,
+      );
+    } else {
+      await setTimeout(retryMs);
+      waitedMs += retryMs;
+    }
+    offset = Math.max(offset, nextOffset);
   }
   return count;
 }

@@ -15,15 +15,7 @@ import { bigintegers, integers, texts } from './binary-arrays.ts';
 import { type ReconciledLog, readFault, reconciledLogs, recordFault } from './ledger-fault.ts';
 import { openTransaction } from './open-transaction.ts';
 import { migrate } from './postgres.ts';
-import { type Lost, openFindings, scanLog } from './reconcile-scan.ts';
-
-/** Why the ledger can't be reconciled now: one line that says what to do. */
-export class ReconcileRefusedError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'ReconcileRefusedError';
-  }
-}
+import { type Lost, openFindings, ReconcileRefusedError, scanLog } from './reconcile-scan.ts';
 
 /**
  * What becomes of commands whose verdict is in the log and not in the ledger. Both leave positions as they are: commands behind them are
