@@ -84,7 +84,10 @@ function userKeyOf({ key }: KafkaRecord): string | undefined {
 function commandIdOf(record: KafkaRecord, topicId: string): string {
   const id = headerText(record.headers, 'ce_id');
   if (id !== undefined && isCommandId(id)) return id;
-  return uuidV5(namespace, `${topicId}/${record.topic}/${record.partition}/${record.offset}`);
+  const place = `${topicId}/${record.topic}/${record.partition}/${record.offset}`;
+  // A log that was truncated may have another record at that offset, under another epoch.
+  const { leaderEpoch = -1 } = record;
+  return uuidV5(namespace, leaderEpoch < 0 ? place : `${place}/${leaderEpoch}`);
 }
 
 /** W3C Trace Context; anything else is not handed on. */

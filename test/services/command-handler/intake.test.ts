@@ -128,3 +128,11 @@ test('arguments that are nested too deeply to be checked are refused, and throw 
   assert.match(String(intake.refusal), /the arguments can't be checked/);
   assert.deepEqual(intake.command.arguments, {});
 });
+
+test('a command without an id has another one where a truncated log has another record at its offset', () => {
+  const headers = { ce_type: 'transferMoney' };
+  const idOf = (leaderEpoch?: number) =>
+    commandOf({ headers, ...(leaderEpoch === undefined ? {} : { leaderEpoch }) }).command.id;
+  assert.equal(new Set([idOf(), idOf(3), idOf(4)]).size, 3);
+  assert.deepEqual([idOf(3), idOf(-1)], [idOf(3), idOf()]);
+});
