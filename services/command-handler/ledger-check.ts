@@ -19,6 +19,8 @@ export interface LedgerCheckOptions extends TailReading {
 export interface LedgerCheck {
   /** Returns the partitions of these claims that may be served. */
   inspect(claims: readonly Claimed[]): Promise<ReadonlySet<number>>;
+  /** Why a partition was not served, where the end of an event topic's partition could not be read: whether it may be is not known. */
+  whyNotServed(partition: number): string | undefined;
   /** A transaction that moved these positions was committed. */
   noteCommitted(spans: readonly Span[]): void;
   /** How far the claim on a partition is known to have come. */
@@ -30,6 +32,8 @@ export interface LedgerCheck {
 export function openLedgerCheck(options: LedgerCheckOptions): LedgerCheck {
   const { pool, committed, underWay, ops } = options;
   const memory = new Map<string, Reached>();
+  /** Topics whose ends could not be read, by partition. */
+  const unreadTopics = new Map<number, string>();
 
   return {
     async inspect(claims) {
@@ -43,6 +47,7 @@ export function openLedgerCheck(options: LedgerCheckOptions): LedgerCheck {
         committed(claims),
         readTails(options, partitions, at => at.offset >= reconciledTo(at)),
       ]);
+      noteUnread(partitions, unread);
       const found = claims.flatMap(claim => {
         const witnesses = {
           committed: offsets.find(each => isSame(each, claim)),
@@ -62,6 +67,10 @@ export function openLedgerCheck(options: LedgerCheckOptions): LedgerCheck {
       for (const claim of claims) if (served.includes(claim.partition)) note(claim, claim);
       return new Set(served);
     },
+    whyNotServed(partition) {
+      const topic = unreadTopics.get(partition);
+      return topic && `the end of ${topic}/${partition} could not be read (has it a leader?)`;
+    },
     noteCommitted(spans) {
       for (const span of spans) {
         const before = memory.get(nameOf(span));
@@ -72,6 +81,20 @@ export function openLedgerCheck(options: LedgerCheckOptions): LedgerCheck {
     reached: at => memory.get(nameOf(at)),
     isStopped,
   };
+
+  function noteUnread(partitions: readonly number[], unread: ReadonlyMap<number, string>): void {
+    for (const partition of partitions) {
+      const topic = unread.get(partition);
+      if (topic === undefined) unreadTopics.delete(partition);
+      else if (unreadTopics.get(partition) !== topic) {
+        unreadTopics.set(partition, topic);
+        ops.log.warn(
+          { event: 'log_end_unread', topic, partition },
+          'the end of an event partition could not be read: commands of that partition wait until it can',
+        );
+      }
+    }
+  }
 
   async function isStopped(): Promise<boolean> {
     const fault = await readFault(pool);

@@ -24,8 +24,8 @@ export interface TailReading {
 
 export interface Tails {
   traces: Trace[];
-  /** Partitions of which an end could not be read now; trying again may help. */
-  unread: ReadonlySet<number>;
+  /** Partitions of which an end could not be read now, each with a topic whose it is; trying again may help. */
+  unread: ReadonlyMap<number, string>;
 }
 
 /** Offsets that are read of the end of each log. */
@@ -45,7 +45,7 @@ export async function readTails(
   isDue: (at: TopicPartition & { offset: number; topicId: string }) => boolean,
 ): Promise<Tails> {
   const traces: Trace[] = [];
-  const unread = new Set<number>();
+  const unread = new Map<number, string>();
   const reads: (() => Promise<void>)[] = [];
   await Promise.all(names.map(name => plan(name).catch((error: unknown) => miss(error, name, partitions))));
   const next = async (): Promise<void> => {
@@ -58,7 +58,7 @@ export async function readTails(
     const found = await boundsOf(topics, topic, partitions);
     for (const partition of partitions) {
       const bound = found.get(partition);
-      if (bound === undefined) unread.add(partition);
+      if (bound === undefined) unread.set(partition, topic);
       else if (bound.start < bound.end) {
         reads.push(() =>
           readTail({ topic, partition }, bound).catch((error: unknown) => miss(error, topic, [partition])),
@@ -81,7 +81,7 @@ export async function readTails(
 
   function miss(error: unknown, topic: string, missed: readonly number[]): void {
     if (error instanceof KafkaUnavailableError || error instanceof OffsetOutOfRangeError) {
-      for (const partition of missed) unread.add(partition);
+      for (const partition of missed) unread.set(partition, topic);
       return;
     }
     const reason = messageOf(error);

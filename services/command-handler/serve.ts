@@ -98,7 +98,7 @@ export async function serve<State, Change>(
     },
   });
   const tenures = keepTenures({
-    ...{ pool, topics, commandTopics, ops, inspect: check.inspect, onTruncated },
+    ...{ pool, topics, commandTopics, ops, inspect: check.inspect, whyNotServed: check.whyNotServed, onTruncated },
     heartbeat: async () => controlGroup?.heartbeat(),
     onHeld(partition, claims) {
       publisher.gain(partition);

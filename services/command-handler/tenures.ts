@@ -22,6 +22,8 @@ export interface TenureOptions {
   heartbeat(): Promise<void>;
   /** Returns those partitions of new claims that may be served: the ledger is as new as the log. */
   inspect(claims: readonly Claimed[]): Promise<ReadonlySet<number>>;
+  /** Why a partition was not among them, where that is known. */
+  whyNotServed?(partition: number): string | undefined;
   /**
    * All command topics of the partition are claimed. `readFrom` is behind the position where the log begins later, and before it
    * where the log was truncated.
@@ -107,12 +109,18 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
     ops.readiness.set('positions', [...displaced.values()][0]);
   }
 
+  function tellMissing(missing: readonly number[]): void {
+    const why = missing.map(partition => options.whyNotServed?.(partition)).find(each => each !== undefined);
+    const reason = `${missing.length} partitions are to be claimed${why === undefined ? '' : `: ${why}`}`;
+    ops.readiness.set('claims', missing.length > 0 ? reason : undefined);
+  }
+
   async function run(): Promise<void> {
     while (!ending.signal.aborted) {
       await asked.wait();
       for (;;) {
         const missing = [...assigned].filter(partition => !held.has(partition));
-        ops.readiness.set('claims', missing.length > 0 ? `${missing.length} partitions are to be claimed` : undefined);
+        tellMissing(missing);
         if (missing.length === 0 || ending.signal.aborted) break;
         const waitMs = await claimMissing(missing).catch((error: unknown) => {
           ops.log.warn({ reason: messageOf(error) }, 'partitions could not be claimed; trying again');

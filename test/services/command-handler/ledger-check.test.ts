@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type pg from 'pg';
-import type { Topics } from '../../../lib/kafka/index.ts';
+import { KafkaUnavailableError, type Topics } from '../../../lib/kafka/index.ts';
 import { type Claimed, claim } from '../../../services/command-handler/claims.ts';
 import { openLagOffsets } from '../../../services/command-handler/lag-offsets.ts';
-import { type LedgerCheck, openLedgerCheck } from '../../../services/command-handler/ledger-check.ts';
+import {
+  type LedgerCheck,
+  type LedgerCheckOptions,
+  openLedgerCheck,
+} from '../../../services/command-handler/ledger-check.ts';
 import { migrate, openPool } from '../../../services/command-handler/postgres.ts';
 import { open } from '../../../services/command-handler/statements.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
@@ -31,11 +35,12 @@ async function take(generation: number): Promise<Claimed[]> {
   return [...(await claim(pool, [at], generation, () => ({ start: 0, topicId: 'one' }), false)).claimed];
 }
 
-function openCheck(committed: number): LedgerCheck {
+function openCheck(committed: number, options: Partial<LedgerCheckOptions> = {}): LedgerCheck {
   const ops = quietOps();
   return openLedgerCheck({
     ...{ pool, ops, log: ops.log, names: [], topics: {} as Topics, underWay: () => [] },
     committed: async () => [{ ...at, offset: committed, topicId: 'one' }],
+    ...options,
   });
 }
 
@@ -92,4 +97,22 @@ test('what a batch of an earlier claim has moved says nothing of the topic that 
   assert.deepEqual(lag.take([1]), []);
   lag.note([{ ...span, epoch: anew.epoch, toOffset: 3 }]);
   assert.deepEqual(lag.take([0]), [{ ...at, offset: 3, topicId: 'two' }]);
+});
+
+test('an event partition whose end can not be read is named once, until it can', async () => {
+  let hasLeader = false;
+  const offsets: Topics['offsets'] = async () => {
+    if (!hasLeader) throw new KafkaUnavailableError('no leader');
+    return new Map([[0, { start: 0, end: 0 }]]);
+  };
+  const told: unknown[] = [];
+  const ops = quietOps();
+  ops.log.warn = (fields: unknown) => void told.push(fields);
+  const check = openCheck(0, { names: ['events'], topics: { offsets } as Topics, ops });
+  for (const generation of [1, 2]) assert.equal((await check.inspect(await take(generation))).size, 0);
+  assert.match(String(check.whyNotServed(0)), /the end of events\/0 could not be read/);
+  assert.deepEqual(told, [{ event: 'log_end_unread', topic: 'events', partition: 0 }]);
+  hasLeader = true;
+  assert.equal((await check.inspect(await take(3))).size, 1);
+  assert.equal(check.whyNotServed(0), undefined);
 });

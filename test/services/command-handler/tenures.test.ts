@@ -100,6 +100,20 @@ test('a position beyond the log’s end of which no epoch is known stays a reaso
   assert.match(String(await until('a reason', () => ops.readiness.reasons().positions)), /another topic of that name/);
 });
 
+test('a partition that may not be served says why, as long as it is this handler’s', async t => {
+  const tenures = keep(t, {
+    inspect: async claims => new Set(claims.map(({ partition }) => partition).filter(partition => partition !== 7)),
+    whyNotServed: partition => (partition === 7 ? 'the end of events/7 could not be read' : undefined),
+  });
+  tenures.assigned({ generation: 1, partitions: [6, 7] });
+  await until('the other is held', () => tenures.held().includes(6));
+  await until('the reason', () =>
+    ops.readiness.reasons().claims?.endsWith('1 partitions are to be claimed: the end of events/7 could not be read'),
+  );
+  tenures.assigned({ generation: 2, partitions: [6] });
+  await until('no reason', () => ops.readiness.reasons().claims === undefined);
+});
+
 test('a partition without a leader does not keep a handler from the others', async t => {
   let hasLeader = false;
   const tenures = keep(t, {
