@@ -475,4 +475,48 @@ export const logWatches: readonly Watch[] = [
       test: 'a log that was truncated below the position is gone on with from where it was cut, and is no other topic',
     },
   },
+  {
+    guarantee: 'G23',
+    name: 'a log that was cut is taken for a ledger that went back',
+    file: 'services/command-handler/statements.ts',
+    find: 'if (back.length > 0)',
+    replace: 'if (back.length < 0)',
+    caughtBy: {
+      file: 'test/services/command-handler/ledger-check.test.ts',
+      test: 'a position that goes back because its log was cut is no lost ledger to whoever knew the old one; one that goes back behind it is',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'a partition that waited without being read goes on without its leader epoch',
+    file: 'services/command-handler/feed.ts',
+    find: 'last === undefined ? epochOf(claim, channel.nextOffset) : epochOrUnknown(last.leaderEpoch)',
+    replace: 'undefined',
+    caughtBy: {
+      file: 'test/services/command-handler/feed.test.ts',
+      test: 'a partition that waits without being read goes on under the leader epoch of what it has kept, so that a truncation is noticed',
+    },
+  },
+  {
+    guarantee: 'G17',
+    name: 'a log that was not read to its end is taken for reconciled',
+    file: 'services/command-handler/reconcile-scan.ts',
+    find: 'else if (waitedMs >= patience) {',
+    replace: 'else if (waitedMs >= 0) { break;',
+    caughtBy: {
+      file: 'test/services/command-handler/reconcile-scan.test.ts',
+      test: 'a log whose new leader does not show its end yet is read on when it does, and never taken for read',
+    },
+  },
+  {
+    guarantee: 'G11',
+    name: "a stuck partition's backlog keeps the rows of the others from being published",
+    file: 'services/command-handler/publication.ts',
+    find: 'tenure === undefined || hasRoom(partition) ? tenure : unread',
+    replace: 'tenure',
+    caughtBy: {
+      file: 'test/services/command-handler/process-batch.test.ts',
+      test: 'a partition without room is left to a select with its backlog, also when it has room again, and the others are vouched for',
+    },
+  },
 ];
