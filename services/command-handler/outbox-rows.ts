@@ -96,7 +96,7 @@ export async function remaining(
             SELECT * FROM penstock.outbox AS each
             WHERE each.partition = asked.partition AND each.user_key = wanted.user_key
             ORDER BY each.sequence LIMIT $2
-          ) AS stored ORDER BY stored.user_key, stored.sequence LIMIT $2
+          ) AS stored ORDER BY wanted.user_key, stored.sequence LIMIT $2
         ) AS cut
       ) AS stored WHERE stored.before_bytes <= $3 ORDER BY stored.partition, stored.user_key, stored.sequence`,
     values: [integers(partitions), share.rows, Math.floor(share.bytes)],
