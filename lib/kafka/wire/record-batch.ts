@@ -171,15 +171,23 @@ function leavesOut(producers: AbortedProducers, producerId: bigint, lastOffset: 
   return isInside;
 }
 
-/** Returns whether a control batch is an abort marker. Its record's key is a version and a type, two bytes each. */
+/**
+ * Returns whether a control batch is an abort marker. Its record's key is a version and a type, two bytes each. The log cleaner
+ * may leave the header alone, without the record; it does so when nothing of the transaction is left. No shape of it is an error.
+ */
 function isAbort(batch: Buffer): boolean {
-  const reader = new ByteReader(batch, headerBytes);
-  reader.varint(); // length
-  reader.position += 1; // attributes
-  reader.varlong(); // timestamp
-  reader.varint(); // offset
-  const key = reader.varBytes();
-  return key !== null && key.length >= 4 && key.readInt16BE(2) === abortMarker;
+  const reader = new ByteReader(batch, headerBytes - 4);
+  if (reader.int32() < 1) return false;
+  try {
+    reader.varint(); // length
+    reader.position += 1; // attributes
+    reader.varlong(); // timestamp
+    reader.varint(); // offset
+    const key = reader.varBytes();
+    return key !== null && key.length >= 4 && key.readInt16BE(2) === abortMarker;
+  } catch {
+    return false;
+  }
 }
 
 /** What the records of a batch have in common. */

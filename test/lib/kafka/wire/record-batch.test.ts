@@ -152,6 +152,20 @@ test('records of an aborted transaction are left out, up to its marker, also whe
   assert.equal(inside.lastEpoch, -1);
 });
 
+test('a marker of which the log cleaner has kept the header alone is passed, as is one whose record cannot be read', () => {
+  const kept = marker(1n, 4, 'abort').subarray(0, batchOverheadBytes);
+  kept.writeInt32BE(kept.length - 12, 8);
+  const broken = append(kept, 5);
+  kept.writeInt32BE(0, 57); // record count
+  const log = Buffer.concat([kept, broken, transactional(2n, 6, 1)]);
+  const { records: found, nextOffset } = decodeRecords(at, 4, log);
+  assert.deepEqual(
+    found.map(({ offset }) => offset),
+    [6],
+  );
+  assert.equal(nextOffset, 7);
+});
+
 test('a compacted batch leaves gaps, and the offset moves past its last one', () => {
   const batch = append(encodeBatch(records(2), stamp), 20);
   batch.writeInt32BE(9, 23); // lastOffsetDelta: what was behind the two is gone
