@@ -77,6 +77,7 @@ export function decodeRecords(
   for (let position = 0; ; ) {
     const batch = completeAt(bytes, position);
     if (batch === undefined) return result;
+    const whole = result.records.length;
     try {
       if (isOld(batch)) {
         const to = behindOldRun(bytes, position);
@@ -84,6 +85,8 @@ export function decodeRecords(
         if (to > fetchOffset) throw new UnreadableBatchError(at, range, `message format ${batch[magicBytes - 1]}`);
       } else decodeBatch(at, fetchOffset, batch, producers, result);
     } catch (error) {
+      // None of the batch is handed out, for all of it is read again.
+      result.records.length = whole;
       if (result.nextOffset > fetchOffset) return result;
       if (error instanceof UnreadableBatchError) throw error;
       throw new UnreadableBatchError(at, rangeOf(batch, fetchOffset), messageOf(error), error);

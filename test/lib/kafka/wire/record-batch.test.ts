@@ -235,6 +235,18 @@ test('a batch that cannot be decoded is an error when it is the first, and ends 
   assert.equal(nextOffset, 2);
 });
 
+test('no record of a batch that cannot be decoded to its end is handed out with those of the batch before', () => {
+  const good = append(encodeBatch(records(2), stamp), 0);
+  const bad = append(encodeBatch(records(2), stamp), 2);
+  bad.writeInt32BE(3, 57); // one record more than there is
+  const { records: found, nextOffset } = decodeRecords(at, 0, Buffer.concat([good, bad]));
+  assert.deepEqual(
+    found.map(({ offset }) => offset),
+    [0, 1],
+  );
+  assert.equal(nextOffset, 2);
+});
+
 test('whatever bytes come, decoding ends with records or an UnreadableBatchError', () => {
   fc.assert(
     fc.property(fc.nat(400), fc.nat(255), fc.nat(400), fc.nat(255), (i, x, j, y) => {
