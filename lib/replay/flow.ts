@@ -57,6 +57,8 @@ export class Flow implements TailListener {
   #attaching = false;
   /** What live had reached when it was attached. */
   #met: Point | undefined;
+  /** Live has not come by `passed` yet: then it is seen whether it reads the log in which that was passed. */
+  #isAhead = false;
   /** Between an interruption and `goOn`: what is passed must stay as it is while it is judged. */
   #halted = false;
   #closed = false;
@@ -126,6 +128,11 @@ export class Flow implements TailListener {
   }
 
   #live(record: LogRecord, before: Point): void {
+    if (this.#showsCut(record)) {
+      this.#tail.detach(this.#stream.key, this);
+      this.stopped('TRUNCATED', this.#seam.passed, { ...this.at, offset: record.record.offset });
+      return;
+    }
     const waited = this.#seam.bufferBytes;
     const { sizeBytes } = record;
     const room = this.isLive ? this.#stream.hasRoom(sizeBytes) : this.#stream.mayKeep(sizeBytes);
@@ -144,6 +151,17 @@ export class Flow implements TailListener {
       case 'skip':
         return;
     }
+  }
+
+  /**
+   * Returns whether the log may have lost what was passed ahead of the tail: a record there, or the first behind it, is of a
+   * later leader. Of the one behind it this may be wrong, which those who judge find out.
+   */
+  #showsCut({ record }: LogRecord): boolean {
+    if (!this.#isAhead || !this.isLive) return false;
+    const { offset, leaderEpoch } = this.#seam.passed;
+    if (record.offset > offset) this.#isAhead = false;
+    return leaderEpoch !== undefined && record.leaderEpoch !== undefined && record.leaderEpoch > leaderEpoch;
   }
 
   stopped(fault: ReadFault, reached: Point, where: ReadFaultAt): void {
@@ -346,6 +364,7 @@ export class Flow implements TailListener {
   }
 
   #wentLive(): void {
+    this.#isAhead = this.#tail.reached().offset < this.#seam.passed.offset;
     if (this.#resuming) this.#stream.metrics.resumed(this.#tier);
     this.#resuming = false;
     this.#tier = 'memory';

@@ -6,7 +6,7 @@ import { beginTap } from '../../../lib/replay/tap.ts';
 import { topicMark } from '../../../lib/replay/topic-mark.ts';
 import type { PartitionPosition, RecordStream, StreamPosition } from '../../../lib/replay/types.ts';
 import { until } from '../../support/until.ts';
-import { at, type OneLog, openOnePartition } from './one-partition.ts';
+import { at, type OneLog, openOnePartition, recordAt } from './one-partition.ts';
 import { offsetsOf, request, take } from './streams-on-kafka.ts';
 
 const topicId = 'one-and-the-same';
@@ -138,6 +138,50 @@ test('a live stream of which nothing is gone goes on where the histories part, h
   assert.equal(stream.watermark().partitions[0]?.leaderEpoch, 7);
   one.live(140);
   assert.equal(offsetIn(stream.watermark()), 140);
+  await streams.close();
+});
+
+for (const [name, keys] of [
+  ['a record where it has passed one', ['user']],
+  ['the first record behind what it has passed', ['other', 'user']],
+] as const) {
+  test(`a stream that is ahead of its tail notices that the log was cut between them, by ${name}`, async () => {
+    const now: OneLog = { topicId, start: 0, end: 91, epochs: [{ leaderEpoch: 3, from: 0 }] };
+    const one = openOnePartition(now);
+    const streams = one.streams();
+    await streams.hold(at.topic, 0);
+    one.live(90);
+    now.end = 101;
+    const stream = await streams.open(resume(positionAt(100, 3), 'user'));
+    now.epochs = [...(now.epochs ?? []), { leaderEpoch: 4, from: 92 }];
+    now.end = 110;
+    const shown = Array.from({ length: 19 }, (_, n) => 91 + n);
+    one.liveRecords(
+      ...shown.map(offset => ({
+        ...recordAt(offset, 5, now),
+        key: Buffer.from((offset <= 100 ? keys[0] : keys.at(-1)) ?? ''),
+      })),
+    );
+    const ended: unknown[] = [];
+    rest(stream).catch(error => ended.push(error));
+    await until('the stream ends', () => ended.length > 0);
+    assert.equal(offsetIn(await expired(Promise.reject(ended[0]))), -1);
+    await streams.close();
+  });
+}
+
+test('a stream that is ahead of its tail goes on over an election that has cost no record', async () => {
+  const now: OneLog = { topicId, start: 0, end: 91, epochs: [{ leaderEpoch: 3, from: 0 }] };
+  const one = openOnePartition(now);
+  const streams = one.streams();
+  await streams.hold(at.topic, 0);
+  one.live(90);
+  now.end = 101;
+  const stream = await streams.open(resume(positionAt(100, 3), 'user'));
+  now.epochs = [...(now.epochs ?? []), { leaderEpoch: 4, from: 101 }];
+  now.end = 104;
+  one.live(...Array.from({ length: 13 }, (_, n) => 91 + n));
+  assert.deepEqual(offsetsOf(await take(stream, 3)), [101, 102, 103]);
   await streams.close();
 });
 
