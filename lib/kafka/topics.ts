@@ -12,6 +12,7 @@ import {
   UnreadableBatchError,
 } from './errors.ts';
 import { isProtocolError } from './link.ts';
+import { pastEmpty } from './past-empty.ts';
 import type { EpochEnd, RecordBatch, TopicIdentity, TopicPartition, TopicSpec, Topics } from './types.ts';
 import { codes, nameOfCode } from './wire/error-codes.ts';
 import { decodeRecords } from './wire/record-batch.ts';
@@ -302,26 +303,10 @@ export function openTopics(
       const offset = await offsetOf(at, Math.max(0, timestampMs));
       return offset >= 0 ? offset : end;
     },
-    async fetch(at, offset, maxBytes, lastEpoch) {
-      let from = offset;
-      let epoch = lastEpoch;
-      for (let passed: RecordBatch | undefined; ; ) {
-        const [start, before] = [from, epoch];
-        const fetching = withPatience(at.topic, () => fetchOnce(at, start, maxBytes, before));
-        const batch = await fetching.catch((error: unknown) => {
-          // As within one fetch: what lies before an unreadable batch is told first.
-          if (passed !== undefined && error instanceof UnreadableBatchError) return passed;
-          throw error;
-        });
-        if (batch === passed) return batch;
-        // Only control records, an aborted transaction, or what compaction left of a batch: there may be records behind them.
-        if (batch.records.length > 0 || batch.nextOffset >= batch.endOffset || batch.nextOffset === from) {
-          return batch;
-        }
-        passed = batch;
-        from = batch.nextOffset;
-        epoch = batch.lastEpoch;
-      }
+    fetch(at, offset, maxBytes, lastEpoch, hops = Number.POSITIVE_INFINITY) {
+      const fetchFrom = (from: number, epoch: number | undefined) =>
+        withPatience(at.topic, () => fetchOnce(at, from, maxBytes, epoch));
+      return pastEmpty(fetchFrom, offset, lastEpoch, hops);
     },
     async close() {
       cluster.close();

@@ -160,11 +160,12 @@ export interface Topics {
   /** First offset whose timestamp is ≥ `timestampMs`; the end offset when there is none. */
   offsetAt(at: TopicPartition, timestampMs: number): Promise<number>;
   /**
-   * One fetch beginning at `offset`: at least one record when there is one. `lastEpoch` is the leader epoch of the record before
-   * it, where that is known. Rejects with `OffsetOutOfRangeError`, with `LogTruncatedError` where that record is gone, and with
+   * Returns at least one record from `offset` on when there is one: what the log has instead of records is passed over. Where that
+   * takes more than `hops` fetches (default: any number), or what comes then cannot be fetched, the batch is empty and its
+   * `nextOffset` is behind `offset`. `lastEpoch` is the leader epoch of the record before it, where that is known. Rejects with `OffsetOutOfRangeError`, with `LogTruncatedError` where that record is gone, and with
    * `UnreadableBatchError` where the first batch there cannot be decoded and nobody has had it skipped.
    */
-  fetch(at: TopicPartition, offset: number, maxBytes: number, lastEpoch?: number): Promise<RecordBatch>;
+  fetch(at: TopicPartition, offset: number, maxBytes: number, lastEpoch?: number, hops?: number): Promise<RecordBatch>;
 }
 
 export interface Assignment {

@@ -97,6 +97,8 @@ const ownFetchBytes = 524_288;
 /** A read waits so long for company for each one that is under way, and never longer than that, ms. */
 const gatherStepMs = 20;
 const longestGatherMs = 200;
+/** Fetches that bring no record before a read gives its clients word of how far it has come, and sees whether any are left. */
+const emptyFetches = 32;
 /** Fetches without progress before the bounds of the log are asked for. */
 const patience = 3;
 
@@ -212,7 +214,7 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
   /** @returns whether it got on. */
   async function readOnce(scan: Scan, from: number, lastEpoch: number | undefined): Promise<boolean> {
     try {
-      const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan), lastEpoch);
+      const batch = await topics.fetch(scan.at, from, fetchBytesFor(scan), lastEpoch, emptyFetches);
       if (batch.nextOffset > from) {
         hand(scan, batch, from, lastEpoch);
         return true;
