@@ -67,6 +67,11 @@ export class Cluster {
     return leader === undefined || leader < 0 ? undefined : leader;
   }
 
+  /** Has the leaders asked for anew; what is known still tells an answer that is older. */
+  doubt(topic: string): void {
+    this.#leaders.delete(topic);
+  }
+
   /** Drops what is known of a topic that nobody uses any more. */
   forget(topic: string): void {
     this.#topics.delete(topic);
@@ -166,7 +171,8 @@ export class Cluster {
       const answer = await this.#firstAnswer(metadataRequest(topics));
       this.#brokers.clear();
       for (const broker of answer.brokers) this.#brokers.set(broker.nodeId, broker);
-      for (const topic of answer.topics) {
+      for (const answered of answer.topics) {
+        const topic = newest(this.#topics.get(answered.topic), answered);
         this.#topics.set(topic.topic, topic);
         const leaders: number[] = [];
         for (const { partition, leader } of topic.partitions) leaders[partition] = leader;
@@ -232,6 +238,20 @@ export class Cluster {
   #closedError(): KafkaUnavailableError {
     return new KafkaUnavailableError(`the connection for ${this.purpose} is closed`);
   }
+}
+
+/**
+ * Returns what is known of a topic after a broker's answer. A broker that is cut off from the others still tells of the leaders
+ * of before, itself perhaps: of a partition of the same topic, the later election is believed, as in the Java client.
+ */
+export function newest(known: TopicMetadata | undefined, answered: TopicMetadata): TopicMetadata {
+  if (known === undefined || known.topicId !== answered.topicId) return answered;
+  const partitions = answered.partitions.map(one => {
+    const before = known.partitions.find(({ partition }) => partition === one.partition);
+    const isOlder = before !== undefined && one.leaderEpoch >= 0 && one.leaderEpoch < before.leaderEpoch;
+    return isOlder ? before : one;
+  });
+  return { ...answered, partitions };
 }
 
 interface Slot {

@@ -88,7 +88,7 @@ export function openTopics(
         const isThrottled = error instanceof ThrottledError;
         if (Date.now() - startedMs >= (isThrottled ? throttledPatienceMs : patienceMs)) throw error;
         if (isThrottled) continue; // the link holds the next request back
-        if (topic !== undefined) cluster.forget(topic);
+        if (topic !== undefined) cluster.doubt(topic);
         await delay(retryMs);
       }
     }
@@ -198,11 +198,12 @@ export function openTopics(
     return answers.get(partition);
   }
 
-  /** Returns the epoch of the partition's last election, as the brokers tell it now. */
+  /** Returns the epoch of the partition's last election: as a broker tells it now, or as is known where that one is behind. */
   async function electedEpoch({ topic, partition }: TopicPartition): Promise<number> {
     const { partitions } = await withPatience(topic, () => cluster.freshTopic(topic));
     // A broker that does not say it proves nothing.
-    return partitions.find(one => one.partition === partition)?.leaderEpoch ?? Number.POSITIVE_INFINITY;
+    const { leaderEpoch = noLeaderEpoch } = partitions.find(one => one.partition === partition) ?? {};
+    return leaderEpoch === noLeaderEpoch ? Number.POSITIVE_INFINITY : leaderEpoch;
   }
 
   /** @param mayCome whether a topic of so many partitions may still become the one that is waited for. */
@@ -294,7 +295,7 @@ export function openTopics(
         // The leader knows no epoch that high (LeaderEpochFileCache.endOffsetFor), though a leader knows its own from the start.
         if (Date.now() < deadline) await delay(retryMs);
         else return (await electedEpoch(at)) < leaderEpoch ? { leaderEpoch: noLeaderEpoch, endOffset: 0 } : undefined;
-        cluster.forget(at.topic);
+        cluster.doubt(at.topic);
       }
     },
     async offsetAt(at, timestampMs) {
