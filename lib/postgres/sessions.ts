@@ -22,6 +22,7 @@ const rounds = 4;
  * Resolves when a connection to this URL is one session for as long as it lasts. PostgreSQL tells each connection the id of
  * its session's process: where that is not the process that answers, somebody stands between. Whether he keeps the session is
  * seen by taking sessions for transactions of other connections: by default PgBouncer gives away the one that was used last.
+ * Where there is none left to take, a watched connection that still has its own is one session.
  * @throws TransactionPoolingError; Error when PostgreSQL is away.
  */
 export async function requireSessions(address: PostgresAddress): Promise<void> {
@@ -43,17 +44,23 @@ export async function requireSessions(address: PostgresAddress): Promise<void> {
     const session = await sessionOf(watched);
     if (session === toldOf(watched)) return;
     for (let round = 0; round < rounds; round++) {
-      const other = await open();
-      await other.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-      if ((await sessionOf(other)) === session || (await sessionOf(watched)) !== session) {
-        throw new TransactionPoolingError();
-      }
+      const taken = await begun(open).catch(() => undefined);
+      if (taken === session || (await sessionOf(watched)) !== session) throw new TransactionPoolingError();
+      // The pooler has no session left to give, and the watched connection keeps its own.
+      if (taken === undefined) return;
     }
   } finally {
     const ended = Promise.all(opened.map(client => client.end().catch(() => undefined)));
     // A server that is frozen never closes its side.
     await Promise.race([ended, sleep(closeTimeoutMs, undefined, { ref: false })]);
   }
+}
+
+/** Begins a transaction on another connection, and returns the session that it has taken. */
+async function begun(open: () => Promise<pg.Client>): Promise<number> {
+  const client = await open();
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  return sessionOf(client);
 }
 
 /** The process id of the session that answers a query now. */

@@ -25,7 +25,7 @@ const program = ['pgbouncer', '/usr/sbin/pgbouncer'].find(name => spawnSync(name
 export const withoutPgBouncer: string | false = program === undefined ? 'PgBouncer: apt-get install pgbouncer' : false;
 
 /** A real PgBouncer before the database of `target`. It lets our start-up parameters pass, and does nothing about them. */
-export async function startPgBouncer(target: string, mode: PoolMode): Promise<PgBouncer> {
+export async function startPgBouncer(target: string, mode: PoolMode, poolSize = 40): Promise<PgBouncer> {
   if (program === undefined) throw new Error(`${withoutPgBouncer}`);
   const folder = mkdtempSync(join(tmpdir(), 'penstock-pgbouncer-'));
   const port = await freePort();
@@ -41,7 +41,7 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = any
 pool_mode = ${pool}
-default_pool_size = 40
+default_pool_size = ${poolSize}
 admin_users = ${username}
 ignore_startup_parameters = statement_timeout,idle_in_transaction_session_timeout,extra_float_digits
 logfile =

@@ -25,6 +25,16 @@ test('PgBouncer is taken in session mode, and refused in transaction mode with w
   await requireSessions(bouncer);
 });
 
+test('PgBouncer whose pool has few sessions left is told from one in transaction mode all the same', {
+  skip: withoutPgBouncer,
+}, async t => {
+  const bouncer: PgBouncer = await startPgBouncer(postgres.url, 'session', 2);
+  t.after(() => bouncer.close());
+  await requireSessions(bouncer);
+  await bouncer.setMode('transaction');
+  await assert.rejects(requireSessions(bouncer), TransactionPoolingError);
+});
+
 test('PostgreSQL that is away is no pooler', async () => {
   await assert.rejects(requireSessions({ url: 'postgres://nobody@127.0.0.1:1/none' }), /ECONNREFUSED/);
 });
