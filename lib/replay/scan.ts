@@ -75,9 +75,7 @@ interface Scan {
   /** Next offset to fetch; undefined while it waits for its place. */
   next: number | undefined;
   clients: Set<Rider>;
-  /** When it last got on, or began, ms of the process's own clock. */
-  progressMs: number;
-  /** Reads without progress since then. */
+  /** Reads without progress since it last got on. */
   stuck: number;
 }
 
@@ -88,6 +86,8 @@ interface Rider {
   next: number;
   /** Leader epoch of the record before that. */
   lastEpoch: number | undefined;
+  /** When its scan last got on, or it joined one that did not, ms of the process's own clock. */
+  progressMs: number;
 }
 
 /** A stream joins a scan that is at most this many records before what it needs; else it gets one of its own. */
@@ -124,10 +124,10 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
       const name = nameOf(at);
       const running = scans.get(name) ?? new Set();
       scans.set(name, running);
-      const rider = { client, next: client.from, lastEpoch: client.lastEpoch };
+      const rider = { client, next: client.from, lastEpoch: client.lastEpoch, progressMs: performance.now() };
       let scan = [...running].find(candidate => reachable(candidate, client.from));
       if (scan === undefined) {
-        scan = { at, next: undefined, clients: new Set(), progressMs: performance.now(), stuck: 0 };
+        scan = { at, next: undefined, clients: new Set(), stuck: 0 };
         running.add(scan);
         scan.clients.add(rider);
         void run(scan, client.key, () => {
@@ -158,7 +158,7 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
   async function run(scan: Scan, key: string | undefined, ended: () => void): Promise<void> {
     const backOff = openBackOff(closing.signal);
     await gather(key);
-    scan.progressMs = performance.now();
+    gotOn(scan);
     while (scan.clients.size > 0 && !closing.signal.aborted) {
       const silence = silences.over(scan.at);
       if (silence !== undefined) await inTime(scan, silence);
@@ -172,18 +172,22 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
         const queuedMs = performance.now();
         const leave = await place;
         // Waiting for its turn is no fault of its partition's.
-        scan.progressMs += performance.now() - queuedMs;
+        const nowMs = performance.now();
+        for (const rider of scan.clients) rider.progressMs = Math.min(nowMs, rider.progressMs + nowMs - queuedMs);
         await readOn(scan, leave, backOff.reset);
         if (scan.clients.size > 0 && silences.over(scan.at) === undefined) await backOff.wait();
       }
-      if (performance.now() - scan.progressMs >= stallTimeoutMs) fail(scan, () => true, 'SILENT');
+      const silentSinceMs = performance.now() - stallTimeoutMs;
+      fail(scan, ({ progressMs }) => progressMs <= silentSinceMs, 'SILENT');
     }
     ended(); // in the same tick as the last look at its clients: nobody joins a scan that is over
   }
 
-  /** Until the partition answers, but no longer than the clients may wait. */
+  /** Until the partition answers, but no longer than the first of the clients may wait. */
   async function inTime(scan: Scan, silence: Promise<void>): Promise<void> {
-    const leftMs = scan.progressMs + stallTimeoutMs - performance.now();
+    let sinceMs = performance.now();
+    for (const { progressMs } of scan.clients) sinceMs = Math.min(sinceMs, progressMs);
+    const leftMs = sinceMs + stallTimeoutMs - performance.now();
     const waiting = new AbortController();
     const late = sleep(Math.max(0, leftMs), undefined, { signal: waiting.signal }).catch(() => undefined);
     await Promise.race([silence, late]);
@@ -201,7 +205,7 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
         scan.next = from;
         if (!(await readOnce(scan, from, lastEpoch))) return;
         scan.stuck = 0;
-        scan.progressMs = performance.now();
+        gotOn(scan);
         progressed();
       }
     } finally {
@@ -322,6 +326,11 @@ function fail(scan: Scan, lost: (rider: Rider) => boolean, fault: ScanFault, err
     scan.clients.delete(rider);
     rider.client.failed(fault, error);
   }
+}
+
+function gotOn({ clients }: Scan): void {
+  const nowMs = performance.now();
+  for (const rider of clients) rider.progressMs = nowMs;
 }
 
 /** One epoch that somebody knows of the record before this offset. */

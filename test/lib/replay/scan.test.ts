@@ -63,3 +63,18 @@ test('a replay whose partition does not answer for too long tells its client so'
   assert.equal(stuck.fault, 'SILENT');
   scans.close();
 });
+
+test('one that joins a replay that has been stuck for a while is given as long as any other', async t => {
+  const stallTimeoutMs = 600;
+  const { world, scans } = openTwo(stallTimeoutMs);
+  t.after(() => scans.close());
+  const first: { reached: number; fault?: ScanFault } = { reached: -1 };
+  scans.join(place(0), clientFrom(0, first));
+  await until('it is stuck', () => world.asked > 2);
+  const joinedMs = performance.now();
+  const waitedMs = new Promise<number>(resolve => {
+    scans.join(place(0), { ...clientFrom(0, { reached: -1 }), failed: () => resolve(performance.now() - joinedMs) });
+  });
+  await until('the first is told', () => first.fault !== undefined, 10_000);
+  assert.ok((await waitedMs) >= stallTimeoutMs);
+});
