@@ -246,8 +246,9 @@ export class Cluster {
  */
 export function newest(known: TopicMetadata | undefined, answered: TopicMetadata): TopicMetadata {
   if (known === undefined || known.topicId !== answered.topicId) return answered;
+  const earlier = new Map(known.partitions.map(one => [one.partition, one]));
   const partitions = answered.partitions.map(one => {
-    const before = known.partitions.find(({ partition }) => partition === one.partition);
+    const before = earlier.get(one.partition);
     const isOlder = before !== undefined && one.leaderEpoch >= 0 && one.leaderEpoch < before.leaderEpoch;
     return isOlder ? before : one;
   });

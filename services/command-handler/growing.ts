@@ -117,9 +117,13 @@ async function refuseMembers(connection: KafkaConnection, groups: readonly strin
 
 /** At most so many; 0 where there is none: a position is not moved past what an aborted transaction or a marker takes up. */
 async function commandsBetween(topics: Topics, at: TopicPartition, position: number, end: number): Promise<number> {
-  if (position >= end) return 0;
-  const { records } = await topics.fetch(at, position, fetchBytes);
-  return records.length > 0 ? end - position : 0;
+  for (let next = position; next < end; ) {
+    const { records, nextOffset } = await topics.fetch(at, next, fetchBytes);
+    // What can't be read on may be commands.
+    if (records.length > 0 || nextOffset <= next) return end - position;
+    next = nextOffset;
+  }
+  return 0;
 }
 
 async function backlogOf(plan: AppPlan, topics: Topics, pool: pg.Pool): Promise<string | undefined> {

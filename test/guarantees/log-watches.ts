@@ -433,6 +433,28 @@ export const logWatches: readonly Watch[] = [
   },
   {
     guarantee: 'G23',
+    name: 'a broker that tells of an earlier election is believed',
+    file: 'lib/kafka/cluster.ts',
+    find: 'return isOlder ? before : one;',
+    replace: 'return isOlder ? one : one;',
+    caughtBy: {
+      file: 'test/lib/kafka/cluster.test.ts',
+      test: 'a broker that tells of an earlier election of a partition is not believed about it, also when its leader is in doubt',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'a stream ahead of its tail does not look at leader epochs',
+    file: 'lib/replay/flow.ts',
+    find: 'return leaderEpoch !== undefined && record.leaderEpoch !== undefined && record.leaderEpoch > leaderEpoch;',
+    replace: 'return false;',
+    caughtBy: {
+      file: 'test/lib/replay/truncated.test.ts',
+      test: 'a stream that is ahead of its tail notices that the log was cut between them, by a record where it has passed one',
+    },
+  },
+  {
+    guarantee: 'G23',
     name: 'a fetch does not say after which leader epoch it goes on',
     file: 'lib/kafka/reader.ts',
     find: '...(lastEpoch !== undefined && { lastEpoch })',
