@@ -20,7 +20,7 @@ const definitions: Schema = {
   objects: { type: 'array', items: { type: 'object' } },
 };
 
-/** What the files of a chart are made from: its values as text. */
+/** Returns the schema and the README of a chart, made from the text of its values.yaml. @throws Error for a value without a comment. */
 export function describeChart(values: string): { schema: string; readme: string } {
   const document = parseDocument(values);
   if (document.errors[0] !== undefined) throw document.errors[0];

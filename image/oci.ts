@@ -14,7 +14,7 @@ const run = promisify(execFile);
 export interface ImageOptions {
   /** The folder that becomes the image's root. */
   root: string;
-  /** Where the archive goes. */
+  /** The path of the archive that is written. */
   archive: string;
   /** Such as `penstock:0.1.0`. */
   name: string;

@@ -1,7 +1,7 @@
 import { Counter } from 'prom-client';
 import type { KafkaOps } from './connection.ts';
 
-/** What links have to say of their brokers, to whoever operates this process. */
+/** Links report here what an operator has to know of their brokers. */
 export interface BrokerReports {
   /** The broker can't be used, for this reason. */
   refused(address: string, reason: string): void;

@@ -28,7 +28,7 @@ export interface KafkaOps {
  */
 export interface KafkaConnection {
   readonly ops: KafkaOps;
-  /** What an operator has given up because it can't be read: every reader passes over it. */
+  /** An operator has given these offsets up because they can't be read: every reader passes over them. */
   readonly skips: Skips;
   /** A view of the cluster with links of its own, so that a long poll never stands before another request. */
   openCluster(purpose: string): Cluster;

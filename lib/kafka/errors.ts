@@ -68,7 +68,7 @@ export class UnreadableBatchError extends Error {
   readonly from: number;
   /** Offset behind it. */
   readonly to: number;
-  /** Whether these are messages of magic 0 or 1, all of one run. */
+  /** True for messages of magic 0 or 1, all of one run. */
   readonly isOldFormat: boolean;
   /** Under which the batch was appended; undefined where it does not say. */
   readonly leaderEpoch: number | undefined;

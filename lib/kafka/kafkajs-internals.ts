@@ -23,7 +23,7 @@ export interface ProtocolRequest<T> {
   logResponseError: boolean;
 }
 
-/** What kafkajs itself looks at in a decoded answer: it sends nothing on this connection for so long, ms (KIP-219). */
+/** kafkajs sends nothing on this connection for so long after a decoded answer with this field, ms (KIP-219). */
 interface Decoded {
   clientSideThrottleTime?: number;
 }

@@ -25,7 +25,7 @@ export interface Batch {
   sizeBytes: number;
   stamp: ProducerStamp;
   bytes: Buffer;
-  /** Whether an attempt with some of these records may have been written without our hearing of it. */
+  /** True when an attempt with some of these records may have been written without our hearing of it. */
   unsure: boolean;
 }
 
