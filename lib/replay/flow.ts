@@ -3,7 +3,7 @@ import type { UnreadableBatchError } from '../kafka/index.ts';
 import type { ReadFault, ReadFaultAt, TopicPartition } from '../kafka/types.ts';
 import type { BufferAnswer, ReplayBuffer } from './buffer/buffer.ts';
 import type { CutFlow, Histories } from './history.ts';
-import { type LogRecord, leaveBatch, type Point, pointAt } from './log-record.ts';
+import { type LogRecord, leaveBatch, type Point, pointAt, pointOf } from './log-record.ts';
 import type { ReplayMetrics, ReplayTier } from './metrics.ts';
 import type { ReadTurns } from './read-turns.ts';
 import type { ScanFault, Scans } from './scan.ts';
@@ -104,12 +104,15 @@ export class Flow implements TailListener {
   }
 
   watermark(): Point {
-    return this.#seam.watermark(this.#tail.reached());
+    const reached = this.#tail.reached();
+    if (!this.#showsCut(reached)) return this.#seam.watermark(reached);
+    this.#haltBeforeCut();
+    return this.#seam.watermark(this.#seam.passed);
   }
 
   close(): void {
     if (this.#closed) return;
-    const reached = this.#tail.reached();
+    const reached = this.#beforeCut(this.#tail.reached());
     this.#closed = true;
     this.#tail.detach(this.#stream.key, this);
     this.#seam.detached(reached);
@@ -128,9 +131,8 @@ export class Flow implements TailListener {
   }
 
   #live(record: LogRecord, before: Point): void {
-    if (this.#showsCut(record)) {
-      this.#tail.detach(this.#stream.key, this);
-      this.stopped('TRUNCATED', this.#seam.passed, { ...this.at, offset: record.record.offset });
+    if (this.#showsCut(pointOf(record))) {
+      this.#haltBeforeCut();
       return;
     }
     const waited = this.#seam.bufferBytes;
@@ -154,19 +156,30 @@ export class Flow implements TailListener {
   }
 
   /**
-   * Returns whether the log may have lost what was passed ahead of the tail: a record there, or the first behind it, is of a
-   * later leader. Of the one behind it this may be wrong, which those who judge find out.
+   * Returns whether the log may have lost what was passed ahead of the tail: the tail has come to a point of a later leader.
+   * Where that point lies behind what was passed this may be wrong, which those who judge find out.
    */
-  #showsCut({ record }: LogRecord): boolean {
+  #showsCut({ offset, leaderEpoch }: Point): boolean {
     if (!this.#isAhead || !this.isLive) return false;
-    const { offset, leaderEpoch } = this.#seam.passed;
-    if (record.offset > offset) this.#isAhead = false;
-    return leaderEpoch !== undefined && record.leaderEpoch !== undefined && record.leaderEpoch > leaderEpoch;
+    const { passed } = this.#seam;
+    if (offset > passed.offset) this.#isAhead = false;
+    return leaderEpoch !== undefined && passed.leaderEpoch !== undefined && leaderEpoch > passed.leaderEpoch;
+  }
+
+  /** Returns what the tail has reached, or what was passed where the log may have been cut between the two. */
+  #beforeCut(reached: Point): Point {
+    return this.#showsCut(reached) ? this.#seam.passed : reached;
+  }
+
+  #haltBeforeCut(): void {
+    const { passed } = this.#seam;
+    this.#tail.detach(this.#stream.key, this);
+    this.stopped('TRUNCATED', passed, { ...this.at, offset: passed.offset });
   }
 
   stopped(fault: ReadFault, reached: Point, where: ReadFaultAt): void {
     this.#stream.keep(-this.#seam.bufferBytes);
-    this.#seam.detached(reached);
+    this.#seam.detached(this.#beforeCut(reached));
     this.#stopReplay();
     this.#halted = true;
     this.#stream.interrupted(this, fault, where);

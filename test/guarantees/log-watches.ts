@@ -446,11 +446,22 @@ export const logWatches: readonly Watch[] = [
     guarantee: 'G23',
     name: 'a stream ahead of its tail does not look at leader epochs',
     file: 'lib/replay/flow.ts',
-    find: 'return leaderEpoch !== undefined && record.leaderEpoch !== undefined && record.leaderEpoch > leaderEpoch;',
+    find: 'return leaderEpoch !== undefined && passed.leaderEpoch !== undefined && leaderEpoch > passed.leaderEpoch;',
     replace: 'return false;',
     caughtBy: {
       file: 'test/lib/replay/truncated.test.ts',
       test: 'a stream that is ahead of its tail notices that the log was cut between them, by a record where it has passed one',
+    },
+  },
+  {
+    guarantee: 'G23',
+    name: 'the watermark of an idle stream follows its tail into another history',
+    file: 'lib/replay/flow.ts',
+    find: 'if (!this.#showsCut(reached)) return this.#seam.watermark(reached);',
+    replace: 'if (reached) return this.#seam.watermark(reached);',
+    caughtBy: {
+      file: 'test/lib/replay/truncated.test.ts',
+      test: 'an idle stream that is ahead of its tail is not moved over a cut by its watermark',
     },
   },
   {

@@ -92,7 +92,7 @@ export function userIn(partition: number): string {
 export async function openGatewayLab(): Promise<GatewayLab> {
   const kafka = openScratchKafka();
   const topics: TestTopics = {
-    commands: await kafka.topic(partitions),
+    commands: await kafka.topic(partitions, { 'max.message.bytes': '30000' }),
     feedback: await kafka.topic(partitions),
     notes: await kafka.topic(partitions),
   };

@@ -28,7 +28,11 @@ export interface Commands {
    *   aborted, a command that is not sent yet is not sent any more, and one that is sent is not waited for.
    */
   send(request: CommandRequest): Promise<Readonly<Record<string, unknown>>>;
-  /** Each feedback as an event; completes with the final one. */
+  /**
+   * Returns a flow with each feedback as an event; it completes with the final one. It holds its place among the commands
+   * in flight until it has run or is closed.
+   * @throws PenstockError LIMIT_EXCEEDED.
+   */
   follow(request: CommandRequest, projection: Projection): Flow;
   /** Stops waiting: what is in flight is answered with COMMAND_PENDING. */
   close(): void;
@@ -50,49 +54,72 @@ interface Outcome {
   failed(error: unknown): void;
 }
 
+/** One of the commands that may be in flight. */
+interface Place {
+  /** Ends the wait for its feedback; a command that has not begun is not waited for. */
+  giveUp(): void;
+}
+
 export function openCommands(options: CommandsOptions): Commands {
   const { lanes, taps, metrics, log, partitionCount, maxInFlight } = options;
-  /** How each command in flight is given up. */
-  const inFlight = new Set<() => void>();
+  const inFlight = new Set<Place>();
   return {
     send(request) {
       const { signal } = request.call;
       if (signal.aborted) return Promise.reject(abandoned());
       const { promise, resolve, reject } = Promise.withResolvers<Readonly<Record<string, unknown>>>();
-      const abandon = begin(request, {
+      let place: Place;
+      try {
+        place = takePlace();
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      const outcome: Outcome = {
         feedback(object, final) {
           if (final) resolve(object);
         },
         failed: reject,
-      });
+      };
+      const abandon = begin(request, place, outcome);
       const onAbort = () => void abandon().then(() => reject(abandoned()));
       signal.addEventListener('abort', onAbort);
       return promise.finally(() => signal.removeEventListener('abort', onAbort));
     },
     follow: (request, projection) => commandFlow(request, projection),
     close() {
-      for (const giveUp of [...inFlight]) giveUp();
+      for (const place of [...inFlight]) place.giveUp();
     },
   };
+
+  /** @throws PenstockError LIMIT_EXCEEDED. */
+  function takePlace(): Place {
+    if (inFlight.size >= maxInFlight) {
+      throw limitExceeded('PENSTOCK_GATEWAY_MAX_COMMANDS', `${maxInFlight} commands are waiting for feedback`);
+    }
+    const place: Place = { giveUp() {} };
+    inFlight.add(place);
+    metrics.commandsInFlight.set(inFlight.size);
+    return place;
+  }
+
+  function leave(place: Place): void {
+    inFlight.delete(place);
+    metrics.commandsInFlight.set(inFlight.size);
+  }
 
   /**
    * Calls `outcome` until the final feedback or a failure. The returned function ends that without either; what it returns resolves when
    * nothing of the command is under way here any more.
    */
-  function begin(request: CommandRequest, outcome: Outcome): () => Promise<void> {
+  function begin(request: CommandRequest, place: Place, outcome: Outcome): () => Promise<void> {
     const { plan, args, call, path } = request;
     const { userKey } = call.caller;
-    if (inFlight.size >= maxInFlight) {
-      outcome.failed(
-        limitExceeded('PENSTOCK_GATEWAY_MAX_COMMANDS', `${maxInFlight} commands are waiting for feedback`),
-      );
-      return async () => {};
-    }
     let commandId: string;
     try {
       const origin = { given: args.commandId, userKey, operationId: call.operationId, path };
       commandId = commandIdOf(origin, randomUUID);
     } catch (error) {
+      leave(place);
       outcome.failed(error);
       return async () => {};
     }
@@ -103,8 +130,7 @@ export function openCommands(options: CommandsOptions): Commands {
     let sent = false;
     let producing = Promise.resolve();
     let over = false;
-    inFlight.add(giveUp);
-    metrics.commandsInFlight.set(inFlight.size);
+    place.giveUp = giveUp;
     let timer = setTimeout(giveUp, plan.timeoutMs);
     const { reading, stop } = taps.listen(plan.feedback, partition, { userKey, commandId }, heard);
     reading.then(produce, unavailable);
@@ -168,10 +194,7 @@ export function openCommands(options: CommandsOptions): Commands {
       clearTimeout(timer);
       stop();
       // A record that waits for Kafka counts for as long as it does, whoever waits for its feedback.
-      void producing.then(() => {
-        inFlight.delete(giveUp);
-        metrics.commandsInFlight.set(inFlight.size);
-      });
+      void producing.then(() => leave(place));
       const seconds = (performance.now() - startedAtMs) / 1_000;
       metrics.commandSeconds.observe({ outcome: how }, seconds);
       const line = { commandId, type: plan.type, outcome: how, seconds, traceparent };
@@ -181,6 +204,7 @@ export function openCommands(options: CommandsOptions): Commands {
   }
 
   function commandFlow(request: CommandRequest, projection: Projection): Flow {
+    const place = takePlace();
     let abandon: (() => Promise<void>) | undefined;
     let finish: (() => void) | undefined;
     let closed = false;
@@ -190,7 +214,7 @@ export function openCommands(options: CommandsOptions): Commands {
         new Promise((resolve, reject) => {
           finish = resolve;
           if (closed) return resolve();
-          abandon = begin(request, {
+          abandon = begin(request, place, {
             feedback(object, final) {
               try {
                 sink.next(projection.members(object), undefined);
@@ -207,7 +231,8 @@ export function openCommands(options: CommandsOptions): Commands {
         }),
       close() {
         closed = true;
-        if (abandon && finish) void abandon().then(finish);
+        if (abandon === undefined) leave(place);
+        else if (finish) void abandon().then(finish);
       },
     };
   }

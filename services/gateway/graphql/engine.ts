@@ -181,8 +181,7 @@ export function openEngine(parts: EngineParts): Engine {
   }
 }
 
-/** Before the command began, or after it has had its effect, which stands. */
+/** Returns whether a limit refused the command, before it began, or its answer, when its effect stands. */
 function isRefusal(error: unknown): boolean {
-  const limit = error instanceof PenstockError ? limitOf(error.extensions) : undefined;
-  return limit === 'PENSTOCK_GATEWAY_MAX_COMMANDS' || limit === 'PENSTOCK_GATEWAY_MAX_RESPONSE_BYTES';
+  return error instanceof PenstockError && limitOf(error.extensions) !== undefined;
 }

@@ -12,15 +12,15 @@ type Headers = Readonly<Record<string, string>>;
 const limitSpreadSeconds = 5;
 
 /**
- * The status of a result (GraphQL over HTTP, sections 6.4.1 and 6.4.2): `application/json` says 200 to every well-formed
- * request but one for which there are too many others; `application/graphql-response+json` only where there is `data`, else what the first error's code stands for.
+ * Returns the status of a result (GraphQL over HTTP, sections 6.4.1 and 6.4.2). `application/json` says 200 to every
+ * well-formed request, except where there are too many others (429) or a command is too large (413).
+ * `application/graphql-response+json` says 200 only where there is `data`, else what the first error's code stands for.
  */
 export function statusOf(result: FormattedExecutionResult, form: JsonForm): number {
   if ('data' in result) return 200;
   const [first] = result.errors ?? [];
   const status = first ? httpStatusOf(codeOf(first), first.extensions) : 500;
-  // What would be served later is not told by a 200, in whichever form.
-  return form === 'application/json' && status !== 429 ? 200 : status;
+  return form === 'application/json' && status !== 429 && status !== 413 ? 200 : status;
 }
 
 /** @param unreadMs an answer of which the client takes nothing for so long is given up, ms. */

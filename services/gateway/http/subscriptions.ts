@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { limitExceeded, PenstockError } from '../../../lib/errors.ts';
+import { httpStatusOf, limitExceeded, PenstockError } from '../../../lib/errors.ts';
 import type { Clients } from '../clients.ts';
 import { whenOver } from '../expiry.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import { type ErrorFormatter, isPassing } from '../graphql/errors.ts';
 import type { Call } from '../graphql/request.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import { sendResult, statusOf } from './answers.ts';
 import { type EventStream, type EventStreamOptions, openEventStream } from './event-stream.ts';
 
 export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'> {
@@ -45,7 +46,12 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
         },
       };
       if ('refused' in prepared) return events.finish({ errors: format(prepared.refused, call.traceparent) });
-      if (prepared.type !== 'subscription') return events.finish(await engine.execute(prepared, call));
+      if (prepared.type !== 'subscription') {
+        const result = await engine.execute(prepared, call);
+        if (statusOf(result, 'application/json') === 200) return events.finish(result);
+        metrics.refusals.countErrors(result.errors, 'sse');
+        return sendResult(response, result, 'application/json');
+      }
 
       const { userKey, expiresAtMs } = call.caller;
       const state: { ending: 'complete' | 'break off' | 'expired' } = { ending: 'complete' };
@@ -70,7 +76,7 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
         if (state.ending === 'complete') return events.complete();
         throw new PenstockError('UNAUTHENTICATED', 'the access token has expired', { reason: 'expired' });
       } catch (error) {
-        if (isPassing(error) && !response.headersSent) throw error;
+        if (!response.headersSent && (isPassing(error) || isTooMany(error))) throw error;
         events.finish({ errors: format(error, call.traceparent) });
       } finally {
         open--;
@@ -84,4 +90,9 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
       }
     },
   };
+}
+
+/** Returns whether there are too many others now: the client is told when to come back. */
+function isTooMany(error: unknown): boolean {
+  return error instanceof PenstockError && httpStatusOf(error.code, error.extensions) === 429;
 }

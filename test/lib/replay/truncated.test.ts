@@ -170,6 +170,27 @@ for (const [name, keys] of [
   });
 }
 
+for (const how of ['its watermark', 'the stream that closes', 'the tail that stops'] as const) {
+  test(`an idle stream that is ahead of its tail is not moved over a cut by ${how}`, async () => {
+    const now: OneLog = { topicId, start: 0, end: 91, epochs: [{ leaderEpoch: 3, from: 0 }] };
+    const one = openOnePartition(now);
+    const streams = one.streams();
+    await streams.hold(at.topic, 0);
+    one.live(90);
+    now.end = 101;
+    const stream = await streams.open(resume(positionAt(100, 3), 'nobody'));
+    now.epochs = [...(now.epochs ?? []), { leaderEpoch: 5, from: 92 }];
+    now.end = 110;
+    one.live(...Array.from({ length: 19 }, (_, n) => 91 + n));
+    if (how === 'the stream that closes') stream.close();
+    if (how === 'the tail that stops') one.fault('OFFSET_OUT_OF_RANGE', {});
+    assert.equal(offsetIn(stream.watermark()), 100);
+    assert.equal(stream.watermark().partitions[0]?.leaderEpoch, 3);
+    if (how !== 'the stream that closes') assert.equal(offsetIn(await expired(rest(stream))), -1);
+    await streams.close();
+  });
+}
+
 test('a stream that is ahead of its tail goes on over an election that has cost no record', async () => {
   const now: OneLog = { topicId, start: 0, end: 91, epochs: [{ leaderEpoch: 3, from: 0 }] };
   const one = openOnePartition(now);

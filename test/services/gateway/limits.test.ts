@@ -202,7 +202,7 @@ test('operations, sockets and event streams are counted, and one too many is ref
   await until('they have gone', async () => (await gateway.metric('penstock_gateway_connections')) === 0);
 });
 
-test('commands that wait for their feedback are limited: 429 over HTTP, an error over WebSocket', async () => {
+test('commands that wait for their feedback are limited: 429 over HTTP and SSE, an error over WebSocket', async () => {
   const limit = 'PENSTOCK_GATEWAY_MAX_COMMANDS';
   const body = { query: 'mutation { say(text: "x", times: 0) { text } }' };
   const leaving = new AbortController();
@@ -221,12 +221,38 @@ test('commands that wait for their feedback are limited: 429 over HTTP, an error
   }
   const socket = await greeted();
   for (const query of [body.query, body.query.replace('mutation', 'subscription')]) {
+    const events = await counted(limit, 'sse', () => gateway.post(token, { query }, { accept: eventStream }));
+    assert.deepEqual([events.status, await limitIn(events)], [429, limit]);
+    assert.match(events.headers.get('retry-after') ?? '', /^[1-5]$/);
     const error = await counted(limit, 'ws', () => errorOver(socket, { query }));
     assert.deepEqual(error, { code: 'LIMIT_EXCEEDED', limit });
   }
   socket.socket.terminate();
   leaving.abort();
   for (const command of waiting) await assert.rejects(command);
+  await until('none waits', async () => (await gateway.metric('penstock_gateway_commands_in_flight')) === 0);
+});
+
+test('a command that is larger than its topic takes is refused by 413 and by an error', async () => {
+  const limit = 'max.message.bytes';
+  const text = 'x'.repeat(40_000);
+  const query = 'mutation($text: String!) { say(text: $text, times: 1) { text } }';
+  for (const [accept, transport] of [
+    [json, 'http'],
+    ['application/json', 'http'],
+    [eventStream, 'sse'],
+  ] as const) {
+    const response = await counted(limit, transport, () =>
+      gateway.post(token, { query, variables: { text } }, { accept }),
+    );
+    assert.deepEqual([response.status, await limitIn(response)], [413, limit], accept);
+  }
+  const socket = await greeted();
+  for (const document of [query, query.replace('mutation', 'subscription')]) {
+    const error = await counted(limit, 'ws', () => errorOver(socket, { query: document, variables: { text } }));
+    assert.deepEqual({ code: error.code, limit: error.limit }, { code: 'LIMIT_EXCEEDED', limit });
+  }
+  socket.socket.terminate();
 });
 
 test('what is too large is refused by its limit: a body, the headers, a message', async () => {
