@@ -40,10 +40,17 @@ export function openAuthDatabase(
     statement_timeout: queryTimeoutMs,
     keepAlive: true,
   });
-  pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  pool.on('error', error =>
+    ops.log.debug(
+      { event: 'postgres_connection_broke', error: messageOf(error) },
+      'an idle PostgreSQL connection broke',
+    ),
+  );
   // It may break in the very read that says it is ready: before whoever asked for it can listen.
   pool.on('connect', client => {
-    client.on('error', error => ops.log.debug({ error: messageOf(error) }, 'a PostgreSQL connection broke'));
+    client.on('error', error =>
+      ops.log.debug({ event: 'postgres_connection_broke', error: messageOf(error) }, 'a PostgreSQL connection broke'),
+    );
     client.query(readCommitted).catch(() => undefined);
   });
   const listeners: (() => void)[] = [];
@@ -99,9 +106,10 @@ export function openAuthDatabase(
     }
     if (closed) return;
     ops.readiness.set('postgres', down);
-    if (down !== undefined && down !== wasDown) ops.log.warn({ reason: down }, 'PostgreSQL is away');
+    if (down !== undefined && down !== wasDown)
+      ops.log.warn({ event: 'postgres_away', reason: down }, 'PostgreSQL is away');
     if (down === undefined && wasDown !== undefined) {
-      ops.log.info('PostgreSQL is available');
+      ops.log.info({ event: 'postgres_back' }, 'PostgreSQL is available');
       for (const listener of listeners) listener();
     }
     timer = setTimeout(() => (probing = probe()), down === undefined ? probeIntervalMs : retryIntervalMs);

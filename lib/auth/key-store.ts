@@ -119,7 +119,7 @@ export function openKeyStore(
       ops.readiness.set('keys', undefined);
       return true;
     } catch (error) {
-      ops.log.warn({ reason: messageOf(error) }, 'signing keys could not be refreshed');
+      ops.log.warn({ event: 'signing_keys_stale', reason: messageOf(error) }, 'signing keys could not be refreshed');
       return false;
     }
   };

@@ -64,7 +64,10 @@ export function openLocalUsers(
   nobody.catch(() => undefined);
   const timer = setInterval(() => {
     forgetOldAttempts(database).catch((error: unknown) =>
-      ops.log.debug({ reason: messageOf(error) }, 'old login attempts could not be forgotten'),
+      ops.log.debug(
+        { event: 'login_attempts_kept', reason: messageOf(error) },
+        'old login attempts could not be forgotten',
+      ),
     );
   }, forgetIntervalMs);
   timer.unref();

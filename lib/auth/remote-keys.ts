@@ -84,12 +84,12 @@ export function openRemoteKeys(
     try {
       await remote.reload();
       fetched = true;
-      if (lastFailure !== undefined) ops.log.info({ url }, 'JWKS fetched again');
+      if (lastFailure !== undefined) ops.log.info({ event: 'jwks_back', url }, 'JWKS fetched again');
       lastFailure = undefined;
       ops.readiness.set(part, undefined);
     } catch (error) {
       const failure = messageOf(error);
-      if (lastFailure !== failure) ops.log.warn({ url, error }, 'JWKS could not be fetched');
+      if (lastFailure !== failure) ops.log.warn({ event: 'jwks_away', url, error }, 'JWKS could not be fetched');
       lastFailure = failure;
       if (!fetched) ops.readiness.set(part, `no keys from ${url}: ${failure}`);
     }

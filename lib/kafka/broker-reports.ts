@@ -33,7 +33,7 @@ export function openBrokerReports({ log, metrics, readiness, service }: KafkaOps
   return {
     refused(address, reason) {
       if (refusals.add(address, `${address}: ${reason}`, refusalMs))
-        log.error({ broker: address, reason }, 'a broker is refused');
+        log.error({ event: 'broker_refused', broker: address, reason }, 'a broker is refused');
     },
     accepted: refusals.remove,
     throttled(address, apiName, ms) {
@@ -46,7 +46,10 @@ export function openBrokerReports({ log, metrics, readiness, service }: KafkaOps
       const now = performance.now();
       if (now - (saidAt.get(apiName) ?? Number.NEGATIVE_INFINITY) < quietMs) return;
       saidAt.set(apiName, now);
-      log.warn({ broker: address, api: apiName, throttledMs: ms }, `throttled by a quota: ${advice}`);
+      log.warn(
+        { event: 'broker_throttles', broker: address, api: apiName, throttledMs: ms },
+        `throttled by a quota: ${advice}`,
+      );
     },
     close() {
       refusals.close();

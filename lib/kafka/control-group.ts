@@ -70,7 +70,7 @@ export async function joinControlGroup(
         if (isProtocolError(error) && fencing.includes(error.code)) {
           memberId = '';
           lose(`fenced: ${error.type}`, 'fenced');
-        } else log.warn({ error }, 'not in the group for now');
+        } else log.warn({ event: 'group_join_failed', error }, 'not in the group for now');
         dropCoordinator(error);
         await pause(backOffMs(failures++, 50, 1_000));
       }
@@ -110,7 +110,10 @@ export async function joinControlGroup(
     membership = { memberId, generation };
     contact(sentMs);
     claim = { owned: share.partitions, generation };
-    log.info({ generation, memberId, partitions: share.partitions.length }, 'assigned');
+    log.info(
+      { event: 'group_assigned', generation, memberId, partitions: share.partitions.length },
+      'the group has assigned partitions',
+    );
     const { partitions, routing, peers } = share;
     assignment = { generation, memberId, partitions, routing, peers };
     doubted = false;
@@ -200,7 +203,7 @@ export async function joinControlGroup(
     if (membership === undefined || isClosing() || lastContact !== before) return;
     const reason = `no answer from the group for ${Date.now() - lastContact} ms`;
     if (!heard) return lose(reason, 'silence');
-    log.warn({ reason }, 'in doubt: the group does not answer, other brokers do');
+    log.warn({ event: 'group_membership_doubted', reason }, 'in doubt: the group does not answer, other brokers do');
     doubted = true;
     onDoubt?.(reason);
     watch(sessionTimeoutMs / 2);
@@ -216,7 +219,7 @@ export async function joinControlGroup(
     clearTimeout(deadline);
     if (membership === undefined) return;
     membership = undefined;
-    log.warn({ reason }, 'lost');
+    log.warn({ event: 'group_membership_lost', reason }, 'this process has lost its partitions');
     onLost(reason, how);
     wake?.();
   }
@@ -306,7 +309,10 @@ export async function joinControlGroup(
         // Without its answer there is no id to leave with, and the group would wait for a member that never comes.
         if (memberId === '') await joining;
         // A JoinGroup under way holds the coordinator's connection: leave over another one.
-        if (memberId !== '') await leaveInTime(memberId).catch(error => log.warn({ error }, 'could not leave'));
+        if (memberId !== '')
+          await leaveInTime(memberId).catch(error =>
+            log.warn({ event: 'group_leave_failed', error }, 'the group could not be left'),
+          );
         wake?.();
         cluster.close();
         await running;

@@ -27,7 +27,8 @@ export function kafkajsLogCreator(log: Logger, now: () => number = Date.now): ()
     const fields = { kafkajs: namespace, broker: content.broker, error: content.error, repeated: line?.held };
     // An answer with an error code is somebody's to handle, and most are everyday: a rebalance, a moved leader.
     const everyday = content.message.startsWith('Response ');
-    if (level <= kafkajs.logLevel.WARN && !everyday) log.warn(fields, content.message);
-    else log.debug(fields, content.message);
+    if (level <= kafkajs.logLevel.WARN && !everyday)
+      log.warn({ event: 'kafka_client_warning', ...fields }, content.message);
+    else log.debug({ event: 'kafka_client_line', ...fields }, content.message);
   };
 }

@@ -151,7 +151,7 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
         if (topics.includes(at.topic) && cluster.leaderOf(at.topic, at.partition) === undefined) later(laneOf(at));
       }
     } catch (error) {
-      log.warn({ error }, 'cannot produce for now');
+      log.warn({ event: 'produce_postponed', error }, 'cannot produce for now');
       for (const topic of topics) staleTopics.add(topic);
       for (const lane of ready) later(lane);
     } finally {
@@ -242,8 +242,9 @@ export function openLanes(connection: KafkaConnection, options: LaneOptions): La
     }
     const reason = nameOfCode(errorCode);
     // The first refusals are everyday: a leader has moved, or does not know yet that it leads.
-    const level = lane.failures < 3 ? 'debug' : 'warn';
-    log[level]({ ...lane.at, reason, records: batch.passengers.length }, 'a batch was not acknowledged');
+    const line = { ...lane.at, reason, records: batch.passengers.length };
+    if (lane.failures < 3) log.debug({ event: 'produce_batch_retried', ...line }, 'a batch was not acknowledged');
+    else log.warn({ event: 'produce_batch_unacknowledged', ...line }, 'a batch was not acknowledged');
     switch (verdict) {
       case 'written-somewhere':
         lane.written();

@@ -44,6 +44,11 @@ export function watchTransactions(
   if (tell === undefined || before === undefined) return;
   const { topic, partition, highWatermark } = reading;
   const place = { topic, partition, offset: before.endOffset, openMs: Math.round(nowMs - before.sinceMs) };
-  if (tell === 'over') log.info(place, 'the open transaction that held up a partition is over');
-  else log.warn({ ...place, highWatermark }, 'an open transaction holds up a partition: nothing behind it is read');
+  if (tell === 'over')
+    log.info({ event: 'open_transaction_over', ...place }, 'the open transaction that held up a partition is over');
+  else
+    log.warn(
+      { event: 'open_transaction_blocks', ...place, highWatermark },
+      'an open transaction holds up a partition: nothing behind it is read',
+    );
 }

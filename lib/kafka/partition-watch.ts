@@ -53,7 +53,11 @@ export function watchPartitions(options: PartitionWatchOptions): UnreadPartition
         tell();
       } catch (error) {
         // That Kafka is away is said elsewhere; what is known of partitions holds meanwhile.
-        if (!stop.signal.aborted) ops.log.debug({ reason: messageOf(error) }, 'partitions could not be counted');
+        if (!stop.signal.aborted)
+          ops.log.debug(
+            { event: 'partition_count_unknown', reason: messageOf(error) },
+            'partitions could not be counted',
+          );
       }
       await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => undefined);
     }
@@ -84,7 +88,8 @@ export function watchPartitions(options: PartitionWatchOptions): UnreadPartition
     const state = [...unread].map(([topic, { count, records }]) => `${topic} ${count} ${[...records.keys()]}`).join();
     if (state === said) return;
     said = state;
-    if (text !== undefined) ops.log.error({ reason: text }, 'a topic has partitions that nobody reads');
+    if (text !== undefined)
+      ops.log.error({ event: 'partitions_unread', reason: text }, 'a topic has partitions that nobody reads');
     for (const listener of listeners) listener();
   }
 

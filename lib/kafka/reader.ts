@@ -166,7 +166,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       await handOut(asked, answer.partitions);
     } catch (error) {
       if (closed) return;
-      log.warn({ error, broker: station.nodeId }, 'a fetch failed');
+      log.warn({ event: 'fetch_failed', error, broker: station.nodeId }, 'a fetch failed');
       // All of them at the same time again, so that a broker that is away is not asked for each.
       const notBefore = performance.now() + backOffMs(station.failures++, 20, 1_000);
       for (const reading of asked.keys()) {
@@ -209,7 +209,10 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
           sink.onBatch(outcome.batch);
           reading.taken();
         } catch (error) {
-          log.error({ error, topic, partition, offset: outcome.from }, 'a sink did not take a batch');
+          log.error(
+            { event: 'batch_sink_failed', error, topic, partition, offset: outcome.from },
+            'a sink did not take a batch',
+          );
           // It may have moved its partition, or dropped it, before it threw.
           if (readings.get(reading.name) === reading) follow(reading, reading.notTaken(outcome.from, error));
         }
@@ -221,14 +224,23 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
       case 'again': {
         if (outcome.stale) staleTopics.add(topic);
         // The first failures are everyday: a leader has moved, or does not know yet that it leads.
-        const level = reading.postpone(performance.now()) > 4 ? 'warn' : 'debug';
-        log[level]({ topic, partition, reason: outcome.reason }, 'a partition cannot be read for now');
+        const line = { topic, partition, reason: outcome.reason };
+        const failures = reading.postpone(performance.now());
+        if (failures > 4) log.warn({ event: 'partition_unreadable', ...line }, 'a partition cannot be read for now');
+        else log.debug({ event: 'partition_read_postponed', ...line }, 'a partition cannot be read for now');
         return;
       }
       case 'fault':
         unassign(reading);
         log.warn(
-          { topic, partition, offset: position, fault: outcome.fault, reason: outcome.reason },
+          {
+            event: 'partition_reading_ended',
+            topic,
+            partition,
+            offset: position,
+            fault: outcome.fault,
+            reason: outcome.reason,
+          },
           'a partition is not read any more',
         );
         sink.onFault(outcome.fault, { topic, partition, offset: position, ...outcome.cut }, outcome.error);
@@ -265,7 +277,7 @@ export function openReader(connection: KafkaConnection, options: ReaderOptions):
         }
       }
     } catch (error) {
-      if (!closed) log.warn({ error }, 'no metadata for now');
+      if (!closed) log.warn({ event: 'metadata_unavailable', error }, 'no metadata for now');
       for (const topic of topics) staleTopics.add(topic);
       refresh.notBefore = performance.now() + backOffMs(refresh.failures++, 20, 1_000);
     } finally {

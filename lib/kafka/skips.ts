@@ -75,7 +75,8 @@ export function openSkips(openTopics: () => Topics & { close(): Promise<void> },
       topics ??= openTopics();
       recorded = [...(await readSkips(topics)).values()];
     } catch (error) {
-      if (!closed) log.warn({ reason: messageOf(error) }, 'what is to be skipped cannot be read');
+      if (!closed)
+        log.warn({ event: 'skips_unreadable', reason: messageOf(error) }, 'what is to be skipped cannot be read');
     }
     return recorded;
   }
@@ -96,7 +97,7 @@ export function openSkips(openTopics: () => Topics & { close(): Promise<void> },
       if (told.has(keyOf(skip))) return skip;
       told.add(keyOf(skip));
       log.warn(
-        { topic, partition, from, to, reason },
+        { event: 'offsets_skipped', topic, partition, from, to, reason },
         'offsets that cannot be read are skipped, as an operator has recorded',
       );
       return skip;

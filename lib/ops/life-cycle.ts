@@ -12,7 +12,7 @@ export async function drain(parts: readonly Closable[], timeoutMs: number, log: 
       try {
         await part.close();
       } catch (error) {
-        log.error({ error }, 'a part failed to close');
+        log.error({ event: 'close_failed', error }, 'a part failed to close');
       }
     }
     return true;
@@ -53,9 +53,10 @@ export async function runUntilSignal(
 ): Promise<never> {
   const signal = await heedSignals();
   drains = true;
-  ops.log.info({ signal }, 'draining');
+  ops.log.info({ event: 'drain_started', signal }, 'draining');
   ops.onDraining?.();
   const closed = await drain(parts, ops.drainTimeoutMs, ops.log);
-  ops.log.info({ closed }, closed ? 'stopped' : 'stopped before everything had drained');
+  if (closed) ops.log.info({ event: 'drain_finished' }, 'stopped');
+  else ops.log.warn({ event: 'drain_timed_out' }, 'stopped before everything had drained');
   process.exit(closed ? 0 : 1);
 }

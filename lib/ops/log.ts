@@ -1,6 +1,16 @@
 import pino from 'pino';
+import type { LogEvent, LogLevel } from './log-events.ts';
 
-export type Logger = pino.Logger;
+/** What a line of a level carries: an event of that level's catalogue, and fields that help to understand this one. */
+export type LogFields<Level extends LogLevel> = { readonly event: LogEvent<Level> } & Readonly<Record<string, unknown>>;
+
+/** Writes lines that each carry an event of the catalogue. It is pino's logger behind a narrower type, so that it costs nothing. */
+export type Logger = {
+  [Level in LogLevel]: (fields: LogFields<Level>, message: string) => void;
+} & {
+  /** Returns a logger whose lines carry these fields too. */
+  child(fields: Readonly<Record<string, unknown>>): Logger;
+};
 
 /** Names under which secrets or payloads could slip into a log line; their values are replaced. */
 const redacted = [
@@ -15,7 +25,7 @@ const redacted = [
   'secret',
 ];
 
-/** One JSON object a line on stderr. Lines carry `service` and, inside a request, `traceparent`. */
+/** One JSON object a line on stderr. Lines carry `service`, `event` and, inside a request, `traceparent`. */
 export function openLog(service: string, level: string): Logger {
   return pino(
     {

@@ -37,7 +37,7 @@ export async function openOps(
   const readiness = openReadiness();
   readiness.set('start', 'starting');
   const admin = await serveAdmin(config.admin, readiness, metrics);
-  log.info({ admin: admin.url }, 'admin port open');
+  log.info({ event: 'admin_listening', admin: admin.url }, 'admin port open');
   const secrets = watchSecretFiles(secretFilesOf(config), log);
   return {
     service,
@@ -59,8 +59,13 @@ export function start(service: string, main: () => Promise<void>): void {
   void heedSignals();
   main().catch((error: unknown) => {
     const log = openLog(service, 'info');
-    if (error instanceof ConfigError) log.fatal({ problems: error.problems }, 'configuration refused');
-    else log.fatal({ error }, `could not start: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof ConfigError)
+      log.fatal({ event: 'configuration_refused', problems: error.problems }, 'configuration refused');
+    else
+      log.fatal(
+        { event: 'start_failed', error },
+        `could not start: ${error instanceof Error ? error.message : String(error)}`,
+      );
     process.exit(1);
   });
 }

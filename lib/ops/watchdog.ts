@@ -2,6 +2,7 @@ import { url as debuggerUrl } from 'node:inspector';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../errors.ts';
 import type { Logger } from './log.ts';
+import type { LogEvent } from './log-events.ts';
 
 /** What the watchdog knows after a tick of its own timer. */
 export interface Watched {
@@ -60,7 +61,9 @@ export function openWatchdog(service: string, timeoutMs: number, log: Logger): v
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, codeRangeSizeMb: 16, stackSizeMb: 1 },
   });
   worker.unref();
-  worker.on('error', error => log.error({ error: messageOf(error) }, 'the watchdog has ended: nobody notices a hang'));
+  worker.on('error', error =>
+    log.error({ event: 'watchdog_ended', error: messageOf(error) }, 'the watchdog has ended: nobody notices a hang'),
+  );
 }
 
 /**
@@ -88,7 +91,7 @@ function watch(node: typeof require, next: typeof afterTick): void {
       // Linux keeps a signal from the first process of a PID namespace, such as a container's, that was sent from inside.
       const powerless = {
         ...line,
-        event: 'watchdog_powerless',
+        event: 'watchdog_powerless' satisfies LogEvent<'fatal'>,
         message: 'this process cannot be ended from inside: run it under an init',
       };
       setTimeout(() => write(2, `${JSON.stringify(powerless)}\n`, () => undefined), 1_000);
@@ -97,7 +100,7 @@ function watch(node: typeof require, next: typeof afterTick): void {
     setTimeout(kill, 1_000);
     const line = {
       ...{ level: 'fatal', time: new Date().toISOString(), service, pid: process.pid },
-      ...{ event: 'event_loop_stood_still', stoodMs, timeoutMs },
+      ...{ event: 'event_loop_stood_still' satisfies LogEvent<'fatal'>, stoodMs, timeoutMs },
       message: `the event loop has stood still for ${stoodMs} ms: ending this process`,
     };
     write(2, `${JSON.stringify(line)}\n`, kill);

@@ -63,7 +63,11 @@ export function openClaims(parts: ClaimsParts): Claims {
       unclaimed.delete(partition);
       const release = registry.release(partition, self().memberId).then(
         () => undefined,
-        error => log.debug({ error, partition }, 'not released'),
+        error =>
+          log.debug(
+            { event: 'claim_not_released', error, partition },
+            'Redis could not be told of a released partition',
+          ),
       );
       releasing.add(release);
       void release.then(() => releasing.delete(release));
@@ -98,7 +102,10 @@ export function openClaims(parts: ClaimsParts): Claims {
       while (mode !== undefined && !closed && isMine(partition)) mode = await claimOnce(partition, mode);
     } catch (error) {
       answering = false;
-      log.warn({ partition, reason: messageOf(error) }, 'a claim cannot be written: owned by generation alone');
+      log.warn(
+        { event: 'claim_not_written', partition, reason: messageOf(error) },
+        'a claim cannot be written: owned by generation alone',
+      );
       if (!isMine(partition)) return;
       unclaimed.add(partition);
       if (keeper.tenure(partition).state === 'claiming') settle(partition, self().generation, knownEpoch(partition));
@@ -121,7 +128,10 @@ export function openClaims(parts: ClaimsParts): Claims {
     metrics.fenced();
     known.set(partition, answer.holder);
     const verdict = await confirm();
-    log.warn({ partition, generation: me.generation, holder: answer.holder, verdict }, 'a claim is stale');
+    log.warn(
+      { event: 'claim_stale', partition, generation: me.generation, holder: answer.holder, verdict },
+      'a claim is stale',
+    );
     // Another assignment has come meanwhile, and what was asked concerned the one before.
     const now = self();
     if (now.memberId !== me.memberId || now.generation !== me.generation) return 'gain';

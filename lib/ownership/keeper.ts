@@ -45,13 +45,16 @@ export function openTenureKeeper(parts: TenureKeeperParts): TenureKeeper {
     const before = tenures.get(partition) ?? foreign;
     const [after, effects] = (parts.transition ?? transition)(before, event);
     tenures.set(partition, after);
-    parts.log.debug({ partition, from: before.state, to: after.state, event: event.event }, 'tenure');
+    parts.log.debug(
+      { event: 'tenure_changed', partition, from: before.state, to: after.state, cause: event.event },
+      "a partition's tenure has changed",
+    );
     for (const effect of effects) carryOut(partition, after, effect);
     for (const listener of listeners) {
       try {
         listener(partition, after, event);
       } catch (error) {
-        parts.log.error({ error, partition }, 'a listener for tenures failed');
+        parts.log.error({ event: 'tenure_listener_failed', error, partition }, 'a listener for tenures failed');
       }
     }
   }

@@ -78,7 +78,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
     redisAskedAt = Date.now();
     map.redisAsked();
     const entries = await registry.load().catch(error => {
-      log.debug({ error }, 'owners cannot be read from Redis');
+      log.debug({ event: 'owners_unread_from_redis', error }, 'owners cannot be read from Redis');
       return undefined;
     });
     redisAskedAt = 0;
@@ -91,7 +91,7 @@ export async function openOwnerTable(parts: OwnerTableParts): Promise<OwnerTable
       map.groupAnswered(assignment, !redisIsSlow());
       changed();
     } catch (error) {
-      log.debug({ error }, 'owners cannot be asked of Kafka');
+      log.debug({ event: 'owners_unread_from_kafka', error }, 'owners cannot be asked of Kafka');
     }
   });
   await look();

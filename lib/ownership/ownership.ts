@@ -118,7 +118,14 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   };
 
   async function prepare(partition: number): Promise<void> {
-    const warming = parts.warm?.(partition).catch(error => log.debug({ error, partition }, 'not warm'));
+    const warming = parts
+      .warm?.(partition)
+      .catch(error =>
+        log.debug(
+          { event: 'partition_not_warm', error, partition },
+          'a partition is claimed before its live streams are ready',
+        ),
+      );
     const patience = new AbortController();
     await Promise.race([warming, sleep(warmMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
     patience.abort();
@@ -148,7 +155,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     try {
       holdings.compared(await registry.load());
     } catch (error) {
-      log.debug({ error }, 'owners cannot be compared with Redis');
+      log.debug({ event: 'owners_not_compared', error }, 'owners cannot be compared with Redis');
       holdings.compared(undefined);
     } finally {
       reconciling = false;

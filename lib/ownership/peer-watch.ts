@@ -70,12 +70,12 @@ export function watchPeers(parts: PeerWatchParts): PeerWatch {
 
   function silent(address: string): void {
     if (onSilent === undefined) return;
-    log.warn({ peer: address }, 'a peer does not answer: it cannot be reached from here');
+    log.warn({ event: 'peer_silent', peer: address }, 'a peer does not answer: it cannot be reached from here');
     onSilent(address);
   }
 
   function heard(address: string): void {
-    if (onSilent !== undefined) log.info({ peer: address }, 'a peer answers again');
+    if (onSilent !== undefined) log.info({ event: 'peer_back', peer: address }, 'a peer answers again');
   }
 
   function ended(address: string, end: PeerEnd): void {
@@ -85,12 +85,18 @@ export function watchPeers(parts: PeerWatchParts): PeerWatch {
     const { memberId, incarnation } = dead;
     const eviction = nextEviction(evictions.get(incarnation), Date.now());
     if (eviction === undefined) {
-      log.warn({ peer: address, memberId }, 'a peer is dead again so soon: left to the session time-out');
+      log.warn(
+        { event: 'peer_eviction_withheld', peer: address, memberId },
+        'a peer is dead again so soon: left to the session time-out',
+      );
       return;
     }
     if (evictions.size > 10_000) evictions.clear();
     evictions.set(incarnation, eviction);
-    log.warn({ peer: address, memberId, again: end.again.kind }, 'a peer is dead: putting it out of the group');
+    log.warn(
+      { event: 'peer_dead', peer: address, memberId, again: end.again.kind },
+      'a peer is dead: putting it out of the group',
+    );
     void putOut(memberId);
     onDead?.(address, memberId);
   }
@@ -102,7 +108,7 @@ export function watchPeers(parts: PeerWatchParts): PeerWatch {
         await evict(memberId);
         return onGone?.();
       } catch (error) {
-        log.warn({ error, memberId }, 'a dead peer cannot be put out of the group yet');
+        log.warn({ event: 'peer_eviction_failed', error, memberId }, 'a dead peer cannot be put out of the group yet');
         await sleep(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined);
       }
     }

@@ -109,13 +109,20 @@ export function openOwnerRegistry(
     },
     watch(changed, listening) {
       const subscriber = anotherConnection(redis);
-      subscriber.on('error', error => log.debug({ error }, 'Redis subscription'));
+      subscriber.on('error', error =>
+        log.debug({ event: 'owner_channel_failed', error }, 'the subscription to the owners channel failed'),
+      );
       subscriber.on('ready', () => {
-        subscriber.subscribe(channel).then(listening, error => log.debug({ error }, 'Redis subscription'));
+        subscriber
+          .subscribe(channel)
+          .then(listening, error =>
+            log.debug({ event: 'owner_channel_failed', error }, 'the subscription to the owners channel failed'),
+          );
       });
       subscriber.on('message', (_channel, text) => {
         const parsed = message.safeParse(parse(text));
-        if (!parsed.success) return log.warn('a message on the owners channel cannot be read');
+        if (!parsed.success)
+          return log.warn({ event: 'owner_message_unreadable' }, 'a message on the owners channel cannot be read');
         const { partition, ...owner } = parsed.data;
         return changed(partition, owner);
       });

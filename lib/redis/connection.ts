@@ -54,7 +54,7 @@ export function connectRedis(
     onState('Redis is away');
   });
   // Each failed attempt is an error event; `close` has said it once.
-  redis.on('error', (error: unknown) => ops.log.debug({ error }, 'Redis connection'));
+  redis.on('error', (error: unknown) => ops.log.debug({ event: 'redis_error', error }, 'a connection to Redis failed'));
   return redis;
 }
 
@@ -67,8 +67,8 @@ export function openRedis(config: RedisConfig, ops: Pick<Ops, 'log' | 'readiness
   const tell = (reason: string | undefined) => {
     ops.readiness.set('redis', reason);
     if (reason === trouble) return;
-    if (reason !== undefined) ops.log.warn(reason);
-    else if (trouble !== 'connecting') ops.log.info('Redis is back');
+    if (reason !== undefined) ops.log.warn({ event: 'redis_away', reason }, reason);
+    else if (trouble !== 'connecting') ops.log.info({ event: 'redis_back' }, 'Redis is back');
     trouble = reason;
   };
   const redis = connectRedis(config, ops, tell);

@@ -228,7 +228,10 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
         fail(scan, rider => rider.next === from && rider.lastEpoch === lastEpoch, 'TRUNCATED');
         return true;
       }
-      log.warn({ ...scan.at, offset: from, reason: messageOf(error) }, 'a replay cannot read on');
+      log.warn(
+        { event: 'replay_scan_failed', ...scan.at, offset: from, reason: messageOf(error) },
+        'a replay cannot read on',
+      );
       if (error instanceof KafkaUnavailableError) {
         silences.note(scan.at);
         return false;
@@ -292,7 +295,7 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
     try {
       return client.scanned(records, through, readBytes);
     } catch (error) {
-      log.error({ error }, 'the consumer of a replay threw');
+      log.error({ event: 'replay_consumer_failed', error }, 'the consumer of a replay threw');
       client.failed('SINK_FAILED');
       return false;
     }
@@ -314,7 +317,10 @@ export function openScans({ topics, concurrency, maxWaiting, stallTimeoutMs, met
         fault,
       );
     } catch (error) {
-      log.debug({ ...scan.at, reason: messageOf(error) }, 'the bounds of the log cannot be had');
+      log.debug(
+        { event: 'log_bounds_unknown', ...scan.at, reason: messageOf(error) },
+        'the bounds of the log cannot be had',
+      );
       if (error instanceof KafkaUnavailableError) silences.note(scan.at);
     }
   }

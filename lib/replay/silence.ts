@@ -17,7 +17,7 @@ export function openSilences(topics: Pick<Topics, 'offsets'>, log: Logger, signa
     note(at) {
       const name = nameOf(at);
       if (silent.has(name) || signal.aborted) return;
-      log.warn(at, 'a partition does not answer: replays of it wait');
+      log.warn({ event: 'replay_partition_silent', ...at }, 'a partition does not answer: replays of it wait');
       silent.set(
         name,
         answered(at).finally(() => silent.delete(name)),

@@ -79,7 +79,7 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     } catch (error) {
       for (const tail of acquired.values()) tail.release();
       if (error instanceof PenstockError) throw error;
-      ops.log.warn({ error, topic: request.topic }, 'a stream cannot be opened');
+      ops.log.warn({ event: 'stream_open_failed', error, topic: request.topic }, 'a stream cannot be opened');
       throw new PenstockError('UNAVAILABLE', 'Kafka does not answer', {}, error);
     }
   }

@@ -188,7 +188,10 @@ class SharedTail implements RecordSink {
     this.#parts.histories.forget(this.#at);
     this.ring.drop();
     this.#sequences = openSequenceMemory(rememberedKeys);
-    this.#parts.log.warn({ ...this.#at, fault, offset: this.#reached.offset + 1 }, 'a live tail has to begin anew');
+    this.#parts.log.warn(
+      { event: 'live_tail_restarted', ...this.#at, fault, offset: this.#reached.offset + 1 },
+      'a live tail has to begin anew',
+    );
     const listeners = [...this.#all, ...[...this.#byKey.values()].flatMap(set => [...set])];
     this.#all.clear();
     this.#byKey.clear();
@@ -216,7 +219,10 @@ class SharedTail implements RecordSink {
     try {
       listener.live(record, this.#reached);
     } catch (error) {
-      this.#parts.log.error({ ...this.#at, offset: record.record.offset, error }, 'a listener of a live tail failed');
+      this.#parts.log.error(
+        { event: 'live_tail_listener_failed', ...this.#at, offset: record.record.offset, error },
+        'a listener of a live tail failed',
+      );
     }
   }
 
@@ -268,7 +274,8 @@ class SharedTail implements RecordSink {
           return;
         }
       } catch (error) {
-        if (!told) this.#parts.log.warn({ ...this.#at, error }, 'a live tail cannot begin yet');
+        if (!told)
+          this.#parts.log.warn({ event: 'live_tail_waits', ...this.#at, error }, 'a live tail cannot begin yet');
         told = true;
       }
       await backOff.wait();

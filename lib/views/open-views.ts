@@ -44,7 +44,7 @@ export function openViews(
     },
     async close() {
       await pool.close();
-      ops.log.debug({ tables: plan.tables.size }, 'views closed');
+      ops.log.debug({ event: 'views_closed', tables: plan.tables.size }, 'views closed');
     },
   };
 }

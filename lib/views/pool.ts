@@ -26,10 +26,17 @@ export function openViewPool(config: PostgresConfig, ops: Pick<Ops, 'log' | 'rea
     keepAlive: true,
     types: viewTypes,
   });
-  pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  pool.on('error', error =>
+    ops.log.debug(
+      { event: 'postgres_connection_broke', error: messageOf(error) },
+      'an idle PostgreSQL connection broke',
+    ),
+  );
   // It may break in the very read that says it is ready: before whoever asked for it can listen.
   pool.on('connect', client => {
-    client.on('error', error => ops.log.debug({ error: messageOf(error) }, 'a PostgreSQL connection broke'));
+    client.on('error', error =>
+      ops.log.debug({ event: 'postgres_connection_broke', error: messageOf(error) }, 'a PostgreSQL connection broke'),
+    );
   });
 
   let closed = false;
@@ -51,8 +58,10 @@ export function openViewPool(config: PostgresConfig, ops: Pick<Ops, 'log' | 'rea
     }
     if (closed) return;
     ops.readiness.set('postgres', down);
-    if (down !== undefined && down !== wasDown) ops.log.warn({ reason: down }, 'PostgreSQL is away');
-    if (down === undefined && wasDown !== undefined) ops.log.info('PostgreSQL is available');
+    if (down !== undefined && down !== wasDown)
+      ops.log.warn({ event: 'postgres_away', reason: down }, 'PostgreSQL is away');
+    if (down === undefined && wasDown !== undefined)
+      ops.log.info({ event: 'postgres_back' }, 'PostgreSQL is available');
     timer = setTimeout(() => (probing = probe()), down === undefined ? probeIntervalMs : retryIntervalMs);
     timer.unref();
   };

@@ -45,7 +45,10 @@ export function openCleaner(outbox: Outbox, pool: pg.Pool, log: Logger): Cleaner
     try {
       await remove(pool, rows);
     } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'published rows could not be deleted; trying again');
+      log.warn(
+        { event: 'outbox_cleaning_failed', reason: messageOf(error) },
+        'published rows could not be deleted; trying again',
+      );
       outbox.keep(rows);
       schedule(retryMs);
       return false;

@@ -41,10 +41,10 @@ export function openGraveyard(letters: Pick<DeadLetters, 'send'>, log: Logger, p
     const { at, message } = intake;
     const place = { topic: at.topic, partition: at.partition, offset: at.offset, reason: message };
     const sent = send(intake).then(
-      () => log.warn(place, 'a record went to the dead-letter topic'),
+      () => log.warn({ event: 'dead_letter_written', ...place }, 'a record went to the dead-letter topic'),
       (error: unknown) =>
         log.error(
-          { ...place, error: messageOf(error) },
+          { event: 'dead_letter_lost', ...place, error: messageOf(error) },
           'a record could not be written to the dead-letter topic: it is skipped',
         ),
     );
@@ -53,7 +53,10 @@ export function openGraveyard(letters: Pick<DeadLetters, 'send'>, log: Logger, p
       await inTime(sent, patienceMs);
     } catch (error) {
       stuck.add(at.topic);
-      log.error({ ...place, error: messageOf(error) }, 'a record waits for the dead-letter topic; the handler goes on');
+      log.error(
+        { event: 'dead_letter_waits', ...place, error: messageOf(error) },
+        'a record waits for the dead-letter topic; the handler goes on',
+      );
     }
   };
 }

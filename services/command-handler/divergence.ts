@@ -52,12 +52,15 @@ export function openGoBack(options: GoBackOptions): (cut: Cut) => Promise<void> 
     const { topic, partition, position, found } = cut;
     try {
       const from = await goOnFrom(topics, cut);
-      ops.log.error({ topic, partition, position, from, leaderEpoch: found.leaderEpoch }, truncatedMessage);
+      ops.log.error(
+        { event: 'command_log_truncated', topic, partition, position, from, leaderEpoch: found.leaderEpoch },
+        truncatedMessage,
+      );
       await onTruncated({ topic, partition }, from);
       goBack(cut, from);
     } catch (error) {
       ops.log.warn(
-        { topic, partition, reason: messageOf(error) },
+        { event: 'command_log_cut_unknown', topic, partition, reason: messageOf(error) },
         'where a command partition was cut is not known yet',
       );
       onUnknown(cut);

@@ -24,7 +24,11 @@ start('command-handler', async () => {
   const { peerListen, peerSilenceMs } = config.ownership;
   const fence = openFence({
     pauseMs: Math.min(peerSilenceMs, config.kafka.sessionTimeoutMs) / 2,
-    onPause: forMs => ops.log.warn({ forMs }, 'this process stood still: nothing is sent until the group confirms it'),
+    onPause: forMs =>
+      ops.log.warn(
+        { event: 'process_stood_still', forMs },
+        'this process stood still: nothing is sent until the group confirms it',
+      ),
   });
   const lanes = openLanes(connection, {
     ...{ bufferBytes: producing.laneBufferBytes, maxBatchBytes, deliveryTimeoutMs, paceMs: producing.producePaceMs },

@@ -41,7 +41,7 @@ export function listen({ address, ops, onRows }: NotificationOptions): Notificat
       } catch (error) {
         if (ending.signal.aborted) return;
         ops.readiness.set('postgres', messageOf(error));
-        ops.log.warn({ reason: messageOf(error) }, 'PostgreSQL is away');
+        ops.log.warn({ event: 'postgres_away', reason: messageOf(error) }, 'PostgreSQL is away');
         await pause(retryMs, ending.signal);
       }
     }

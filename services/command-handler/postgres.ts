@@ -31,10 +31,17 @@ export function openPool({ address, size, transactionTimeoutMs, verify }: PoolOp
     query_timeout: 6 * transactionTimeoutMs,
     application_name: 'penstock-command-handler',
   });
-  pool.on('error', error => log.warn({ reason: messageOf(error) }, 'an idle connection to PostgreSQL failed'));
+  pool.on('error', error =>
+    log.warn(
+      { event: 'postgres_connection_failed', reason: messageOf(error) },
+      'an idle connection to PostgreSQL failed',
+    ),
+  );
   pool.on('connect', client => {
     // A client that is checked out and between two statements has nobody else to tell; its next statement fails.
-    client.on('error', error => log.debug({ reason: messageOf(error) }, 'a connection to PostgreSQL failed'));
+    client.on('error', error =>
+      log.debug({ event: 'postgres_connection_broke', reason: messageOf(error) }, 'a connection to PostgreSQL failed'),
+    );
     client.query(keyLookupsOnly).catch(() => undefined);
   });
   return pool;

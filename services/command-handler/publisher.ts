@@ -100,7 +100,11 @@ export function openPublisher(options: PublisherOptions): Publisher {
       while (outbox.unacknowledged() > 0 && Date.now() < deadline) await pause(5, ending.signal);
       ending.abort();
       const left = outbox.unacknowledged();
-      if (left > 0) log.warn({ records: left }, 'not acknowledged in time; they stay in the outbox');
+      if (left > 0)
+        log.warn(
+          { event: 'outbox_left_unpublished', records: left },
+          'not acknowledged in time; they stay in the outbox',
+        );
       await cleaner.close();
     },
   };
@@ -111,7 +115,10 @@ export function openPublisher(options: PublisherOptions): Publisher {
     repair.request(behind, 'all');
     if (foreign.size === 0) return;
     announce(pool, foreign).catch((error: unknown) => {
-      log.warn({ reason: messageOf(error) }, 'could not notify other handlers; they poll');
+      log.warn(
+        { event: 'outbox_notify_failed', reason: messageOf(error) },
+        'could not notify other handlers; they poll',
+      );
     });
   }
 

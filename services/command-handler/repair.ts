@@ -103,7 +103,7 @@ export function openRepair({ pool, log, owns, beginRead, publish, hasRoom, windo
         request([partition], scope, now + (moved.has(partition) ? nextPieceMs : retryMs));
       }
     } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'the outbox could not be read; trying again');
+      log.warn({ event: 'outbox_unreadable', reason: messageOf(error) }, 'the outbox could not be read; trying again');
       for (const partition of partitions) alone.add(partition);
       request(partitions, scope, performance.now() + retryMs);
     } finally {

@@ -110,13 +110,19 @@ export function openSender(options: SenderOptions): Sender {
   function refuse(row: OutboxRow, error: unknown): void {
     const place = { topic: row.topic, partition: row.partition, sequence: row.sequence };
     if (error instanceof TooLargeError) {
-      log.error({ ...place, reason: messageOf(error) }, 'an event is too large for its topic: a stub takes its place');
+      log.error(
+        { event: 'event_too_large', ...place, reason: messageOf(error) },
+        'an event is too large for its topic: a stub takes its place',
+      );
       if (tooLarge.size >= mostTooLarge) tooLarge.clear();
       tooLarge.set(nameOf(row), (tooLarge.get(nameOf(row)) ?? 0) + 1);
       onGivenUp(row, 'at once');
       return;
     }
-    log.warn({ ...place, reason: messageOf(error) }, 'an event was not written; it stays in the outbox');
+    log.warn(
+      { event: 'event_not_written', ...place, reason: messageOf(error) },
+      'an event was not written; it stays in the outbox',
+    );
     onGivenUp(row, 'later');
   }
 }

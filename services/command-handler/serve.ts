@@ -54,7 +54,8 @@ export async function serve<State, Change>(
     ...{ pool, app, plan, outbox, partitionOf: placeOf, now: Date.now, uuid: randomUUID, maxValueBytes },
     isHeld: partition => tenures.isHeld(partition),
     hasRoom: partition => publisher.hasRoom(partition),
-    onFault: ({ reason, cause }) => log.error({ reason, error: cause }, 'a command is refused'),
+    onFault: ({ reason, cause }) =>
+      log.error({ event: 'command_refused_internally', reason, error: cause }, 'a command is refused'),
   };
   const readFaults = openReadFaults(ops, recoveredMs);
   const feed: Feed = openFeed({
@@ -69,7 +70,10 @@ export async function serve<State, Change>(
         return;
       }
       const reason = error?.message;
-      log.error({ topic, partition, offset, fault, reason }, 'a command partition can not be read; trying again');
+      log.error(
+        { event: 'commands_unreadable', topic, partition, offset, fault, reason },
+        'a command partition can not be read; trying again',
+      );
       readFaults.note(fault, { topic, partition, offset }, error);
       tenures.claimAgain([partition], faultMs);
     },
@@ -186,7 +190,10 @@ export async function serve<State, Change>(
     const offsets = lag.take(tenures.held());
     if (offsets.length === 0) return;
     await controlGroup?.commit(offsets).catch((error: unknown) => {
-      log.debug({ reason: messageOf(error) }, 'positions were not committed to Kafka');
+      log.debug(
+        { event: 'positions_not_committed', reason: messageOf(error) },
+        'positions were not committed to Kafka',
+      );
     });
   }
 }
@@ -203,7 +210,10 @@ function watchPlaces(
     if (key !== undefined && placeOf(key) !== record.partition) {
       metrics.misplaced.inc({ topic: record.topic });
       const { topic, partition, offset } = record;
-      log.warn({ topic, partition, offset }, "a record lies in another partition than its key's");
+      log.warn(
+        { event: 'record_misplaced', topic, partition, offset },
+        "a record lies in another partition than its key's",
+      );
     }
     return sort(record, topicId);
   };

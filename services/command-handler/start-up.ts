@@ -28,7 +28,7 @@ export async function insist<T>(
       if (isFinal(error)) throw error;
       tell(messageOf(error));
       if (messageOf(error) !== said)
-        log.warn({ reason: (said = messageOf(error)) }, `${what} is not possible yet; trying on`);
+        log.warn({ event: 'start_waits', reason: (said = messageOf(error)) }, `${what} is not possible yet; trying on`);
       await pause(retryMs, signal);
     }
   }

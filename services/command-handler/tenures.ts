@@ -123,7 +123,10 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
         tellMissing(missing);
         if (missing.length === 0 || ending.signal.aborted) break;
         const waitMs = await claimMissing(missing).catch((error: unknown) => {
-          ops.log.warn({ reason: messageOf(error) }, 'partitions could not be claimed; trying again');
+          ops.log.warn(
+            { event: 'command_claim_failed', reason: messageOf(error) },
+            'partitions could not be claimed; trying again',
+          );
           return retryMs;
         });
         if (waitMs > 0) await pause(waitMs, ending.signal);
@@ -183,7 +186,7 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
       const found = await topics.epochEnd({ topic, partition }, leaderEpoch);
       if (found === undefined || !isCut({ topic, partition, position, leaderEpoch, found })) continue;
       const from = await goOnFrom(topics, { topic, partition, position, leaderEpoch, found });
-      ops.log.error({ topic, partition, position, from }, truncatedMessage);
+      ops.log.error({ event: 'command_log_truncated', topic, partition, position, from }, truncatedMessage);
       await onTruncated({ topic, partition }, from);
       cuts.set(nameOf({ topic, partition }), from);
     }
@@ -224,14 +227,17 @@ export function keepTenures(options: TenureOptions): TenureKeeper {
     displaced.delete(partition);
     for (const { topic, position, start, end, anew, readFrom } of readable) {
       if (anew)
-        ops.log.error({ topic, partition, position }, 'the topic was created again: taken up from its beginning');
+        ops.log.error(
+          { event: 'command_topic_recreated', topic, partition, position },
+          'the topic was created again: taken up from its beginning',
+        );
       if (position > end && readFrom >= position) {
         const reason = `${topic}/${partition} ends at offset ${end}, but ${position} has been reached: another topic of that name?`;
-        ops.log.error({ topic, partition, position, end }, reason);
+        ops.log.error({ event: 'command_position_past_end', topic, partition, position, end }, reason);
         displaced.set(partition, reason);
       } else if (position < start) {
         ops.log.error(
-          { topic, partition, position, start },
+          { event: 'commands_expired', topic, partition, position, start },
           'commands are gone from the log before they were taken up',
         );
       }

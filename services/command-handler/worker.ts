@@ -101,7 +101,7 @@ export function startWorker(options: WorkerOptions): Worker {
     const [intake] = slice?.intakes ?? [];
     if (slice === undefined || intake === undefined || intake.kind === 'dead') return 'lost';
     const { topic, partition, offset } = intake.at;
-    log.error({ topic, partition, offset }, 'a command could not be committed');
+    log.error({ event: 'command_uncommittable', topic, partition, offset }, 'a command could not be committed');
     const next: Intake = intake.refusal === undefined ? { ...intake, refusal: 'internal error' } : deadIntakeOf(intake);
     const again = [{ ...slice, intakes: [next] }];
     await bury(again);
@@ -128,11 +128,16 @@ export function startWorker(options: WorkerOptions): Worker {
   function judge(error: unknown): FailureKind | 'fenced' {
     if (error instanceof FencedError) {
       metrics.fenced.inc();
-      log.warn({ lost: error.lost }, 'fenced: somebody else has claimed partitions of this batch');
+      log.warn(
+        { event: 'handler_fenced', lost: error.lost },
+        'fenced: somebody else has claimed partitions of this batch',
+      );
       return 'fenced';
     }
     const kind = failureKindOf(error);
-    log[kind === 'again' ? 'debug' : 'warn']({ kind, error }, 'a batch was not committed');
+    const line = { kind, error };
+    if (kind === 'again') log.debug({ event: 'command_batch_retried', ...line }, 'a batch was not committed');
+    else log.warn({ event: 'command_batch_failed', ...line }, 'a batch was not committed');
     return kind;
   }
 }

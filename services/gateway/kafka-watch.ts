@@ -24,7 +24,7 @@ export async function untilKafkaAnswers<T>(
       return value;
     } catch (error) {
       if (isFinal(error)) throw error;
-      log.warn({ reason: messageOf(error) }, 'Kafka is away');
+      log.warn({ event: 'kafka_away', reason: messageOf(error) }, 'Kafka is away');
       readiness.set('kafka', `Kafka is away: ${messageOf(error)}`);
     }
     await sleep(retryMs, undefined, { signal });
@@ -50,12 +50,12 @@ export function watchKafka(
     while (!stop.signal.aborted) {
       try {
         await topics.clusterId();
-        if (away) log.info('Kafka is back');
+        if (away) log.info({ event: 'kafka_back' }, 'Kafka is back');
         away = false;
         readiness.set('kafka', undefined);
       } catch (error) {
         if (stop.signal.aborted) return;
-        if (!away) log.warn({ reason: messageOf(error) }, 'Kafka is away');
+        if (!away) log.warn({ event: 'kafka_away', reason: messageOf(error) }, 'Kafka is away');
         away = true;
         readiness.set('kafka', `Kafka is away: ${messageOf(error)}`);
       }

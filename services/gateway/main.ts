@@ -55,7 +55,7 @@ start('gateway', async () => {
     format,
     log: ops.log,
   });
-  ops.log.info({ listening: server.url }, 'listening');
+  ops.log.info({ event: 'gateway_listening', listening: server.url }, 'listening');
   const views = openViews(config.postgres, plan, ops, rowsOfResult * config.gateway.maxResponseBytes);
   const accessTokens = openAccessTokens(config.auth, { localJwksUrl: config.route.jwksUrl }, ops);
   const routeTokens = openRouteTokens({ jwksUrl: config.route.jwksUrl }, ops);
@@ -121,7 +121,7 @@ start('gateway', async () => {
     });
     server.serve(gateway.service);
     ops.readiness.set('start', undefined);
-    ops.log.info({ partitions: partitionCount }, 'serving');
+    ops.log.info({ event: 'service_ready', partitions: partitionCount }, 'serving');
   };
   const serving = serve().catch((error: unknown) => {
     if (!stopping.signal.aborted) throw error;

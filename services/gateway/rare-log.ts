@@ -1,7 +1,7 @@
-import type { Logger } from '../../lib/ops/index.ts';
+import type { LogFields, Logger } from '../../lib/ops/index.ts';
 
 /** Warns at most once in ten seconds for each `about`, with the number of lines that were left out. */
-export type RareLog = (about: string, line: object, message: string) => void;
+export type RareLog = (about: string, line: LogFields<'warn'>, message: string) => void;
 
 const intervalMs = 10_000;
 

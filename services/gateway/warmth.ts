@@ -52,10 +52,12 @@ export function openWarmth({ records, plan, partitionCount, metrics, log }: Warm
       const key = keyText(record);
       if (key === undefined || partitionOf(key, partitionCount) === partition) return;
       metrics.misplaced.inc({ topic });
-      const at = { topic, partition, offset: record.offset };
-      misplacedLog(topic, at, "a record lies in another partition than its key's: nobody streams it");
+      const line = { event: 'record_misplaced', topic, partition, offset: record.offset } as const;
+      misplacedLog(topic, line, "a record lies in another partition than its key's: nobody streams it");
     });
-    tapped.catch((error: unknown) => log.debug({ error, topic, partition }, 'a partition is not watched'));
+    tapped.catch((error: unknown) =>
+      log.debug({ event: 'placement_unwatched', error, topic, partition }, 'a partition is not watched'),
+    );
     return () => {
       tapped.then(
         stop => stop(),

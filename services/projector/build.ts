@@ -66,7 +66,7 @@ export async function buildTable(context: BuildContext, plan: TablePlan): Promis
       await dropUnfinished(queries, plan.name);
       return createVersion(queries, plan, 'building');
     });
-    context.log.info({ table: plan.name, version: version.version }, 'building a table');
+    context.log.info({ event: 'view_build_started', table: plan.name, version: version.version }, 'building a table');
     const build = new Build(context, session, version);
     await build.begin();
     // Records keep coming: how many may be missing when the projectors are held up grows until it is enough.
@@ -75,7 +75,10 @@ export async function buildTable(context: BuildContext, plan: TablePlan): Promis
       if (await build.trySwap(gap)) break;
       await sleep(retryMs, undefined, { signal: context.signal });
     }
-    context.log.info({ table: plan.name, version: version.version }, 'the new version is live');
+    context.log.info(
+      { event: 'view_build_live', table: plan.name, version: version.version },
+      'the new version is live',
+    );
     await session.transaction(queries => dropScope(queries, version.id));
     return { kind: 'swapped', version: version.version };
   } finally {
@@ -146,7 +149,10 @@ class Build {
             chunks,
             part => this.#session.transaction(queries => applyBatch(queries, this.#target, part)),
             async ({ topic, partition, offset }: KafkaRecord, reason: string) =>
-              this.#context.log.warn({ topic, partition, offset, reason }, 'a record is left out'),
+              this.#context.log.warn(
+                { event: 'view_record_left_out', topic, partition, offset, reason },
+                'a record is left out',
+              ),
           ),
         );
       }

@@ -31,7 +31,7 @@ export function openBuilds(toBuild: readonly TablePlan[], options: BuildsOptions
   const sweeping = (async () => {
     while (!signal.aborted) {
       await dropRetired(store.transaction).catch((error: unknown) =>
-        log.info({ reason: messageOf(error) }, 'old versions could not be dropped yet'),
+        log.info({ event: 'view_versions_kept', reason: messageOf(error) }, 'old versions could not be dropped yet'),
       );
       await pause(sweepMs);
     }
@@ -45,7 +45,8 @@ export function openBuilds(toBuild: readonly TablePlan[], options: BuildsOptions
       if (result.kind === 'swapped') metrics.rebuilds.inc({ table: plan.name });
       return result.kind === 'swapped';
     } catch (error) {
-      if (!signal.aborted) log.warn({ table: plan.name, reason: messageOf(error) }, 'a build has failed');
+      if (!signal.aborted)
+        log.warn({ event: 'view_build_failed', table: plan.name, reason: messageOf(error) }, 'a build has failed');
       return false;
     }
   }

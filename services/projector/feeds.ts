@@ -184,7 +184,7 @@ export class Feeds {
       if (!this.#isOpen(feed)) return;
       if (start !== undefined && start > feed.fetched) {
         this.#options.ops.log.warn(
-          { topic, partition, from: feed.fetched, to: start },
+          { event: 'view_records_expired', topic, partition, from: feed.fetched, to: start },
           'retention has deleted records',
         );
         feed.skipTo(start);
@@ -217,7 +217,8 @@ export class Feeds {
 
   #report(at: TopicPartition, reason: string): { reason: string } {
     const name = nameOf(at);
-    if (this.#troubles.get(name)?.reason !== reason) this.#options.ops.log.warn({ ...at, reason }, 'a partition waits');
+    if (this.#troubles.get(name)?.reason !== reason)
+      this.#options.ops.log.warn({ event: 'view_partition_waits', ...at, reason }, 'a partition waits');
     const trouble = { at, reason };
     this.#troubles.set(name, trouble);
     this.#tell();

@@ -1,6 +1,6 @@
 import { messageOf } from '../../lib/errors.ts';
 import type { DeadLetters, KafkaRecord } from '../../lib/kafka/index.ts';
-import type { Ops } from '../../lib/ops/index.ts';
+import type { LogEvent, Ops } from '../../lib/ops/index.ts';
 import type { Feed } from './feed.ts';
 import type { Feeds } from './feeds.ts';
 import type { ProjectorMetrics } from './metrics.ts';
@@ -40,15 +40,15 @@ export function openLetters({ feeds, deadLetters, metrics, ops }: LettersOptions
   /** How often in a row a partition's letters could not be written. */
   const failures = new WeakMap<Feed, number>();
 
-  function settle({ record, reason }: Misfit, message: string): void {
+  function settle({ record, reason }: Misfit, event: LogEvent<'warn'>, message: string): void {
     settled.add(record);
     const { topic, partition, offset } = record;
-    ops.log.warn({ topic, partition, offset, reason }, message);
+    ops.log.warn({ event, topic, partition, offset, reason }, message);
   }
 
   async function deliver(letters: Pick<DeadLetters, 'send'>, misfit: Misfit): Promise<void> {
     await letters.send({ ...misfit, exception });
-    settle(misfit, 'a record feeds no table');
+    settle(misfit, 'view_letter_written', 'a record feeds no table');
   }
 
   function why(feed: Feed, misfits: readonly Misfit[], problem: string): string {
@@ -63,7 +63,7 @@ export function openLetters({ feeds, deadLetters, metrics, ops }: LettersOptions
     post(feed, misfits) {
       if (deadLetters === undefined) {
         for (const misfit of misfits) {
-          settle(misfit, 'a record feeds no table; its dead letter is skipped');
+          settle(misfit, 'view_letter_skipped', 'a record feeds no table; its dead letter is skipped');
           metrics.deadLettersSkipped.inc({ topic: misfit.record.topic });
         }
         return;

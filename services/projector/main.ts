@@ -27,7 +27,7 @@ start('projector', async () => {
     projector => {
       parts.unshift(projector);
       ops.readiness.set('start', undefined);
-      ops.log.info({ tables: [...plan.tables.keys()] }, 'projecting');
+      ops.log.info({ event: 'service_ready', tables: [...plan.tables.keys()] }, 'projecting');
     },
     (error: unknown) => {
       if (!stopping.signal.aborted) throw error;

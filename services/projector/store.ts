@@ -53,7 +53,12 @@ export function openStore(config: PostgresConfig, ops: Pick<Ops, 'log' | 'servic
     keepAlive: true,
     types: viewTypes,
   });
-  pool.on('error', error => ops.log.debug({ error: messageOf(error) }, 'an idle PostgreSQL connection broke'));
+  pool.on('error', error =>
+    ops.log.debug(
+      { event: 'postgres_connection_broke', error: messageOf(error) },
+      'an idle PostgreSQL connection broke',
+    ),
+  );
   pool.on('connect', client => {
     // A connection that breaks is told by its next statement.
     client.query(keyLookupsOnly).catch(() => undefined);

@@ -89,16 +89,19 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
         if (result.kind === 'claimed') {
           if (assignment !== under || closed) return;
           begin(result.positions, ids, under);
-          ops.log.info({ generation: under.generation, positions: result.positions.length }, 'claimed');
+          ops.log.info(
+            { event: 'view_partitions_claimed', generation: under.generation, positions: result.positions.length },
+            'partitions are claimed',
+          );
           return;
         }
         isStale = true;
       } catch (error) {
         if (error instanceof FencedMemberError) {
-          ops.log.warn({ reason: messageOf(error) }, 'fenced: waiting for the group');
+          ops.log.warn({ event: 'projector_fenced', reason: messageOf(error) }, 'fenced: waiting for the group');
           return;
         }
-        ops.log.warn({ reason: messageOf(error) }, 'partitions could not be claimed yet');
+        ops.log.warn({ event: 'view_claim_failed', reason: messageOf(error) }, 'partitions could not be claimed yet');
       }
       await new Promise<void>(resolve => {
         wake = resolve;

@@ -25,7 +25,8 @@ export async function untilSuccess<Result>(
     } catch (error) {
       if (isFinal(error) || signal.aborted) throw error;
       const reason = messageOf(error);
-      if (reason !== logged) log.warn({ part, reason }, 'not possible for now');
+      if (reason !== logged)
+        log.warn({ event: 'start_waits', part, reason }, 'a step of the start is not possible yet; trying on');
       logged = reason;
       readiness.set(part, reason);
     }
@@ -35,7 +36,7 @@ export async function untilSuccess<Result>(
 
 /** Keeps the readiness reason of a server true while the service runs. */
 export function watch(
-  part: string,
+  part: 'kafka' | 'postgres',
   probe: () => Promise<unknown>,
   { log, readiness }: Pick<Ops, 'log' | 'readiness'>,
 ): Closable {
@@ -45,8 +46,8 @@ export function watch(
     while (!stop.signal.aborted) {
       const reason = await probe().then(() => undefined, messageOf);
       if (stop.signal.aborted) return;
-      if (reason !== undefined && !isAway) log.warn({ part, reason }, 'away');
-      if (reason === undefined && isAway) log.info({ part }, 'back');
+      if (reason !== undefined && !isAway) log.warn({ event: `${part}_away`, reason }, `${part} is away`);
+      if (reason === undefined && isAway) log.info({ event: `${part}_back` }, `${part} is back`);
       isAway = reason !== undefined;
       readiness.set(part, reason);
       await sleep(isAway ? retryMs : intervalMs, undefined, { signal: stop.signal }).catch(() => undefined);

@@ -69,8 +69,9 @@ export function openWorker(options: WorkerOptions): Worker {
       } catch (error) {
         if (error instanceof RefusedRecordError) continue;
         const isAway = faultOf(error) === 'away';
-        if (isAway) ops.log.warn({ reason: messageOf(error) }, 'a batch could not be applied yet');
-        else ops.log.error({ error }, 'a batch could not be applied');
+        if (isAway)
+          ops.log.warn({ event: 'view_batch_waits', reason: messageOf(error) }, 'a batch could not be applied yet');
+        else ops.log.error({ event: 'view_batch_failed', error }, 'a batch could not be applied');
         ops.readiness.set('rows', `records can't be applied: ${messageOf(error)}`);
         await pause(Math.min(backOffMs.most, backOffMs.first * 2 ** Math.min(10, failures++)));
       }
@@ -85,7 +86,10 @@ export function openWorker(options: WorkerOptions): Worker {
     stop();
     if (result.kind === 'stale') {
       metrics.fenced.inc();
-      ops.log.info({ at: result.at.map(({ topic, partition }) => `${topic}/${partition}`) }, 'positions have moved on');
+      ops.log.info(
+        { event: 'view_positions_moved_on', at: result.at.map(({ topic, partition }) => `${topic}/${partition}`) },
+        'positions have moved on',
+      );
       options.onStale(result.at.map(({ topic, partition }) => ({ topic, partition })));
       return;
     }

@@ -136,8 +136,9 @@ export async function openFront(
     for (const server of listening.servers) servers.push(server);
     urls.push(listening.url);
   }
-  for (const server of servers) server.on('error', error => log.error({ error }, 'a listening socket failed'));
-  log.info({ urls }, 'serving');
+  for (const server of servers)
+    server.on('error', error => log.error({ event: 'listening_socket_failed', error }, 'a listening socket failed'));
+  log.info({ event: 'service_ready', urls }, 'serving');
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -150,7 +151,8 @@ export async function openFront(
       for (const server of servers) server.closeIdleConnections();
     }, sweepIntervalMs);
     const cutOff = setTimeout(() => {
-      if (state.connections.size > 0) log.warn({ connections: state.connections.size }, 'cutting off clients');
+      if (state.connections.size > 0)
+        log.warn({ event: 'clients_cut_off', connections: state.connections.size }, 'cutting off clients');
       for (const socket of state.connections) socket.destroy();
     }, drainMs);
     // Upgraded sockets do not count for server.close().

@@ -91,10 +91,13 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
         metrics.routed('client_gone');
         return;
       case 'no-owner':
-        log.warn({ partition, reason: asked.reason, traceparent }, 'no owner in time');
+        log.warn({ event: 'no_owner', partition, reason: asked.reason, traceparent }, 'no owner in time');
         throw new PenstockError('UNAVAILABLE', 'no replica owns the partition now', { retryAfterSeconds: 1 });
       case 'broken':
-        log.warn({ partition, reason: asked.reason, traceparent }, 'the answer of a gateway was lost');
+        log.warn(
+          { event: 'gateway_answer_lost', partition, reason: asked.reason, traceparent },
+          'the answer of a gateway was lost',
+        );
         throw new HttpRefusal(
           502,
           'UNAVAILABLE',

@@ -106,11 +106,14 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
         return metrics.routed('client_gone');
       case 'no-owner':
         metrics.routed('no_owner');
-        log.warn({ partition, reason: asked.reason, traceparent }, 'no owner in time');
+        log.warn({ event: 'no_owner', partition, reason: asked.reason, traceparent }, 'no owner in time');
         return refuse(closeCodes.tryAgainLater, 'no replica owns the partition now');
       case 'broken':
         metrics.routed('broken');
-        log.warn({ partition, reason: asked.reason, traceparent }, 'a gateway refused an upgrade');
+        log.warn(
+          { event: 'gateway_refused_upgrade', partition, reason: asked.reason, traceparent },
+          'a gateway refused an upgrade',
+        );
         return refuse(closeCodes.tryAgainLater, 'the gateway refused the connection');
     }
   };
@@ -131,11 +134,14 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
       );
       const limit = error instanceof PenstockError ? limitOf(error.extensions) : undefined;
       if (limit) metrics.refusals.count(limit, 'ws');
-      if (!(error instanceof PenstockError)) log.error({ error }, 'an upgrade failed');
+      if (!(error instanceof PenstockError)) log.error({ event: 'upgrade_failed', error }, 'an upgrade failed');
       try {
         refusals.refuse(request, socket, head, code, reason);
       } catch (refusalError) {
-        log.error({ reason: messageOf(refusalError) }, 'an upgrade could not be refused');
+        log.error(
+          { event: 'upgrade_refusal_failed', reason: messageOf(refusalError) },
+          'an upgrade could not be refused',
+        );
         socket.destroy();
       }
     });

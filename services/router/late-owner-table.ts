@@ -26,11 +26,12 @@ export function lateOwnerTable(open: () => Promise<OwnerTable>, ops: Pick<Ops, '
           for (const listener of deathListeners) listener(address);
         });
         ops.readiness.set('owners', undefined);
-        ops.log.info({ partitions: table.partitionCount() }, 'owner table open');
+        ops.log.info({ event: 'owner_table_opened', partitions: table.partitionCount() }, 'owner table open');
         return;
       } catch (error) {
         const reason = messageOf(error);
-        if (reason !== lastReason) ops.log.warn({ reason }, 'the owner table cannot be opened yet');
+        if (reason !== lastReason)
+          ops.log.warn({ event: 'owner_table_unavailable', reason }, 'the owner table cannot be opened yet');
         lastReason = reason;
         ops.readiness.set('owners', reason);
       }

@@ -47,7 +47,7 @@ export function requestListener(
     } catch (error) {
       if (error instanceof PenstockError) refusals.countErrors([coded(error)], transportOf(request));
       if (response.destroyed) return;
-      if (!(error instanceof PenstockError)) log.error({ error }, 'a request failed');
+      if (!(error instanceof PenstockError)) log.error({ event: 'request_failed', error }, 'a request failed');
       if (response.headersSent) response.destroy();
       else answerError(response, error);
     }

@@ -7,7 +7,8 @@ import type { Logger } from '../../lib/ops/index.ts';
 export function logWarnings(log: Logger): void {
   process.removeAllListeners('warning');
   process.on('warning', ({ name, message }) => {
-    const level = name === 'DeprecationWarning' || name === 'ExperimentalWarning' ? 'debug' : 'warn';
-    log[level]({ warning: name }, message);
+    const everyday = name === 'DeprecationWarning' || name === 'ExperimentalWarning';
+    if (everyday) log.debug({ event: 'node_deprecation', warning: name }, message);
+    else log.warn({ event: 'node_warning', warning: name }, message);
   });
 }

@@ -142,7 +142,7 @@ export function openReplayBuffer(parts: ReplayBufferParts): ReplayBuffer {
       troubled.delete(writer);
       if (troubled.size > 0 || !warned) return;
       warned = false;
-      ops.log.info('the replay buffer is kept again');
+      ops.log.info({ event: 'replay_buffer_back' }, 'the replay buffer is kept again');
       return;
     }
     troubled.set(writer, problem);
@@ -151,7 +151,7 @@ export function openReplayBuffer(parts: ReplayBufferParts): ReplayBuffer {
     warnedAtMs = nowMs;
     warned = true;
     ops.log.warn(
-      { partitions: troubled.size, reason: problem },
+      { event: 'replay_buffer_away', partitions: troubled.size, reason: problem },
       'the replay buffer is not kept: Redis does not take it',
     );
   }
@@ -191,7 +191,10 @@ export function openReplayBuffer(parts: ReplayBufferParts): ReplayBuffer {
     } catch (error) {
       restingUntilMs = performance.now() + restMs;
       metrics.read('failed');
-      ops.log.debug({ ...at, reason: messageOf(error) }, 'the replay buffer cannot be read');
+      ops.log.debug(
+        { event: 'replay_buffer_read_failed', ...at, reason: messageOf(error) },
+        'the replay buffer cannot be read',
+      );
       return undefined;
     } finally {
       leave?.();

@@ -173,7 +173,10 @@ export class BufferWriter {
         }
       }
     } catch (error) {
-      this.#parts.log.debug({ ...this.#at, task: task.task, error }, 'a replay buffer cannot be kept');
+      this.#parts.log.debug(
+        { event: 'replay_buffer_write_failed', ...this.#at, task: task.task, error },
+        'a replay buffer cannot be kept',
+      );
       // Who has left is nobody's trouble any more.
       if (!this.#closing.signal.aborted) this.#parts.health(this, messageOf(error));
       return { outcome: { of: 'failure' }, more };

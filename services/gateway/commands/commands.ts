@@ -149,7 +149,10 @@ export function openCommands(options: CommandsOptions): Commands {
           fail(limitExceeded('max.message.bytes', 'the command is larger than a record may be', {}, error));
         } else if (error instanceof ProduceError && error.outcome === 'unknown') {
           // It may have been written: its feedback may still come.
-          log.warn({ error: messageOf(error), commandId, traceparent }, 'a command may or may not have been written');
+          log.warn(
+            { event: 'command_write_unsure', error: messageOf(error), commandId, traceparent },
+            'a command may or may not have been written',
+          );
         } else unavailable(error);
       });
     }
@@ -159,7 +162,10 @@ export function openCommands(options: CommandsOptions): Commands {
       const filled = fillShape(plan.shape, record);
       if (!filled.ok) {
         const { topic, partition, offset } = record;
-        log.error({ topic, partition, offset, why: filled.reason, traceparent }, 'feedback does not fit its type');
+        log.error(
+          { event: 'feedback_misfit', topic, partition, offset, why: filled.reason, traceparent },
+          'feedback does not fit its type',
+        );
         fail(new Error(`feedback of ${plan.field} does not fit its type: ${filled.reason}`));
         return;
       }
@@ -198,8 +204,9 @@ export function openCommands(options: CommandsOptions): Commands {
       const seconds = (performance.now() - startedAtMs) / 1_000;
       metrics.commandSeconds.observe({ outcome: how }, seconds);
       const line = { commandId, type: plan.type, outcome: how, seconds, traceparent };
-      if (how === 'answered' || how === 'abandoned') log.debug(line, 'command over');
-      else log.warn(line, 'command over');
+      if (how === 'answered' || how === 'abandoned')
+        log.debug({ event: 'command_ended', ...line }, 'a command is over');
+      else log.warn({ event: 'command_unanswered', ...line }, 'a command got no verdict');
     }
   }
 

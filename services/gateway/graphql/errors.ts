@@ -29,7 +29,8 @@ export function openErrorFormatter(log: Logger): ErrorFormatter {
 
     function format(error: unknown): GraphQLFormattedError {
       const verdict = classify(error);
-      if (verdict.code === 'INTERNAL') log.error({ error: rootCauseOf(error), traceparent }, 'an operation failed');
+      if (verdict.code === 'INTERNAL')
+        log.error({ event: 'operation_failed', error: rootCauseOf(error), traceparent }, 'an operation failed');
       const where = error instanceof GraphQLError ? { ...located(error) } : {};
       return { message: verdict.message, ...where, extensions: { ...verdict.extensions, code: verdict.code } };
     }

@@ -50,7 +50,9 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
   let service: Service | undefined;
   let draining = false;
   const { servers, urls } = await listenOn(addresses, maxHeaderBytes, (request, response) => {
-    answer(request, response).catch((error: unknown) => log.error({ error }, 'a request could not be answered'));
+    answer(request, response).catch((error: unknown) =>
+      log.error({ event: 'request_failed', error }, 'a request could not be answered'),
+    );
   });
   for (const server of servers) {
     server.on('clientError', refuseMalformed);
@@ -58,7 +60,7 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
       // Before the first await: a client may go at any time.
       wire.on('error', () => wire.destroy());
       upgrade(request, wire, head).catch((error: unknown) => {
-        log.error({ error }, 'an upgrade could not be answered');
+        log.error({ event: 'upgrade_failed', error }, 'an upgrade could not be answered');
         wire.destroy();
       });
     });
@@ -113,7 +115,8 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
       if (error instanceof PenstockError && error.code === 'NOT_OWNER') {
         return refuseOnWire(wire, 421, error);
       }
-      if (!(error instanceof PenstockError)) log.error({ error }, 'a route token could not be verified');
+      if (!(error instanceof PenstockError))
+        log.error({ event: 'route_token_check_failed', error }, 'a route token could not be verified');
       const [code, reason] = draining ? ([closeCodes.restart, 'this replica is leaving'] as const) : closingFor(error);
       acceptAndClose(webSocketServer, [request, wire, head], code, reason);
     }

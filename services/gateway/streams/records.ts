@@ -112,6 +112,10 @@ export function openRecords(metrics: GatewayMetrics, log: Logger, maxBytes: numb
     const reason: SkipReason = record.value === null ? 'tombstone' : 'misfit';
     metrics.skipped.inc({ topic, reason });
     if (reason === 'tombstone') return;
-    skippedLog(topic, { topic, partition, offset, type: shape.typeName, why }, 'a stream skipped a record');
+    skippedLog(
+      topic,
+      { event: 'stream_record_skipped', topic, partition, offset, type: shape.typeName, why },
+      'a stream skipped a record',
+    );
   }
 }

@@ -120,7 +120,10 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
         onMessage(handle) {
           socket.on('message', data => {
             handle(String(data)).catch((error: unknown) => {
-              log.error({ error, traceparent: connection.traceparent }, 'a WebSocket message could not be handled');
+              log.error(
+                { event: 'websocket_message_failed', error, traceparent: connection.traceparent },
+                'a WebSocket message could not be handled',
+              );
               connection.close(4500, 'internal error');
             });
           });
@@ -131,7 +134,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
     // The close that follows says the rest.
     socket.on('error', error => {
       if (isTooLargeMessage(error)) metrics.refusals.count('PENSTOCK_GATEWAY_MAX_REQUEST_BYTES', 'ws');
-      log.debug({ error: messageOf(error) }, 'a WebSocket failed');
+      log.debug({ event: 'websocket_failed', error: messageOf(error) }, 'a WebSocket failed');
     });
     socket.once('close', (code, reason) => {
       metrics.connections.dec();
@@ -139,7 +142,9 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       connection.ended();
       for (const undo of departures.get(connection) ?? []) undo();
       departures.delete(connection);
-      closed(code, String(reason)).catch((error: unknown) => log.error({ error }, 'a WebSocket did not end well'));
+      closed(code, String(reason)).catch((error: unknown) =>
+        log.error({ event: 'websocket_close_failed', error }, 'a WebSocket did not end well'),
+      );
     });
   }
 
@@ -167,7 +172,8 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       return caller;
     } catch (error) {
       connection.close(...closingFor(error));
-      if (!(error instanceof PenstockError)) log.error({ error }, 'a token could not be verified');
+      if (!(error instanceof PenstockError))
+        log.error({ event: 'token_check_failed', error }, 'a token could not be verified');
       return undefined;
     }
   }

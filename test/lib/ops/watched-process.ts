@@ -17,7 +17,7 @@ process.send?.('up', () => {
       process.send?.('went on');
       break;
     case 'write':
-      for (;;) log.info('.'.repeat(65_536));
+      for (;;) log.info({ event: 'service_ready' }, '.'.repeat(65_536));
     case 'end':
       process.channel?.unref();
   }

@@ -7,16 +7,16 @@ import { quietOps } from '../../support/quiet-ops.ts';
 test('of many lines about one thing, one in ten seconds is logged, with the number of the others', () => {
   const lines: object[] = [];
   const { log } = quietOps();
-  log.warn = ((line: object) => lines.push(line)) as typeof log.warn;
+  log.warn = line => lines.push(line);
   let nowMs = 0;
   const warn = openRareLog(log, () => nowMs);
-  for (; nowMs < 25_000; nowMs += 1_000) warn('topic', { at: nowMs }, 'skipped');
-  warn('other', { at: nowMs }, 'skipped');
+  for (; nowMs < 25_000; nowMs += 1_000) warn('topic', { event: 'record_misplaced', at: nowMs }, 'skipped');
+  warn('other', { event: 'record_misplaced', at: nowMs }, 'skipped');
   assert.deepEqual(lines, [
-    { at: 0, leftOut: 0 },
-    { at: 10_000, leftOut: 9 },
-    { at: 20_000, leftOut: 9 },
-    { at: 25_000, leftOut: 0 },
+    { event: 'record_misplaced', at: 0, leftOut: 0 },
+    { event: 'record_misplaced', at: 10_000, leftOut: 9 },
+    { event: 'record_misplaced', at: 20_000, leftOut: 9 },
+    { event: 'record_misplaced', at: 25_000, leftOut: 0 },
   ]);
 });
 

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { type LogLevel, logEvents } from '../../../lib/ops/log-events.ts';
 import { dieWithUs } from '../../support/die-with-us.ts';
 import { type ScratchPostgres, scratchPostgres } from '../../support/scratch-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -13,7 +14,8 @@ const schema = `type Query { notes: [Note!]! @view(table: "note") }
   type Note @table(name: "note", topics: ["nowhere"], id: ["id"]) { id: ID! }`;
 
 interface Line {
-  level: string;
+  level: LogLevel;
+  event: string;
   message: string;
   admin?: string;
   urls?: string[];
@@ -56,7 +58,11 @@ function start(variables: Readonly<Record<string, string>>): RouterProcess {
   child.stderr?.on('data', (chunk: Buffer) => {
     const parts = (text + chunk.toString()).split('\n');
     text = parts.pop() ?? '';
-    for (const part of parts) lines.push(JSON.parse(part) as Line);
+    for (const part of parts) {
+      const said = JSON.parse(part) as Line;
+      assert.ok(said.event in logEvents[said.level], `${part} carries an event of its level`);
+      lines.push(said);
+    }
   });
   const line = (message: string): Promise<Line> =>
     until(`the line "${message}"`, () => lines.find(candidate => candidate.message === message));
