@@ -22,6 +22,7 @@ import {
 } from './claims.ts';
 import { type AuthDatabase, lockAuth, type Queries } from './database.ts';
 import { type KeyUse, newKeyId } from './key-ids.ts';
+import { gaugeSigningKeys, newestEnds } from './key-metrics.ts';
 import { hasWork, type KeySchedule, type KeyTimes, scheduleFor, signingKeyAt, workFor } from './key-schedule.ts';
 import type { VerificationKeys } from './remote-keys.ts';
 import { KeysUnavailableError } from './token-errors.ts';
@@ -78,7 +79,7 @@ const tokenTypes: Readonly<Record<KeyUse, string>> = { access: accessTokenType, 
 export function openKeyStore(
   config: KeyStoreConfig,
   database: AuthDatabase,
-  ops: Pick<Ops, 'log' | 'readiness'>,
+  ops: Pick<Ops, 'log' | 'readiness' | 'metrics'>,
 ): KeyStore {
   const schedule = scheduleFor(config.auth.keyRotationSeconds);
   const refreshMs = Math.min(60_000, schedule.publishAheadMs / 3);
@@ -94,6 +95,7 @@ export function openKeyStore(
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   ops.readiness.set('keys', 'signing keys not loaded yet');
+  gaugeSigningKeys(ops.metrics, () => newestEnds(held, schedule, clockOffsetMs + performance.now() - Date.now()));
 
   const refresh = async (): Promise<boolean> => {
     try {

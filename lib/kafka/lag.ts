@@ -6,6 +6,8 @@ interface Lagging {
   endOffset: number;
   highWatermark: number;
   held: { sinceMs: number } | undefined;
+  /** Timestamp of the oldest record that is not worked off, ms since the epoch; undefined where there is none. */
+  oldestMs(): number | undefined;
 }
 
 type Source = () => Iterable<Lagging>;
@@ -41,6 +43,11 @@ export function reportLag(metrics: Registry, source: Source): () => void {
       'penstock_consumer_lag_records',
       'Last stable offset (the end of the committed records) less position, summed over the partitions that this process reads',
       (sum, { endOffset, position }) => sum + Math.max(0, endOffset - position),
+    );
+    gauge(
+      'penstock_consumer_lag_seconds',
+      'Age, by its timestamp, of the oldest record that is committed and not worked off here: the partition that is furthest behind',
+      (longest, one) => Math.max(longest, (Date.now() - (one.oldestMs() ?? Number.POSITIVE_INFINITY)) / 1_000),
     );
     gauge(
       'penstock_kafka_open_transaction_records',

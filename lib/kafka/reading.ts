@@ -50,6 +50,8 @@ export class Reading implements TopicPartition {
   asking = false;
   /** Not to be fetched before, ms of the process's own clock. */
   notBefore = 0;
+  /** Timestamp of the last record that was handed out, ms since the epoch. */
+  #lastMs: number | undefined;
   #failures = 0;
   #sinkFailures = 0;
   /** The last epoch before the batch that was handed out last. */
@@ -101,6 +103,7 @@ export class Reading implements TopicPartition {
       const from = this.position;
       this.position = nextOffset;
       this.#went(lastEpoch);
+      this.#lastMs = knownTime(records.at(-1)?.timestampMs) ?? this.#lastMs;
       return { kind: 'batch', from, batch: { topic, partition, records, nextOffset, endOffset, lastEpoch, topicId } };
     } catch (error) {
       if (!(error instanceof UnreadableBatchError)) throw error;
@@ -115,6 +118,16 @@ export class Reading implements TopicPartition {
       };
       return { kind: 'unreadable', error, behind };
     }
+  }
+
+  /**
+   * Timestamp of the oldest record that is not worked off, as far as it is known: what the sink still has, else the record before those
+   * that have not been read. That one is no younger than they are, where the log is in the order of time.
+   */
+  oldestMs(): number | undefined {
+    const kept = knownTime(this.sink.oldestMs?.());
+    if (kept !== undefined) return kept;
+    return this.position < this.endOffset ? this.#lastMs : undefined;
   }
 
   /** Fresh metadata without a leader for it. */
@@ -185,6 +198,11 @@ export class Reading implements TopicPartition {
     }
     return { kind: 'again', reason, stale: true };
   }
+}
+
+/** Returns a record's timestamp, or undefined for the one that stands for none. */
+function knownTime(timestampMs: number | undefined): number | undefined {
+  return timestampMs === undefined || timestampMs < 0 ? undefined : timestampMs;
 }
 
 /** Returns an epoch as it comes from the wire, or undefined for the one that stands for none. */

@@ -72,6 +72,8 @@ export interface RecordSink {
   onBatch(batch: RecordBatch): void;
   /** @param error for `UNREADABLE`: what cannot be read, and why. */
   onFault(fault: ReadFault, at: ReadFaultAt, error?: UnreadableBatchError): void;
+  /** For a sink that keeps records: the timestamp of the oldest one that it has not worked off, ms since the epoch; -1: not known. */
+  oldestMs?(): number | undefined;
 }
 
 /** Reads just the partitions it is told to, from the offsets it is told; no consumer group. */

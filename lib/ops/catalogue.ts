@@ -32,6 +32,10 @@ export const catalogue = {
       integer(0, 3_600_000, 10_000),
       'a process whose event loop stands still for so long is ended, ms; 0: never. Time in which the whole process was stopped does not count',
     ),
+    file: v(
+      env.text().optional(),
+      "file in which the watchdog notes each process that it ends, for `penstock_watchdog_restarts_total`; must outlive the process, and be no other's",
+    ),
   },
   admin: {
     host: v(text('127.0.0.1'), 'address of the admin port'),
@@ -54,8 +58,10 @@ export const catalogue = {
       flag(false),
       'connect with TLS; the authorities are those of the system unless PENSTOCK_KAFKA_TLS_CA_FILE is set',
     ),
-    tlsCaFile: v(env.file(), 'PEM file of the certificate authority; when set, connections use TLS'),
-    tlsCertFile: v(env.file(), 'PEM file of the client certificate, for mutual TLS'),
+    tlsCaFile: v(env.file(), 'PEM file of the certificate authority; when set, connections use TLS', {
+      certificates: true,
+    }),
+    tlsCertFile: v(env.file(), 'PEM file of the client certificate, for mutual TLS', { certificates: true }),
     tlsKeyFile: v(env.file(), 'PEM file of the client key, for mutual TLS'),
     saslMechanism: v(
       z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
@@ -83,13 +89,16 @@ export const catalogue = {
       'Redis: `redis://[user:password@]host:port`, `redis+sentinel://host:port,…/master-name` or `redis+cluster://host:port,…`; `rediss` for TLS',
       { secret: true },
     ),
-    tlsCaFile: v(env.file(), 'PEM file of the certificate authority, for `rediss`; default: those of the system'),
+    tlsCaFile: v(env.file(), 'PEM file of the certificate authority, for `rediss`; default: those of the system', {
+      certificates: true,
+    }),
   },
   postgres: {
     url: v(env.url(), 'PostgreSQL, postgres://', { secret: true }),
     tlsCaFile: v(
       env.file(),
       "PEM file of the certificate authority; when set, the server's certificate is checked against it unless the URL has `sslrootcert` or `sslmode=disable`",
+      { certificates: true },
     ),
     poolSize: v(integer(1, 1_000, 10), 'connections of this process'),
   },

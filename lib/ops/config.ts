@@ -10,6 +10,8 @@ export interface Variable<T = unknown> {
   /** Shown in the reference instead of the parsed default. */
   example?: string;
   secret?: boolean;
+  /** A PEM file with certificates: `/metrics` tells when the first of them ends. */
+  certificates?: boolean;
   /** Only for names that predate the PENSTOCK_<SECTION>_<NAME> form. */
   name?: string;
 }
@@ -45,6 +47,19 @@ export function fileVariable(name: string): string {
 
 const filesByConfig = new WeakMap<object, readonly SecretFile[]>();
 
+/** A file with certificates, and the variable that names it. */
+export interface CertificateFile {
+  variable: string;
+  path: string;
+}
+
+const certificatesByConfig = new WeakMap<object, readonly CertificateFile[]>();
+
+/** Returns the files with certificates that this configuration names. */
+export function certificateFilesOf(config: object): readonly CertificateFile[] {
+  return certificatesByConfig.get(config) ?? [];
+}
+
 /** Returns the files that secrets of this configuration come from. */
 export function secretFilesOf(config: object): readonly SecretFile[] {
   return filesByConfig.get(config) ?? [];
@@ -72,6 +87,7 @@ export function readConfig<C extends Catalogue, K extends keyof C & string>(
   }
   const config: Record<string, Record<string, unknown>> = {};
   const files: SecretFile[] = [];
+  const certificates: CertificateFile[] = [];
   for (const section of sections) {
     const values: Record<string, unknown> = {};
     for (const [key, variable] of Object.entries(catalogue[section] as Section)) {
@@ -89,8 +105,11 @@ export function readConfig<C extends Catalogue, K extends keyof C & string>(
         continue;
       }
       const parsed = variable.schema.safeParse(raw === '' ? undefined : raw);
-      if (parsed.success) values[key] = parsed.data;
-      else
+      if (parsed.success) {
+        values[key] = parsed.data;
+        if (variable.certificates && typeof parsed.data === 'string')
+          certificates.push({ variable: name, path: parsed.data });
+      } else
         problems.push(
           `${name}: ${raw === undefined || raw === '' ? 'required' : parsed.error.issues[0]?.message} (${variable.doc})`,
         );
@@ -99,6 +118,7 @@ export function readConfig<C extends Catalogue, K extends keyof C & string>(
   }
   if (problems.length > 0) throw new ConfigError(problems);
   filesByConfig.set(config, files);
+  certificatesByConfig.set(config, certificates);
   return config as ConfigOf<C, K>;
 }
 

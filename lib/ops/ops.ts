@@ -1,12 +1,13 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openReadiness, type Readiness, serveAdmin } from './admin.ts';
 import type { PenstockConfig } from './catalogue.ts';
-import { ConfigError, secretFilesOf } from './config.ts';
+import { gaugeCertificates } from './certificates.ts';
+import { ConfigError, certificateFilesOf, secretFilesOf } from './config.ts';
 import { type Closable, heedSignals } from './life-cycle.ts';
 import { type Logger, openLog } from './log.ts';
 import { watchSecretFiles } from './secret-files.ts';
-import { openWatchdog } from './watchdog.ts';
+import { openWatchdog, restartsIn } from './watchdog.ts';
 
 /** What every part of a service is given: where to log, count and say that it is not ready. */
 export interface Ops extends Closable {
@@ -25,7 +26,7 @@ export async function openOps(
   config: PenstockConfig<'log' | 'drain' | 'watchdog' | 'admin'>,
 ): Promise<Ops> {
   const log = openLog(service, config.log.level);
-  openWatchdog(service, config.watchdog.timeoutMs, log);
+  openWatchdog(service, config.watchdog, log);
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   new Gauge({
@@ -34,6 +35,12 @@ export async function openOps(
     labelNames: ['version'],
     registers: [metrics],
   }).set({ version: packageJson.version }, 1);
+  new Counter({
+    name: 'penstock_watchdog_restarts_total',
+    help: 'Processes that the watchdog has ended here, as PENSTOCK_WATCHDOG_FILE remembers them',
+    registers: [metrics],
+  }).inc(restartsIn(config.watchdog.file));
+  gaugeCertificates(metrics, certificateFilesOf(config));
   const readiness = openReadiness();
   readiness.set('start', 'starting');
   const admin = await serveAdmin(config.admin, readiness, metrics);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { url as debuggerUrl } from 'node:inspector';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../errors.ts';
@@ -29,6 +30,7 @@ interface Watch {
   timeoutMs: number;
   intervalMs: number;
   service: string;
+  file: string | undefined;
 }
 
 /** Ticks within the time-out. */
@@ -36,12 +38,27 @@ const ticks = 20;
 const beats = 0;
 const debugged = 1;
 
+/** Returns how many processes a watchdog's file remembers. */
+export function restartsIn(file: string | undefined): number {
+  if (file === undefined) return 0;
+  try {
+    return readFileSync(file, 'utf8').split('\n').length - 1;
+  } catch {
+    return 0; // none was ended so far
+  }
+}
+
 /**
  * Ends this process with SIGKILL when its event loop stands still for `timeoutMs`; 0: never. It does not drain then, which a process that
  * hangs cannot do: its peers notice the death by their connections. A debugger that is attached may hold it for as long as it likes.
  * The watchdog does not keep the process alive.
+ * @param options.file gets a line for each process that is ended.
  */
-export function openWatchdog(service: string, timeoutMs: number, log: Logger): void {
+export function openWatchdog(
+  service: string,
+  { timeoutMs, file }: { timeoutMs: number; file?: string | undefined },
+  log: Logger,
+): void {
   if (timeoutMs === 0) return;
   const intervalMs = Math.ceil(timeoutMs / ticks);
   const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
@@ -51,7 +68,7 @@ export function openWatchdog(service: string, timeoutMs: number, log: Logger): v
   };
   beat();
   setInterval(beat, intervalMs).unref();
-  const workerData: Watch = { shared, timeoutMs, intervalMs, service };
+  const workerData: Watch = { shared, timeoutMs, intervalMs, service, file };
   const worker = new Worker(threadSource, {
     eval: true,
     workerData,
@@ -72,8 +89,8 @@ export function openWatchdog(service: string, timeoutMs: number, log: Logger): v
  */
 function watch(node: typeof require, next: typeof afterTick): void {
   const { workerData } = node('node:worker_threads') as typeof import('node:worker_threads');
-  const { write } = node('node:fs') as typeof import('node:fs');
-  const { shared, timeoutMs, intervalMs, service } = workerData as Watch;
+  const { appendFile, write } = node('node:fs') as typeof import('node:fs');
+  const { shared, timeoutMs, intervalMs, service, file } = workerData as Watch;
   let watched: Watched = { beat: Atomics.load(shared, 0), stoodMs: 0 };
   let tickAtMs = performance.now();
   const timer = setInterval(() => {
@@ -96,14 +113,19 @@ function watch(node: typeof require, next: typeof afterTick): void {
       };
       setTimeout(() => write(2, `${JSON.stringify(powerless)}\n`, () => undefined), 1_000);
     };
-    // Who reads our log may be what the event loop waits for: then the line is lost, and the process ends all the same.
+    // Who reads our log, or the file's disk, may be what the event loop waits for: the process ends all the same.
     setTimeout(kill, 1_000);
+    let unwritten = file === undefined ? 1 : 2;
+    const written = () => {
+      if (--unwritten === 0) kill();
+    };
     const line = {
       ...{ level: 'fatal', time: new Date().toISOString(), service, pid: process.pid },
       ...{ event: 'event_loop_stood_still' satisfies LogEvent<'fatal'>, stoodMs, timeoutMs },
       message: `the event loop has stood still for ${stoodMs} ms: ending this process`,
     };
-    write(2, `${JSON.stringify(line)}\n`, kill);
+    if (file !== undefined) appendFile(file, `${line.time} ${stoodMs}\n`, written);
+    write(2, `${JSON.stringify(line)}\n`, written);
   }
 }
 

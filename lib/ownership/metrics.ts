@@ -24,8 +24,14 @@ export function membershipMetrics(registry: Registry, current: { peers(): number
 export function ownershipMetrics(
   registry: Registry,
   current: { owned(): number; unclaimed(): number },
+  partitionCount: number,
 ): OwnershipMetrics {
   const registers = [registry];
+  new Gauge({
+    name: 'penstock_ownership_partitions',
+    help: 'Partition numbers that the group of gateways shares out; what all of them own sums up to it',
+    registers,
+  }).set(partitionCount);
   new Gauge({
     name: 'penstock_gateway_partitions_owned',
     help: 'Partition numbers that this gateway owns; those it hands over count at their new owner',

@@ -52,10 +52,8 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
   let leaving: Promise<void> | undefined;
   let reconciling = false;
 
-  const metrics = ownershipMetrics(parts.ops.metrics, {
-    owned: () => holdings.in('owned').length,
-    unclaimed: () => holdings.unclaimed(),
-  });
+  const current = { owned: () => holdings.in('owned').length, unclaimed: () => holdings.unclaimed() };
+  const metrics = ownershipMetrics(parts.ops.metrics, current, partitionCount);
   const holdings: Holdings = openHoldings({
     ...{ partitionCount, address, handoverWindowMs, registry, confirm, prepare, metrics, log },
     tookOver: () => arrival.tookOver(),

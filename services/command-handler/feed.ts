@@ -30,6 +30,8 @@ export interface Feed {
 interface Channel {
   claim: Claim;
   records: KafkaRecord[];
+  /** Timestamp of the first record of the batch that was taken last: until the next is taken, it is not worked off. */
+  takenMs: number | undefined;
   paused: boolean;
   /** It has no room: it is not read, and keeps a small part of what was read ahead. */
   parked: boolean;
@@ -60,7 +62,7 @@ export function openFeed(options: FeedOptions): Feed {
     close(claim);
     const lastEpoch = epochOf(claim, readFrom);
     const channel: Channel = {
-      ...{ claim: { ...claim }, records: [], paused: false, parked: false },
+      ...{ claim: { ...claim }, records: [], takenMs: undefined, paused: false, parked: false },
       ...{ nextOffset: readFrom, lastEpoch },
     };
     channels.set(nameOf(claim), channel);
@@ -83,6 +85,7 @@ export function openFeed(options: FeedOptions): Feed {
       channel.nextOffset,
       {
         onBatch: batch => add(channel, batch),
+        oldestMs: () => channel.takenMs ?? channel.records[0]?.timestampMs,
         onFault(fault, at, error) {
           if (channels.get(nameOf(at)) === channel) onFault(fault, at, error);
         },
@@ -111,6 +114,7 @@ export function openFeed(options: FeedOptions): Feed {
 
   function take(limit: number): Batch | undefined {
     for (const channel of channels.values()) {
+      channel.takenMs = undefined;
       const waits = !hasRoom(channel.claim.partition);
       if (waits && !channel.parked) park(channel);
       else if (!waits && channel.parked) unpark(channel);
@@ -160,6 +164,7 @@ export function openFeed(options: FeedOptions): Feed {
     // Sorted before they are taken out: nothing is lost where that throws.
     const intakes = channel.records.slice(0, limit).map(record => sort(record, topicId));
     const taken = channel.records.splice(0, limit);
+    channel.takenMs = taken[0]?.timestampMs;
     for (const record of taken) buffered -= sizeOf(record);
     const last = taken.at(-1);
     claim.position = channel.records[0]?.offset ?? channel.nextOffset;

@@ -26,6 +26,35 @@ export function gaugeStopped(registry: Registry, count: () => number): void {
   });
 }
 
+/** What waits in the outbox, as it was counted last. */
+export interface OutboxSize {
+  records: number;
+  oldestSeconds: number;
+}
+
+/** Adds the gauges of what this handler's partitions have in the outbox. */
+export function gaugeOutbox(registry: Registry, size: () => OutboxSize): void {
+  const gauge = (name: string, help: string, value: (of: OutboxSize) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value(size()));
+      },
+    });
+  gauge(
+    'penstock_outbox_records',
+    "Rows of this handler's partitions in the outbox, counted every 15 s and no further than 100,000",
+    ({ records }) => records,
+  );
+  gauge(
+    'penstock_outbox_oldest_seconds',
+    'Age of the oldest of those rows: committed in PostgreSQL, and not known to be in Kafka',
+    ({ oldestSeconds }) => oldestSeconds,
+  );
+}
+
 export function openMetrics(registry: Registry, unacknowledged: () => number): HandlerMetrics {
   const registers = [registry];
   new Gauge({

@@ -18,8 +18,9 @@ import type { HandlerOptions } from './handler.ts';
 import { openSorting, type Sort } from './intake.ts';
 import { openLagOffsets } from './lag-offsets.ts';
 import { openLedgerCheck } from './ledger-check.ts';
-import { gaugeStopped, type HandlerMetrics, openMetrics } from './metrics.ts';
+import { gaugeOutbox, gaugeStopped, type HandlerMetrics, openMetrics } from './metrics.ts';
 import { openOutbox } from './outbox.ts';
+import { watchOutboxSize } from './outbox-size.ts';
 import { type Processing, processBatch } from './process-batch.ts';
 import { openPublisher } from './publisher.ts';
 import { openReadFaults } from './read-faults.ts';
@@ -115,6 +116,8 @@ export async function serve<State, Change>(
   });
   database.onReplaced(() => tenures.claimAgain(tenures.held()));
   gaugeStopped(ops.metrics, () => (readiness.reasons().ledger === undefined ? 0 : tenures.missing()));
+  const outboxSize = watchOutboxSize(pool, () => tenures.held(), log);
+  gaugeOutbox(ops.metrics, outboxSize.size);
   const { createTopics, replicationFactor } = config.kafka;
   const create = createTopics ? { replicationFactor } : undefined;
   const worker = startWorker({
@@ -170,6 +173,7 @@ export async function serve<State, Change>(
     await within(worker.close(), patienceMs);
     await within(publisher.close(patienceMs / 2), patienceMs);
     await within(leave(), patienceMs);
+    await within(outboxSize.close(), patienceMs / 4);
     await within(pool.end(), patienceMs / 4);
   };
 

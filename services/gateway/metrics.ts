@@ -15,8 +15,20 @@ export interface GatewayMetrics {
   commandSeconds: Histogram<'outcome'>;
 }
 
+/** What became of a command, as its client sees it. */
+const commandOutcomes = ['answered', 'pending', 'failed', 'abandoned'] as const;
+
 export function openGatewayMetrics(registry: Registry): GatewayMetrics {
   const registers = [registry];
+  const commandSeconds = new Histogram({
+    name: 'penstock_gateway_command_seconds',
+    help: 'From the request of a command to its final feedback, or to giving up',
+    labelNames: ['outcome'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  // A share of answered commands can be told only where there is a series of them, be it 0.
+  for (const outcome of commandOutcomes) commandSeconds.zero({ outcome });
   return {
     connections: new Gauge({
       name: 'penstock_gateway_connections',
@@ -64,12 +76,6 @@ export function openGatewayMetrics(registry: Registry): GatewayMetrics {
       help: 'Commands that wait for their feedback',
       registers,
     }),
-    commandSeconds: new Histogram({
-      name: 'penstock_gateway_command_seconds',
-      help: 'From the request of a command to its final feedback, or to giving up',
-      labelNames: ['outcome'],
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-      registers,
-    }),
+    commandSeconds,
   };
 }

@@ -39,6 +39,11 @@ export class Feed {
     return this.#lastEpoch;
   }
 
+  /** Timestamp of the oldest record that is not applied, ms since the epoch. */
+  get oldestMs(): number | undefined {
+    return this.#records[0]?.timestampMs;
+  }
+
   get isFull(): boolean {
     return this.#bytes >= this.#maxBytes;
   }

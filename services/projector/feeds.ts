@@ -156,6 +156,7 @@ export class Feeds {
       return;
     }
     const sink: RecordSink = {
+      oldestMs: () => feed.oldestMs,
       onBatch: batch => {
         feed.add(batch);
         if (feed.isFull) reader.pause(feed.at);

@@ -2,21 +2,24 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { type LimitRefusals, openLimitRefusals } from '../../lib/ops/index.ts';
 import type { Owner } from '../../lib/ownership/types.ts';
 
-/** What became of a request or an upgrade that was to be routed. */
-export type Outcome =
-  | 'routed'
+const outcomes = [
+  'routed',
   /** Routed, after a gateway had said that it was not the owner or could not be reached. */
-  | 'rerouted'
+  'rerouted',
   /** Served by another gateway, because the owner cannot be reached from here. */
-  | 'stood_in'
-  | 'unauthenticated'
-  | 'no_owner'
+  'stood_in',
+  'unauthenticated',
+  'no_owner',
   /** The gateway's answer was lost, or was none. */
-  | 'broken'
-  | 'overloaded'
-  | 'client_gone'
+  'broken',
+  'overloaded',
+  'client_gone',
   /** Not a request that could be routed: sub-protocol, path, size. */
-  | 'refused';
+  'refused',
+] as const;
+
+/** What became of a request or an upgrade that was to be routed. */
+export type Outcome = (typeof outcomes)[number];
 
 export interface RouterMetrics {
   routed(outcome: Outcome): void;
@@ -43,7 +46,7 @@ export function routerMetrics(registry: Registry, connections: () => number, wai
       this.set(waiting());
     },
   });
-  const outcomes = new Counter({
+  const counter = new Counter({
     name: 'penstock_router_routed_total',
     help: 'Requests and WebSocket upgrades for /graphql, by what became of them',
     labelNames: ['outcome'],
@@ -55,7 +58,8 @@ export function routerMetrics(registry: Registry, connections: () => number, wai
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   });
-  const routed = (outcome: Outcome): void => outcomes.inc({ outcome });
+  for (const outcome of outcomes) counter.inc({ outcome }, 0);
+  const routed = (outcome: Outcome): void => counter.inc({ outcome });
   return {
     routed,
     served: ({ attempts, by }) => routed(by.standsIn ? 'stood_in' : attempts === 1 ? 'routed' : 'rerouted'),

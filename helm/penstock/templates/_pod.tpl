@@ -12,6 +12,8 @@
   valueFrom: { fieldRef: { fieldPath: status.podIP } }
 - { name: PENSTOCK_ADMIN_HOST, value: "0.0.0.0" }
 - { name: PENSTOCK_ADMIN_PORT, value: "9090" }
+{{- /* In the Pod's own volume, which outlives its containers. */}}
+- { name: PENSTOCK_WATCHDOG_FILE, value: /tmp/watchdog }
 {{- /* Groups are names in the whole Kafka cluster: two releases must not share them. */}}
 {{- range $section, $group := dict "OWNERSHIP" "gateway" "HANDLER" "command-handler" "PROJECTOR" "projector" }}
 - { name: PENSTOCK_{{ $section }}_GROUP, value: {{ printf "%s-%s-%s" $.Release.Namespace (include "penstock.fullname" $) $group | quote }} }

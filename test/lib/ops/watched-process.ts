@@ -3,10 +3,10 @@ import { open } from 'node:inspector';
 import { openLog } from '../../../lib/ops/log.ts';
 import { openWatchdog } from '../../../lib/ops/watchdog.ts';
 
-const [does, timeoutMs] = process.argv.slice(2);
+const [does, timeoutMs, file] = process.argv.slice(2);
 if (does === 'hang-under-debugger') open(0, '127.0.0.1');
 const log = openLog('watched', 'info');
-openWatchdog('watched', Number(timeoutMs), log);
+openWatchdog('watched', { timeoutMs: Number(timeoutMs), file }, log);
 if (does !== 'end') process.on('message', () => process.send?.('pong'));
 process.send?.('up', () => {
   switch (does) {
