@@ -11,6 +11,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json LICENSE ./
 COPY apps apps
 COPY image image
+COPY jobs jobs
 COPY lib lib
 COPY services services
 COPY web web

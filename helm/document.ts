@@ -1,11 +1,14 @@
 /**
- * Writes `values.schema.json` and `README.md` of the chart from the comments of its `values.yaml`. `npm run helm:docs` runs it; with
- * `--check` it only says whether both are up to date (exit 1 if not). A comment `# -- text` describes the value below it, and
+ * Writes `values.schema.json` and `README.md` of the chart from the comments of its `values.yaml`, and `files/variables.txt`, the names of
+ * the variables that the services know. `npm run helm:docs` runs it; with `--check` it only says whether they are up to date
+ * (exit 1 if not). A comment `# -- text` describes the value below it, and
  * `# @schema {…}` adds to what JSON Schema says of it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isMap, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
 import { z } from 'zod';
+import { catalogue } from '../lib/ops/catalogue.ts';
+import { fileVariable, variablesOf } from '../lib/ops/config.ts';
 
 interface Described {
   path: string;
@@ -33,6 +36,14 @@ export function describeChart(values: string): { schema: string; readme: string 
     definitions,
   };
   return { schema: `${JSON.stringify(schema, undefined, 2)}\n`, readme: readmeOf(described) };
+}
+
+/** Returns the names of all variables of the services, one a line. */
+export function knownVariables(): string {
+  const names = variablesOf(catalogue).flatMap(({ name, variable }) =>
+    variable.secret ? [name, fileVariable(name)] : [name],
+  );
+  return `${names.join('\n')}\n`;
 }
 
 function objectSchema(map: YAMLMap, path: string, described: Described[]): Schema {
@@ -105,6 +116,7 @@ if (import.meta.main) {
   for (const [name, text] of [
     ['values.schema.json', schema],
     ['README.md', readme],
+    ['files/variables.txt', knownVariables()],
   ] as const) {
     if (!process.argv.includes('--check')) writeFileSync(at(name), text);
     else if (readFileSync(at(name), 'utf8') !== text) {

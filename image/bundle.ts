@@ -8,6 +8,8 @@ import { build, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const services = ['gateway', 'router', 'command-handler', 'projector'];
+/** Programs that end by themselves; the chart runs them. */
+const jobs = ['setup', 'helm-test'];
 
 /** A Lua script that stands beside the source which names it: its text goes into the bundle. */
 const luaFile = /new URL\('(\.\/[\w-]+\.lua)', import\.meta\.url\)/g;
@@ -45,6 +47,7 @@ export async function bundle(folder: string): Promise<void> {
     absWorkingDir: root,
     entryPoints: Object.fromEntries([
       ...services.map(service => [`services/${service}/main`, `services/${service}/main.ts`]),
+      ...jobs.map(job => [`jobs/${job}`, `jobs/${job}.ts`]),
       ['apps/bank/commands', 'apps/bank/commands.ts'],
     ]),
     outdir: folder,

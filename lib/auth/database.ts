@@ -94,10 +94,7 @@ export function openAuthDatabase(
       if (wasDown !== undefined) await requireSessions(config);
       if (prepared) await pool.query('SELECT 1');
       else {
-        await transaction(async queries => {
-          await queries.query('SELECT pg_advisory_xact_lock($1)', [lockKey]);
-          for (const statement of migrations) await queries.query(statement);
-        });
+        await transaction(migrateAuth);
       }
       prepared = true;
       down = undefined;
@@ -143,6 +140,12 @@ export function openAuthDatabase(
       await Promise.race([pool.end(), sleep(closeTimeoutMs, undefined, { ref: false })]);
     },
   };
+}
+
+/** Creates the routers' tables where they are missing. Others wait until the transaction ends. */
+export async function migrateAuth(queries: Queries): Promise<void> {
+  await lockAuth(queries);
+  for (const statement of migrations) await queries.query(statement);
 }
 
 /** Takes the lock that all routers share, until the transaction ends. */

@@ -4,7 +4,7 @@
  */
 export { type AccessTokensOptions, openAccessTokens } from './access-tokens.ts';
 export { BoundedMap } from './bounded-map.ts';
-export { type AuthDatabase, openAuthDatabase } from './database.ts';
+export { type AuthDatabase, migrateAuth, openAuthDatabase } from './database.ts';
 export { type KeyStore, openKeyStore, type SignedToken } from './key-store.ts';
 export { type LocalUser, type LocalUsers, openLocalUsers } from './local-users.ts';
 export type { VerificationKeys } from './remote-keys.ts';

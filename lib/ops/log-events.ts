@@ -10,6 +10,8 @@ export const logEvents = {
       'The process ends: its environment variables are bad, `problems` names all of them. Mend them.',
     event_loop_stood_still:
       'The watchdog ends the process: its event loop stood still for `stoodMs`. See "A process that hangs".',
+    job_failed: 'A Job ended with 1, for the reason in `error`. Mend that; Kubernetes starts it again.',
+    job_interrupted: 'A Job was asked to end, by `signal`, before it was done. Kubernetes starts it again.',
     start_failed:
       'The process ends: it could not start, for the reason in `error`. Mend that; a supervisor starts it again.',
     watchdog_powerless:
@@ -90,6 +92,7 @@ export const logEvents = {
     handler_fenced:
       'Another handler has claimed partitions of a batch: it was rolled back, and the other one executes it.',
     jwks_away: "The issuer's keys could not be fetched: known keys are used on. Check `url`.",
+    job_step_waits: 'A Job cannot do something yet, for `reason`, and tries again.',
     kafka_away: 'Kafka does not answer; it is asked again. Check the brokers.',
     kafka_client_warning: 'A warning of the library kafkajs, in its words. Lines of our own say what it means.',
     live_tail_restarted:
@@ -168,6 +171,8 @@ export const logEvents = {
     replay_buffer_back: 'Redis takes the replay buffer again.',
     secret_reloaded: 'A secret was read anew from its file.',
     service_ready: 'The service serves.',
+    tables_ready: 'The tables of a service are there: a Job made what was missing.',
+    topics_ready: 'The topics are there: a Job made those that were missing.',
     view_build_live: "The new version of a view's table is in use.",
     view_build_started: "A new version of a view's table is being built.",
     view_partitions_claimed: 'The projector has claimed its partitions.',
@@ -182,6 +187,7 @@ export const logEvents = {
     log_bounds_unknown: "The bounds of a partition's log could not be asked for a replay.",
     login_attempts_kept: 'Old login attempts could not be deleted from PostgreSQL; it is tried again.',
     node_deprecation: 'Node.js says that a library uses something deprecated or experimental.',
+    outbox_uncounted: 'The outbox could not be counted: its gauges stand still. It is counted again.',
     owner_channel_failed: "The subscription to Redis' owners channel failed; it is opened again.",
     owners_not_compared: 'The gateway could not compare its partitions with Redis.',
     owners_unread_from_kafka: 'The owners could not be asked of the consumer group.',

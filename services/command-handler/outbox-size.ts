@@ -39,7 +39,7 @@ export function watchOutboxSize(
       size = rows[0] ?? none;
       countedAtMs = performance.now();
     } catch (error) {
-      log.debug({ reason: messageOf(error) }, 'the outbox could not be counted');
+      log.debug({ event: 'outbox_uncounted', reason: messageOf(error) }, 'the outbox could not be counted');
     }
   }
 

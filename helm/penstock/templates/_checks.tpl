@@ -8,9 +8,6 @@
 {{- if ne (len $apps) 1 }}
 {{- fail (printf "set exactly one of app.schema, app.existingConfigMap, app.folder and app.bundled; %s" (ternary "none is set" (printf "set are %s" (join ", " $apps)) (empty $apps))) }}
 {{- end }}
-{{- if and .Values.app.schema .Values.commandHandler.enabled }}
-{{- fail "app.schema has no commands of its own: set commandHandler.enabled=false, or give the app by app.existingConfigMap with commands.ts" }}
-{{- end }}
 {{- if not .Values.postgres.existingSecret }}
 {{- fail "postgres.existingSecret is required: a Secret with the URL of PostgreSQL under the key `url`" }}
 {{- end }}
@@ -48,10 +45,35 @@
 {{- if and .Values.gateway.autoscaling.enabled (not .Values.gateway.autoscaling.targetConnections) (not .Values.gateway.autoscaling.targetCPUUtilizationPercentage) }}
 {{- fail "gateway.autoscaling needs targetConnections or targetCPUUtilizationPercentage" }}
 {{- end }}
+{{- with .Values.autoscaling.keda }}
+{{- $asks := or (and $.Values.gateway.autoscaling.enabled $.Values.gateway.autoscaling.targetConnections) (and $.Values.commandHandler.autoscaling.enabled (eq (include "penstock.handlerRuns" $) "true")) }}
+{{- if and .enabled $asks (not .prometheusAddress) }}
+{{- fail "autoscaling.keda.enabled needs autoscaling.keda.prometheusAddress: the Prometheus that knows connections and lag" }}
+{{- end }}
+{{- end }}
+{{- include "penstock.unknownVariables" . }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that it is attached to" }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.enabled needs ingress.hosts" }}
+{{- end }}
+{{- end }}
+
+{{/*
+Values that need variables which the services of this version may not have yet: a service refuses a variable that it does not know, and
+would not start. `files/variables.txt` lists those that it knows.
+*/}}
+{{- define "penstock.unknownVariables" -}}
+{{- $known := .Files.Get "files/variables.txt" | splitList "\n" }}
+{{- $needed := list
+  (dict "value" "auth.existingSecret" "given" .Values.auth.existingSecret "variable" "PENSTOCK_AUTH_KEY_SECRETS_FILE")
+  (dict "value" "internalTls.existingSecret" "given" .Values.internalTls.existingSecret "variable" "PENSTOCK_INTERNAL_TLS_CERT_FILE")
+  (dict "value" "registry.url" "given" .Values.registry.url "variable" "PENSTOCK_REGISTRY_URL")
+  (dict "value" "registry.existingSecret" "given" .Values.registry.existingSecret "variable" "PENSTOCK_REGISTRY_PASSWORD_FILE") }}
+{{- range $needed }}
+{{- if and .given (not (has .variable $known)) }}
+{{- fail (printf "%s is not in this version yet: its services do not know %s. Leave it empty" .value .variable) }}
+{{- end }}
 {{- end }}
 {{- end }}

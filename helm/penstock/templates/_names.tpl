@@ -45,3 +45,21 @@ helm.sh/chart: {{ include "penstock.chart" .root }}
 {{- with $registry }}{{ . }}/{{ end }}{{ .Values.image.repository }}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ default .Chart.AppVersion .Values.image.tag }}{{ end }}
 {{- end }}
+
+{{/* Whether command handlers run: an app that is a schema alone has no commands of its own. */}}
+{{- define "penstock.handlerRuns" -}}
+{{- and .Values.commandHandler.enabled (empty .Values.app.schema) }}
+{{- end }}
+
+{{/* The services that run, comma-separated. */}}
+{{- define "penstock.services" -}}
+{{- $services := list "gateway" "router" }}
+{{- if eq (include "penstock.handlerRuns" .) "true" }}{{ $services = append $services "command-handler" }}{{ end }}
+{{- if .Values.projector.enabled }}{{ $services = append $services "projector" }}{{ end }}
+{{- join "," $services }}
+{{- end }}
+
+{{/* The router's address within the cluster. */}}
+{{- define "penstock.routerUrl" -}}
+{{- printf "http://%s-router.%s.svc.%s:%d" (include "penstock.fullname" .) .Release.Namespace .Values.clusterDomain (int .Values.router.service.port) }}
+{{- end }}

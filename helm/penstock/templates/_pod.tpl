@@ -6,18 +6,8 @@
 {{- end }}
 {{- end }}
 
-{{/* Environment that all services share. A path after `-` may be absent. */}}
-{{- define "penstock.env" -}}
-- name: POD_IP
-  valueFrom: { fieldRef: { fieldPath: status.podIP } }
-- { name: PENSTOCK_ADMIN_HOST, value: "0.0.0.0" }
-- { name: PENSTOCK_ADMIN_PORT, value: "9090" }
-{{- /* In the Pod's own volume, which outlives its containers. */}}
-- { name: PENSTOCK_WATCHDOG_FILE, value: /tmp/watchdog }
-{{- /* Groups are names in the whole Kafka cluster: two releases must not share them. */}}
-{{- range $section, $group := dict "OWNERSHIP" "gateway" "HANDLER" "command-handler" "PROJECTOR" "projector" }}
-- { name: PENSTOCK_{{ $section }}_GROUP, value: {{ printf "%s-%s-%s" $.Release.Namespace (include "penstock.fullname" $) $group | quote }} }
-{{- end }}
+{{/* The app's schema, Kafka and PostgreSQL: for all services and for the Jobs that set up. A path after `-` may be absent. */}}
+{{- define "penstock.storesEnv" -}}
 - { name: PENSTOCK_SCHEMA, value: {{ printf "%s/schema.graphql" (include "penstock.appFolder" .) | quote }} }
 - { name: PENSTOCK_KAFKA_BROKERS, value: {{ join "," .Values.kafka.brokers | quote }} }
 - { name: PENSTOCK_KAFKA_PARTITIONS, value: {{ .Values.kafka.partitions | quote }} }
@@ -35,29 +25,76 @@
 {{- end }}
 {{- with .Values.kafka.sasl }}
 {{- if .mechanism }}
-- { name: PENSTOCK_KAFKA_SASL_MECHANISM, value: {{ .mechanism | quote }} }
+- { name: PENSTOCK_KAFKA_SASL_MECHANISM, value: {{ lower .mechanism | quote }} }
 - { name: PENSTOCK_KAFKA_SASL_USERNAME_FILE, value: {{ printf "/etc/penstock/kafka-sasl/%s" .secretKeys.username | quote }} }
 - { name: PENSTOCK_KAFKA_SASL_PASSWORD_FILE, value: {{ printf "/etc/penstock/kafka-sasl/%s" .secretKeys.password | quote }} }
 {{- end }}
 {{- end }}
 - { name: PENSTOCK_POSTGRES_URL_FILE, value: {{ printf "/etc/penstock/postgres/%s" .Values.postgres.secretKeys.url | quote }} }
 - { name: PENSTOCK_POSTGRES_TLS_CA_FILE, value: {{ printf "-/etc/penstock/postgres/%s" .Values.postgres.secretKeys.ca | quote }} }
+{{- with .Values.registry }}
+{{- if .url }}
+- { name: PENSTOCK_REGISTRY_URL, value: {{ .url | quote }} }
+{{- end }}
+{{- if .existingSecret }}
+- { name: PENSTOCK_REGISTRY_USERNAME_FILE, value: {{ printf "/etc/penstock/registry/%s" .secretKeys.username | quote }} }
+- { name: PENSTOCK_REGISTRY_PASSWORD_FILE, value: {{ printf "/etc/penstock/registry/%s" .secretKeys.password | quote }} }
+- { name: PENSTOCK_REGISTRY_TLS_CA_FILE, value: {{ printf "-/etc/penstock/registry/%s" .secretKeys.ca | quote }} }
+{{- end }}
+{{- end }}
 {{- end }}
 
-{{/* The chart's variables, without those that `values.env` gives, and those: server-side apply refuses a name that is there twice. */}}
+{{/* Every address of the Pod: of both families where Services may have both, or where the Pods' own is of IPv6. */}}
+{{- define "penstock.anyAddress" -}}
+{{- $policy := .Values.service.ipFamilyPolicy }}
+{{- if or (eq .Values.podIPFamily "IPv6") (has $policy (list "PreferDualStack" "RequireDualStack")) }}::{{ else }}0.0.0.0{{ end }}
+{{- end }}
+
+{{- define "penstock.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+ipFamilies: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The Pod's own address, as it stands before a port. */}}
+{{- define "penstock.podAddress" -}}
+{{- if eq .Values.podIPFamily "IPv6" }}[$(POD_IP)]{{ else }}$(POD_IP){{ end }}
+{{- end }}
+
+{{/* Environment that all services share. */}}
+{{- define "penstock.env" -}}
+- name: POD_IP
+  valueFrom: { fieldRef: { fieldPath: status.podIP } }
+- { name: PENSTOCK_ADMIN_HOST, value: {{ include "penstock.anyAddress" . | quote }} }
+- { name: PENSTOCK_ADMIN_PORT, value: "9090" }
+{{- /* In the Pod's own volume, which outlives its containers. */}}
+- { name: PENSTOCK_WATCHDOG_FILE, value: /tmp/watchdog }
+{{- /* Groups are names in the whole Kafka cluster: two releases must not share them. */}}
+{{- range $section, $group := dict "OWNERSHIP" "gateway" "HANDLER" "command-handler" "PROJECTOR" "projector" }}
+- { name: PENSTOCK_{{ $section }}_GROUP, value: {{ printf "%s-%s-%s" $.Release.Namespace (include "penstock.fullname" $) $group | quote }} }
+{{- end }}
+{{ include "penstock.storesEnv" . }}
+{{- end }}
+
+{{/*
+The chart's variables, without those that are given, and those: server-side apply refuses a name that is there twice.
+Takes a dict of: env, the chart's as YAML; given, a list as in a Pod.
+*/}}
 {{- define "penstock.mergedEnv" -}}
 {{- $given := list }}
-{{- range .values.env }}
+{{- range .given }}
 {{- $given = append $given .name }}
 {{- /* A secret comes from a variable or from the file that one names, not from both. */}}
 {{- $given = append $given (ternary (trimSuffix "_FILE" .name) (printf "%s_FILE" .name) (hasSuffix "_FILE" .name)) }}
 {{- end }}
-{{- $drain := dict "name" "PENSTOCK_DRAIN_TIMEOUT_MS" "value" (mul .values.drainSeconds 1000 | toString) }}
 {{- $merged := list }}
-{{- range concat (include "penstock.env" .root | fromYamlArray) (list $drain) (default "[]" .env | fromYamlArray) }}
+{{- range .env | fromYamlArray }}
 {{- if not (has .name $given) }}{{ $merged = append $merged . }}{{ end }}
 {{- end }}
-{{- concat $merged .values.env | toYaml }}
+{{- concat $merged .given | toYaml }}
 {{- end }}
 
 {{/* Redis and access tokens: for gateways and routers. */}}
@@ -75,35 +112,66 @@
 {{- with .Values.auth.jwksUrl }}
 - { name: PENSTOCK_AUTH_JWKS_URL, value: {{ . | quote }} }
 {{- end }}
-- { name: PENSTOCK_ROUTE_JWKS_URL, value: {{ printf "http://%s-router.%s.svc.%s:%d/.well-known/jwks.json" (include "penstock.fullname" .) .Release.Namespace .Values.clusterDomain (int .Values.router.service.port) | quote }} }
-- { name: PENSTOCK_HTTP_LISTEN, value: "0.0.0.0:8080" }
+- { name: PENSTOCK_ROUTE_JWKS_URL, value: {{ printf "%s/.well-known/jwks.json" (include "penstock.routerUrl" .) | quote }} }
+{{- $any := include "penstock.anyAddress" . }}
+- { name: PENSTOCK_HTTP_LISTEN, value: {{ printf "%s:8080" (ternary "[::]" $any (eq $any "::")) | quote }} }
+{{- if .Values.internalTls.existingSecret }}
+{{- with .Values.internalTls.secretKeys }}
+- { name: PENSTOCK_INTERNAL_TLS_CA_FILE, value: {{ printf "/etc/penstock/internal-tls/%s" .ca | quote }} }
+- { name: PENSTOCK_INTERNAL_TLS_CERT_FILE, value: {{ printf "/etc/penstock/internal-tls/%s" .cert | quote }} }
+- { name: PENSTOCK_INTERNAL_TLS_KEY_FILE, value: {{ printf "/etc/penstock/internal-tls/%s" .key | quote }} }
+{{- end }}
+{{- end }}
 {{- end }}
 
-{{- define "penstock.volumes" -}}
-- { name: tmp, emptyDir: { sizeLimit: 64Mi } }
-- { name: postgres, secret: { secretName: {{ .Values.postgres.existingSecret }}, defaultMode: 0440 } }
+{{/* Secrets that gateways and routers have besides those of all services, as YAML. */}}
+{{- define "penstock.frontSecrets" -}}
+{{- with .Values.redis.existingSecret }}
+- { name: redis, secret: {{ . }} }
+{{- end }}
+{{- with .Values.internalTls.existingSecret }}
+- { name: internal-tls, secret: {{ . }} }
+{{- end }}
+{{- end }}
+
+{{- define "penstock.appVolume" -}}
 {{- if or .Values.app.schema .Values.app.existingConfigMap }}
 - { name: app, configMap: { name: {{ default (printf "%s-app" (include "penstock.fullname" .)) .Values.app.existingConfigMap }} } }
 {{- end }}
+{{- end }}
+
+{{- define "penstock.appMount" -}}
+{{- if or .Values.app.schema .Values.app.existingConfigMap }}
+- { name: app, mountPath: /etc/penstock/app, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{/* Scratch space and the Secrets of Kafka, PostgreSQL and the registry. */}}
+{{- define "penstock.volumes" -}}
+- { name: tmp, emptyDir: { sizeLimit: 64Mi } }
+- { name: postgres, secret: { secretName: {{ .Values.postgres.existingSecret }}, defaultMode: 0440 } }
 {{- with .Values.kafka.tls.existingSecret }}
 - { name: kafka-tls, secret: { secretName: {{ . }}, defaultMode: 0440 } }
 {{- end }}
 {{- if .Values.kafka.sasl.mechanism }}
 - { name: kafka-sasl, secret: { secretName: {{ .Values.kafka.sasl.existingSecret }}, defaultMode: 0440 } }
 {{- end }}
+{{- with .Values.registry.existingSecret }}
+- { name: registry, secret: { secretName: {{ . }}, defaultMode: 0440 } }
+{{- end }}
 {{- end }}
 
 {{- define "penstock.volumeMounts" -}}
 - { name: tmp, mountPath: /tmp }
 - { name: postgres, mountPath: /etc/penstock/postgres, readOnly: true }
-{{- if or .Values.app.schema .Values.app.existingConfigMap }}
-- { name: app, mountPath: /etc/penstock/app, readOnly: true }
-{{- end }}
 {{- if .Values.kafka.tls.existingSecret }}
 - { name: kafka-tls, mountPath: /etc/penstock/kafka-tls, readOnly: true }
 {{- end }}
 {{- if .Values.kafka.sasl.mechanism }}
 - { name: kafka-sasl, mountPath: /etc/penstock/kafka-sasl, readOnly: true }
+{{- end }}
+{{- if .Values.registry.existingSecret }}
+- { name: registry, mountPath: /etc/penstock/registry, readOnly: true }
 {{- end }}
 {{- end }}
 
@@ -122,113 +190,30 @@ capabilities: { drop: [ALL] }
 {{- end }}
 
 {{/*
-The Deployment of one service. Takes a dict of: root; component, its name; values, its part of the values; service, its folder in the
-image; env, secrets and ports, further ones as YAML; ready, the path that says whether it is ready.
+What every Pod has: identity, security, where it may run. Takes a dict of: root; values, with nodeSelector and its like; account, the
+name of the ServiceAccount.
 */}}
-{{- define "penstock.deployment" -}}
-{{- $root := .root }}
-{{- $values := .values }}
-{{- $scope := dict "root" $root "component" .component }}
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ include "penstock.fullname" $root }}-{{ .component }}
-  labels: {{- include "penstock.labels" $scope | nindent 4 }}
-spec:
-  {{- if and (not (dig "autoscaling" "enabled" false $values)) (not (kindIs "invalid" $values.replicas)) }}
-  replicas: {{ $values.replicas }}
+{{- define "penstock.podSpec" -}}
+serviceAccountName: {{ .account }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext: {{- include "penstock.podSecurity" .root | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - { name: {{ kindIs "string" . | ternary . (get (kindIs "string" . | ternary dict .) "name") }} }
   {{- end }}
-  revisionHistoryLimit: 5
-  minReadySeconds: 2
-  strategy:
-    type: RollingUpdate
-    rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
-  selector:
-    matchLabels: {{- include "penstock.selectorLabels" $scope | nindent 6 }}
-  template:
-    metadata:
-      labels:
-        {{- include "penstock.labels" $scope | nindent 8 }}
-        {{- with $values.podLabels }}{{ toYaml . | nindent 8 }}{{ end }}
-      annotations:
-        kubectl.kubernetes.io/default-container: {{ .component }}
-        {{- if $root.Values.app.schema }}
-        checksum/app: {{ $root.Values.app.schema | sha256sum }}
-        {{- end }}
-        {{- with $values.podAnnotations }}{{ toYaml . | nindent 8 }}{{ end }}
-    spec:
-      serviceAccountName: {{ include "penstock.serviceAccountName" $root }}
-      automountServiceAccountToken: false
-      enableServiceLinks: false
-      # The watchdog ends a process that hangs; Linux would keep its signal from the first process of a PID namespace.
-      shareProcessNamespace: true
-      terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
-      securityContext: {{- include "penstock.podSecurity" $root | nindent 8 }}
-      {{- with $root.Values.image.pullSecrets }}
-      imagePullSecrets: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
-      {{- with $values.nodeSelector }}
-      nodeSelector: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.tolerations }}
-      tolerations: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.affinity }}
-      affinity: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      topologySpreadConstraints:
-        {{- if kindIs "invalid" $values.topologySpreadConstraints }}
-        {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
-        - maxSkew: 1
-          topologyKey: {{ . }}
-          whenUnsatisfiable: ScheduleAnyway
-          labelSelector:
-            matchLabels: {{- include "penstock.selectorLabels" $scope | nindent 14 }}
-          matchLabelKeys: [pod-template-hash]
-        {{- end }}
-        {{- else }}
-        {{- toYaml $values.topologySpreadConstraints | nindent 8 }}
-        {{- end }}
-      containers:
-        - name: {{ .component }}
-          image: {{ include "penstock.image" $root }}
-          imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-          args: [services/{{ .component }}/main.js]
-          env: {{- include "penstock.mergedEnv" . | nindent 12 }}
-          ports:
-            - { name: admin, containerPort: 9090 }
-            {{- with .ports }}{{ . | nindent 12 }}{{ end }}
-          startupProbe:
-            httpGet: { path: /livez, port: admin }
-            periodSeconds: 1
-            failureThreshold: 60
-          livenessProbe:
-            httpGet: { path: /livez, port: admin }
-            periodSeconds: 10
-            timeoutSeconds: 5
-            failureThreshold: 3
-          readinessProbe:
-            httpGet: { path: {{ .ready | quote }}, port: admin }
-            periodSeconds: 2
-            timeoutSeconds: 2
-            failureThreshold: 2
-          {{- if gt (int $values.preStopSleepSeconds) 0 }}
-          lifecycle:
-            preStop: { sleep: { seconds: {{ $values.preStopSleepSeconds }} } }
-          {{- end }}
-          resources: {{- toYaml $values.resources | nindent 12 }}
-          securityContext: {{- include "penstock.containerSecurity" $root | nindent 12 }}
-          volumeMounts:
-            {{- include "penstock.volumeMounts" $root | nindent 12 }}
-            {{- range .secrets }}
-            - { name: {{ .name }}, mountPath: /etc/penstock/{{ .name }}, readOnly: true }
-            {{- end }}
-      volumes:
-        {{- include "penstock.volumes" $root | nindent 8 }}
-        {{- range .secrets }}
-        - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
-        {{- end }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

@@ -111,6 +111,9 @@ async function openBrokers({ stack, random, log, signal }: World, partition: num
     stack.resume(nameOf(id));
     asleep.delete(id);
   };
+  /** Asks again where a broker that stands still was asked. */
+  const ask = <Answer>(question: () => Promise<Answer>) =>
+    until('a broker that answers', () => question().catch(() => undefined), 60_000);
   const place = async (replicas: number[]) => {
     await admin.alterPartitionReassignments({
       topics: [{ topic, partitionAssignment: [{ partition, replicas }] }],
@@ -132,13 +135,13 @@ async function openBrokers({ stack, random, log, signal }: World, partition: num
     following,
     place,
     async endOffset() {
-      const offsets = await admin.fetchTopicOffsets(topic);
+      const offsets = await ask(() => admin.fetchTopicOffsets(topic));
       return Number(offsets.find(found => found.partition === partition)?.high ?? 0);
     },
     awake: () => addressesOf(ids.filter(id => !asleep.has(id))),
     async leaveBehind() {
       // Whichever of the two leads by now.
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      const { topics } = await ask(() => admin.fetchTopicMetadata({ topics: [topic] }));
       const led = topics[0]?.partitions.find(found => found.partitionId === partition)?.leader ?? leading;
       this.leading = led;
       this.following = led === leading ? following : leading;

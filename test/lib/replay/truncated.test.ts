@@ -183,7 +183,7 @@ for (const how of ['its watermark', 'the stream that closes', 'the tail that sto
     now.end = 110;
     one.live(...Array.from({ length: 19 }, (_, n) => 91 + n));
     if (how === 'the stream that closes') stream.close();
-    if (how === 'the tail that stops') one.fault('OFFSET_OUT_OF_RANGE', {});
+    if (how === 'the tail that stops') one.fault('OFFSET_OUT_OF_RANGE');
     assert.equal(offsetIn(stream.watermark()), 100);
     assert.equal(stream.watermark().partitions[0]?.leaderEpoch, 3);
     if (how !== 'the stream that closes') assert.equal(offsetIn(await expired(rest(stream))), -1);
