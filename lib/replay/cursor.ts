@@ -6,26 +6,35 @@ import { type Hmac, innerPadBytes, openHmac } from './hmac.ts';
 import { ofTopic, topicMarkBytes } from './topic-mark.ts';
 import type { CursorCodec, PartitionPosition, Position, StreamPosition } from './types.ts';
 
-/** 1 had no marks of topics, and 2 no leader epochs; such cursors are still read. */
-const version = 3;
-const firstVersionWith = { marks: 2, epochs: 3 };
+/**
+ * Version 1 had no marks of topics; such cursors are still read. A version is written only once the previous release reads it: clients
+ * bring cursors of new gateways to old ones in each upgrade. What an older gateway may do without goes into an extension.
+ */
+const version = 2;
+const firstVersionWithMarks = 2;
+/** An entry of this name, which no topic can have, is an extension: gateways take those that they don't know for topics of no concern. */
+const extensionMark = '~';
+const epochsExtension = `${extensionMark}e`;
 /** HMAC-SHA-256 truncated to 128 bits (RFC 2104, section 5: at least half of the hash). */
 const tagBytes = 16;
 /** A view's cursor over 10 topics of 1,000 partitions has about 100 KB. */
 const maxCursorLength = 1_048_576;
-const kinds = ['stream', 'view'] as const;
 const noMark = Buffer.alloc(topicMarkBytes);
+/** Its name, no mark, and no sequence. */
+const epochsHeader = Buffer.from(`\u0002${epochsExtension}${'\0'.repeat(topicMarkBytes + 1)}`);
+const kinds = ['stream', 'view'] as const;
 
 /**
  * Cursors, signed. Wire format, all numbers as varints:
  * ```
  * version(1) keyId(text) kind(1: 0 stream, 1 view) user(12) binding(12, stream only) cluster(12)
- * newestTimestamp+1 topics { name(text) mark(6) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 epoch+1|0 } }
+ * newestTimestamp+1 topics { name(text) mark(6) lastSequence+1|0 partitions { partition-delta offset+1 age+1|0 } }
  * tag(16) = HMAC-SHA-256(everything before it)
  * ```
  * as base64url. Partitions are in ascending order and delta-coded; `age` is how much older than the cursor's newest
  * timestamp the one of this partition is, 0 where it is not known; `mark` is the beginning of the topic's id, zeros where
- * it is not known; `epoch` is the leader epoch of the record at the offset. About 112 characters for an OWN stream.
+ * it is not known. The topic `~e` is an extension with the leader epochs of the records at the offsets, where they are known: its
+ * partitions count the positions of all topics in their order, its offsets are the epochs. About 128 characters for an OWN stream.
  *
  * User key, binding and cluster id go in as fingerprints: a parsed position has the fingerprints, not the texts.
  * Compare by `checkCursor`, never by `===`.
@@ -79,7 +88,9 @@ export function openCursorCodec(secrets: string | (() => string)): CursorCodec {
     for (const { timestampMs } of partitions) if (timestampMs > newest && isKnown(timestampMs)) newest = timestampMs;
     writer.varint(newest + 1);
     const topics = topicsOf(partitions, sequences);
-    writer.varint(topics.length);
+    let epochs = 0;
+    for (const { leaderEpoch } of partitions) if (leaderEpoch !== undefined) epochs += 1;
+    writer.varint(topics.length + (epochs > 0 ? 1 : 0));
     let at = 0;
     for (const topic of topics) {
       const first = at;
@@ -97,9 +108,23 @@ export function openCursorCodec(secrets: string | (() => string)): CursorCodec {
         writer.varint(item.partition - previous - 1);
         writer.varint(item.offset + 1);
         writer.varint(isKnown(item.timestampMs) ? newest - item.timestampMs + 1 : 0);
-        writer.varint(item.leaderEpoch === undefined ? 0 : item.leaderEpoch + 1);
         previous = item.partition;
       }
+    }
+    if (epochs > 0) writeEpochs(partitions, epochs);
+  }
+
+  function writeEpochs(partitions: readonly PartitionPosition[], count: number): void {
+    writer.bytes(epochsHeader);
+    writer.varint(count);
+    let previous = -1;
+    for (let index = 0; index < partitions.length; index += 1) {
+      const leaderEpoch = partitions[index]?.leaderEpoch;
+      if (leaderEpoch === undefined) continue;
+      writer.varint(index - previous - 1);
+      writer.varint(leaderEpoch + 1);
+      writer.varint(0); // no age
+      previous = index;
     }
   }
 
@@ -170,23 +195,29 @@ function holds({ innerPad, digest }: Hmac, bytes: Buffer): boolean {
 function readPartitions(reader: ByteReader, written: number): StreamPosition {
   const newest = reader.varint() - 1;
   const partitions: PartitionPosition[] = [];
+  const epochs = new Map<number, number>();
   const sequences: Record<string, number> = {};
   const topicMarks: Record<string, string> = {};
   for (let topics = reader.varint(); topics > 0; topics -= 1) {
     const topic = reader.text();
-    const mark = written >= firstVersionWith.marks ? reader.bytes(topicMarkBytes) : noMark;
-    if (!mark.equals(noMark)) topicMarks[topic] = mark.toString('base64url');
+    const isExtension = topic.startsWith(extensionMark);
+    const mark = written >= firstVersionWithMarks ? reader.bytes(topicMarkBytes) : noMark;
+    if (!mark.equals(noMark) && !isExtension) topicMarks[topic] = mark.toString('base64url');
     const sequence = reader.varint() - 1;
-    if (sequence >= 0) sequences[topic] = sequence;
+    if (sequence >= 0 && !isExtension) sequences[topic] = sequence;
     let partition = -1;
     for (let count = reader.varint(); count > 0; count -= 1) {
       partition += reader.varint() + 1;
       const offset = reader.varint() - 1;
       const age = reader.varint();
-      const epoch = written >= firstVersionWith.epochs ? reader.varint() : 0;
       const timestampMs = age === 0 ? -1 : newest - age + 1;
-      partitions.push({ topic, partition, offset, timestampMs, ...(epoch > 0 && { leaderEpoch: epoch - 1 }) });
+      if (!isExtension) partitions.push({ topic, partition, offset, timestampMs });
+      else if (topic === epochsExtension) epochs.set(partition, offset);
     }
+  }
+  for (const [index, leaderEpoch] of epochs) {
+    const place = partitions[index];
+    if (place !== undefined) partitions[index] = { ...place, leaderEpoch };
   }
   return { partitions, sequences, ...(Object.keys(topicMarks).length > 0 && { topicMarks }) };
 }
