@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { putHelpersLast, startBehind } from '../processes/priority.ts';
+import type { Release } from './folder.ts';
 import { type Counts, type Service, services } from './options.ts';
 import type { Ports } from './ports.ts';
 import {
@@ -29,6 +30,8 @@ export interface FleetParts {
   context: ServiceContext;
   ports: Ports;
   supervisor: Supervisor;
+  /** The release that a process is to run at its next start; undefined: this one. */
+  releaseOf(name: string): Release | undefined;
   /** The processes that are up have changed. */
   onChange(up: readonly StackProcess[]): void;
 }
@@ -39,7 +42,7 @@ const lookEveryMs = 50;
 /** More than a service's own time-out, so that it is the one that cuts its drain short. */
 const graceMs = (service: Service) => drainTimeoutMs[service] + 1_000;
 
-export function openFleet({ counts, context, ports, supervisor, onChange }: FleetParts): Fleet {
+export function openFleet({ counts, context, ports, supervisor, releaseOf, onChange }: FleetParts): Fleet {
   const up = new Map<string, StackProcess>();
   const present = Object.fromEntries(services.map(service => [service, 0])) as Record<Service, number>;
 
@@ -61,7 +64,7 @@ export function openFleet({ counts, context, ports, supervisor, onChange }: Flee
           admin: await ports.take(`${name}-admin`),
           http: servesHttp(service) ? await ports.take(name) : undefined,
         };
-        return serviceSpec(service, assigned, context);
+        return serviceSpec(service, assigned, context, releaseOf(name));
       },
       async probe() {
         if (assigned === undefined) throw new Error('it has not been started yet');

@@ -17,6 +17,8 @@ export function filesOf(folder: string) {
     down: join(folder, 'down'),
     /** How many processes `npm run scale` wants. */
     scale: join(folder, 'scale.json'),
+    /** Processes that run another release's code: {@link readReleases}. */
+    releases: join(folder, 'releases.json'),
     settings: join(folder, 'settings.json'),
     secrets: join(folder, 'secrets.json'),
     logs: join(folder, 'logs'),
@@ -96,6 +98,17 @@ export function readSettings(folder: string): Settings | undefined {
 
 export function saveSettings(folder: string, settings: Settings): void {
   replaceJson(filesOf(folder).settings, settings);
+}
+
+const releasesShape = z.record(z.string(), z.strictObject({ folder: z.string(), app: z.string() }));
+
+/** Where another release's code lies, and the folder of the app as that release runs it; both absolute. */
+export type Release = z.infer<typeof releasesShape>[string];
+
+/** Returns the processes, by name, that run another release than this one, from their next start on. */
+export function readReleases(folder: string): Readonly<Record<string, Release>> {
+  const text = readIfThere(filesOf(folder).releases);
+  return text === undefined ? {} : releasesShape.parse(JSON.parse(text));
 }
 
 /** The names in the `down` file. */

@@ -7,7 +7,7 @@ import { openRegister } from '../processes/register.ts';
 import { penstockVariables, plainEnvironment } from './environment.ts';
 import { readIfThere } from './files.ts';
 import { type Fleet, openFleet } from './fleet.ts';
-import { filesOf, readDown, readSettings, saveSettings, takeFolder } from './folder.ts';
+import { filesOf, readDown, readReleases, readSettings, saveSettings, takeFolder } from './folder.ts';
 import { root, type Scale, type StackOptions, scaleShape, services } from './options.ts';
 import { isFree } from './ports.ts';
 import { prepareServers, type ServerAddresses } from './servers.ts';
@@ -114,6 +114,7 @@ async function startAndRun(
       given,
       env,
     },
+    releaseOf: name => readReleases(folder)[name],
     onChange: publish,
   });
   try {

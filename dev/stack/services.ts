@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { ProcessSpec } from '../processes/kept-process.ts';
 import { readIfThere, replaceJson } from './files.ts';
+import type { Release } from './folder.ts';
 import { root, type Service } from './options.ts';
 import type { ServerAddresses } from './servers.ts';
 import { Trouble } from './trouble.ts';
@@ -67,13 +69,34 @@ export const nodeOptions = [
   ...['--no-parallel-scavenge', '--no-parallel-marking', '--no-parallel-compaction', '--no-parallel-pointer-update'],
 ];
 
-export function serviceSpec(service: Service, ports: ServicePorts, context: ServiceContext): ProcessSpec {
+/** @param release that the process runs; undefined: this one. */
+export async function serviceSpec(
+  service: Service,
+  ports: ServicePorts,
+  context: ServiceContext,
+  release: Release | undefined,
+): Promise<ProcessSpec> {
+  const folder = release?.folder ?? root;
+  const variables = serviceVariables(
+    service,
+    ports,
+    release === undefined ? context : { ...context, app: release.app },
+  );
   return {
     command: process.execPath,
-    args: [...nodeOptions, join(root, 'services', service, 'main.ts')],
-    env: { ...context.env, ...serviceVariables(service, ports, context) },
-    cwd: root,
+    args: [...nodeOptions, join(folder, 'services', service, 'main.ts')],
+    env: { ...context.env, ...(release === undefined ? variables : await knownTo(release, variables)) },
+    cwd: folder,
   };
+}
+
+/** Leaves out what another release does not know: it would refuse to start. */
+async function knownTo({ folder }: Release, variables: Record<string, string>): Promise<Record<string, string>> {
+  const load = async (path: string): Promise<unknown> => import(pathToFileURL(join(folder, path)).href);
+  const { catalogue } = (await load('lib/ops/catalogue.ts')) as typeof import('../../lib/ops/catalogue.ts');
+  const { variablesOf } = (await load('lib/ops/config.ts')) as typeof import('../../lib/ops/config.ts');
+  const known = new Set(variablesOf(catalogue).map(({ name }) => name));
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => known.has(name)));
 }
 
 /** The PENSTOCK_* variables of one process. */

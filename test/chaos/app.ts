@@ -30,9 +30,12 @@ type Spare { n: SafeInt! }
 export const spareTopics = { fading: 'fading', reborn: 'reborn', cut: 'cut' } as const;
 export type SpareTopic = keyof typeof spareTopics;
 
-/** Writes the app of a chaos run into a folder: the bundled bank, ticks, and topics for faults of their own. */
-export function writeApp(folder: string): string {
-  const bank = join(root, 'apps/bank');
+/**
+ * Writes the app of a chaos run into a folder: the bundled bank, ticks, and topics for faults of their own.
+ * @param release whose bank it is, the folder of its code.
+ */
+export function writeApp(folder: string, release = root): string {
+  const bank = join(release, 'apps/bank');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'schema.graphql'), readFileSync(join(bank, 'schema.graphql'), 'utf8') + ticks);
   writeFileSync(join(folder, 'commands.ts'), `export { default } from ${JSON.stringify(join(bank, 'commands.ts'))};\n`);

@@ -21,12 +21,16 @@ import { readTruth, type TopicTruth } from './truth.ts';
 import { viewFaults } from './views.ts';
 import { pause, whole } from './whole.ts';
 
-export interface ChaosOptions {
-  seed: number;
+export interface ChaosOptions extends Load {
   /** How long faults are injected. */
   minutes: number;
-  clients: number;
   faults: readonly Fault[];
+}
+
+/** What a stack has to do meanwhile. */
+export interface Load {
+  seed: number;
+  clients: number;
   ticksPerSecond: number;
   /** Of all users together. */
   commandsPerSecond: number;
@@ -71,6 +75,24 @@ export async function chaos(
   options: ChaosOptions,
   print: (line: string) => void,
 ): Promise<ChaosResult> {
+  return underLoad(
+    stack,
+    options,
+    ({ clients, owners, diary }) => injectAll(stack, traps, clients, owners, options, diary),
+    print,
+  );
+}
+
+/** What happens to a stack while it is under load. */
+export type Ordeal = (parts: { clients: Clients; owners: OwnerWatch; diary: Diary }) => Promise<readonly Injected[]>;
+
+/** Has clients, commands and ticks while an ordeal lasts; then compares what the clients got with the truth. */
+export async function underLoad(
+  stack: Stack,
+  options: Load,
+  ordeal: Ordeal,
+  print: (line: string) => void,
+): Promise<ChaosResult> {
   const startMs = Date.now();
   const diary = openDiary(print);
   const ids = new Ids();
@@ -89,7 +111,7 @@ export async function chaos(
     random: seeded(options.seed * 31 + 1),
   });
   const commands = startCommands(clients, options);
-  const spans = await injectAll(stack, traps, clients, owners, options, diary);
+  const spans = await ordeal({ clients, owners, diary });
   note('no more faults');
   await commands.stop();
   await ticks.stop();
@@ -149,7 +171,7 @@ interface Commands {
 }
 
 /** Every user sends commands one after the other, so that all together make about the wanted rate. */
-function startCommands({ users }: Clients, { seed, commandsPerSecond }: ChaosOptions): Commands {
+function startCommands({ users }: Clients, { seed, commandsPerSecond }: Load): Commands {
   const sent: SentCommand[] = [];
   const accounts = new Map<string, { iban: string; token: string }>();
   const stopping = new AbortController();
@@ -173,7 +195,7 @@ function startCommands({ users }: Clients, { seed, commandsPerSecond }: ChaosOpt
   };
 }
 
-type Injected = Span & { failure?: string };
+export type Injected = Span & { failure?: string };
 
 async function injectAll(
   stack: Stack,

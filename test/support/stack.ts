@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readRegister } from '../../dev/processes/register.ts';
 import { plainEnvironment } from '../../dev/stack/environment.ts';
 import { replaceJson } from '../../dev/stack/files.ts';
-import { filesOf, readDown, readSettings } from '../../dev/stack/folder.ts';
+import { filesOf, type Release, readDown, readReleases, readSettings } from '../../dev/stack/folder.ts';
 import { root, type Scale } from '../../dev/stack/options.ts';
 import { openPorts } from '../../dev/stack/ports.ts';
 import { readStackFile, type StackFile, type StackProcess } from '../../dev/stack/stack-file.ts';
@@ -39,6 +39,8 @@ export interface Stack {
   down(name: string): Promise<void>;
   /** Lets it run again; resolves when it runs, not when it is ready. */
   up(name: string): Promise<void>;
+  /** From its next start on, the process runs that release; undefined: this one. */
+  setRelease(name: string, release: Release | undefined): void;
   /** Resolves when so many processes are up and ready. */
   scale(wanted: Scale): Promise<void>;
   /** Everything that it has said on stdout and stderr. */
@@ -61,6 +63,8 @@ export interface StackWishes {
   env?: Readonly<Record<string, string>>;
   /** Default true; false runs only Kafka, Redis and PostgreSQL. */
   services?: boolean;
+  /** Processes, by name, that run another release than this one. */
+  releases?: Readonly<Record<string, Release>>;
   /** Default: a new one, which `stop` removes. */
   folder?: string;
 }
@@ -103,6 +107,10 @@ export interface StackRun {
 /** Starts dev/start.ts without waiting for it. */
 export async function launchStack(wishes: StackWishes, extraArguments: readonly string[] = []): Promise<StackRun> {
   const folder = wishes.folder ?? newFolder();
+  if (wishes.releases !== undefined) {
+    mkdirSync(folder, { recursive: true });
+    replaceJson(filesOf(folder).releases, wishes.releases);
+  }
   const script = join(root, 'dev', wishes.services === false ? 'infra.ts' : 'start.ts');
   const env = { ...plainEnvironment(process.env), ...wishes.env };
   const args = [...(await argumentsOf(wishes, folder)), ...extraArguments];
@@ -204,6 +212,10 @@ function stackAt(folder: string, run: Pick<Stack, 'output' | 'stop'>): Stack {
       const others = [...readDown(folder)].filter(other => other !== name);
       writeFileSync(files.down, others.map(other => `${other}\n`).join(''));
       await until(`${name} runs again`, () => pid(name) !== undefined);
+    },
+    setRelease(name, release) {
+      const { [name]: _, ...others } = readReleases(folder);
+      replaceJson(files.releases, release === undefined ? others : { ...others, [name]: release });
     },
     async scale(wanted) {
       replaceJson(files.scale, wanted);
