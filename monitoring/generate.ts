@@ -4,6 +4,8 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { dashboardFile } from './dashboards/build.ts';
+import { dashboards } from './dashboards/index.ts';
 import { groups } from './rules/index.ts';
 import { rulesFile } from './rules-file.ts';
 
@@ -11,7 +13,12 @@ const folder = join(import.meta.dirname, '../helm/penstock/files');
 
 /** Returns the generated files: their paths and contents. */
 export function generated(): ReadonlyMap<string, string> {
-  return new Map([[join(folder, 'rules.yaml'), rulesFile(groups)]]);
+  return new Map([
+    [join(folder, 'rules.yaml'), rulesFile(groups)],
+    ...dashboards.map(
+      dashboard => [join(folder, 'dashboards', `${dashboard.name}.json`), dashboardFile(dashboard)] as const,
+    ),
+  ]);
 }
 
 if (import.meta.main) {

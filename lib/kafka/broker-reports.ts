@@ -63,12 +63,14 @@ function throttledSeconds(metrics: KafkaOps['metrics']): Counter<'api'> {
   const name = 'penstock_kafka_throttled_seconds_total';
   const known = metrics.getSingleMetric(name);
   if (known instanceof Counter) return known;
-  return new Counter({
+  const seconds = new Counter({
     name,
     help: 'Time for which brokers took nothing from a connection of this process because of a client quota',
     labelNames: ['api'],
     registers: [metrics],
   });
+  for (const api of Object.keys(quotas)) seconds.inc({ api }, 0);
+  return seconds;
 }
 
 interface Notes {

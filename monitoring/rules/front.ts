@@ -107,7 +107,7 @@ export const router: Group = {
   ],
 };
 
-/** The alert for a component of which no process tells anything. */
+/** Returns the alert for a component of which no process works: the metric is one that begins to exist when Kafka has answered. */
 export function absent(component: string, metric: string, dashboard: 'overview' | 'commands') {
   return {
     name: 'PenstockMetricsAbsent' as const,
@@ -115,8 +115,9 @@ export function absent(component: string, metric: string, dashboard: 'overview' 
     for: '5m',
     severity: 'critical' as const,
     labels: { component },
-    summary: `Prometheus has no metrics of any ${component}.`,
-    description: 'All of them are gone, or they are not scraped. Then no other alert about them can fire.',
+    summary: `Prometheus has no metrics of any ${component} at work.`,
+    description:
+      'All are gone, wait for Kafka or PostgreSQL at their start, or are not scraped. No other alert about them can fire.',
     runbook: 'processes' as const,
     dashboard,
   };

@@ -4,18 +4,20 @@ import type { Closable, Logger } from '../../lib/ops/index.ts';
 import { integers } from './binary-arrays.ts';
 import type { OutboxSize } from './metrics.ts';
 
-/** Between two counts, ms. The table is short where all is well, and then a count costs a look at an index. */
-const intervalMs = 15_000;
 /** No more rows are counted: where there are more, the number that is told stays there. */
 const mostRows = 100_000;
 
 const none: OutboxSize = { records: 0, oldestSeconds: 0 };
 
-/** Counts what the partitions of this handler have in the outbox, also those rows that no memory of it knows. */
+/**
+ * Counts what the partitions of this handler have in the outbox, also those rows that no memory of it knows.
+ * @param intervalMs between two counts. The table is short where all is well, and then a count costs a look at an index.
+ */
 export function watchOutboxSize(
   pool: pg.Pool,
   owned: () => readonly number[],
   log: Logger,
+  intervalMs = 15_000,
 ): Closable & { size(): OutboxSize } {
   let size = none;
   let countedAtMs = performance.now();

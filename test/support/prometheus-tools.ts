@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { tryLock } from '../../dev/lock.mjs';
@@ -16,7 +16,8 @@ export interface PrometheusTools {
 const run = promisify(execFile);
 
 /** Where the package is unpacked: it is taken from the system's package archive once, without being installed. */
-const unpacked = (program: string) => join(cacheFolder(), 'prometheus-debian', 'usr', 'bin', program);
+const folder = join(cacheFolder(), 'tools', `prometheus-debian-${process.platform}-${process.arch}`);
+const unpacked = (program: string) => join(folder, 'usr', 'bin', program);
 
 function installed(): PrometheusTools | undefined {
   for (const place of [(program: string) => join('/usr/bin', program), unpacked]) {
@@ -27,21 +28,23 @@ function installed(): PrometheusTools | undefined {
 }
 
 async function fetchTools(): Promise<void> {
-  const cache = cacheFolder();
-  await mkdir(cache, { recursive: true });
+  const parent = dirname(folder);
+  await mkdir(parent, { recursive: true });
   for (;;) {
-    const lock = tryLock(join(cache, 'prometheus.lock'));
+    const lock = tryLock(`${folder}.lock`);
     if ('holder' in lock) {
       await sleep(250);
       continue;
     }
-    const draft = await mkdtemp(join(cache, 'fetching-prometheus-'));
+    const draft = await mkdtemp(join(parent, 'fetching-'));
     try {
       if (installed() !== undefined) return;
-      await run('apt-get', ['download', 'prometheus'], { cwd: draft });
+      const download = () => run('apt-get', ['download', 'prometheus'], { cwd: draft });
+      // A fresh machine has no lists of packages yet; only root can fetch them.
+      await download().catch(() => run('apt-get', ['update']).then(download));
       const [file = ''] = (await readdir(draft)).filter(name => name.endsWith('.deb'));
       await run('dpkg', ['-x', join(draft, file), join(draft, 'unpacked')]);
-      await rename(join(draft, 'unpacked'), join(cache, 'prometheus-debian'));
+      await rename(join(draft, 'unpacked'), folder);
       return;
     } finally {
       await rm(draft, { recursive: true, force: true });

@@ -315,10 +315,20 @@ test('a paused partition keeps its position and its lag, and goes on from there'
   assert.equal(some.position(at), 100 - lag);
   const metrics = await kafka.ops.metrics.metrics();
   assert.match(metrics, new RegExp(`penstock_consumer_lag_records\\{topic="${topic}"\\} ${lag}\n`));
+  const seconds = async () =>
+    Number(
+      new RegExp(`penstock_consumer_lag_seconds\\{topic="${topic}"\\} (.*)`).exec(
+        await kafka.ops.metrics.metrics(),
+      )?.[1],
+    );
+  const before = await until('it is behind', seconds);
+  assert.ok(before < 30);
+  await until('it falls further behind', async () => (await seconds()) > before);
   await until('the rest is read, piece by piece', () => {
     some.resume(at);
     return sink.values().length === 100;
   });
   assert.equal(new Set(sink.values()).size, 100);
+  assert.equal(await seconds(), 0);
   await some.close();
 });

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { afterTick, type Watched } from '../../../lib/ops/watchdog.ts';
+import { afterTick, restartsIn, type Watched } from '../../../lib/ops/watchdog.ts';
 import { until } from '../../support/until.ts';
 
 const children: ChildProcess[] = [];
@@ -12,9 +15,9 @@ afterEach(() => {
 });
 
 /** Starts a process that has a watchdog; resolves once it is up. */
-async function watched(does: string, timeoutMs: number) {
+async function watched(does: string, timeoutMs: number, ...more: string[]) {
   const script = fileURLToPath(new URL('./watched-process.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, does, String(timeoutMs)], {
+  const child = spawn(process.execPath, [script, does, String(timeoutMs), ...more], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   children.push(child);
@@ -66,6 +69,20 @@ test('a process whose event loop stands still is ended, and says for how long in
   assert.ok(stoodMs >= 400);
   assert.ok(Date.parse(time) > 0);
   assert.match(message, /has stood still for \d+ ms: ending this process/);
+});
+
+test('each process that is ended is noted in a file, from which the next one counts them', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-watchdog-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'watchdog');
+  for (const restarts of [0, 1]) {
+    assert.equal(restartsIn(file), restarts);
+    const { child } = await watched('hang', 400, file);
+    assert.equal(await until('its end', () => child.signalCode, 10_000), 'SIGKILL');
+  }
+  assert.equal(restartsIn(file), 2);
+  assert.match(readFileSync(file, 'utf8'), /^(20\S+Z \d+\n){2}$/);
+  assert.equal(restartsIn(undefined), 0);
 });
 
 test('a process that hangs in writing its log, which nobody reads, is ended too', async () => {

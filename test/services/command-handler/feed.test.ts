@@ -44,6 +44,26 @@ function openCounted(bufferBytes: number): { feed: Feed; close(): Promise<void>;
   return { feed, close: () => reader.close(), most: () => most, faults };
 }
 
+test('a record is behind until the batch after its own is taken', async () => {
+  const { topic, topicId } = await newTopic(1);
+  const { feed, close } = openCounted(60_000);
+  const seconds = async () =>
+    Number(
+      new RegExp(`penstock_consumer_lag_seconds\\{topic="${topic}"\\} (.*)`).exec(
+        await kafka.ops.metrics.metrics(),
+      )?.[1],
+    );
+  feed.open({ topic, partition: 0, epoch: 9, position: 0, topicId }, 0);
+  await lanes.send({ topic, partition: 0 }, { key: 'k', value: 'x' });
+  await until('it is read', () => feed.bufferedBytes() > 0);
+  await until('it waits', async () => (await seconds()) > 0);
+  assert.ok(feed.take(10) !== undefined);
+  await until('it is under way', async () => (await seconds()) > 0);
+  assert.equal(feed.take(10), undefined);
+  assert.equal(await seconds(), 0);
+  await close();
+});
+
 test('records are taken in order, each once, though reading stops while too many bytes wait', async () => {
   const { topic, topicId } = await newTopic(3);
   const perPartition = 150;

@@ -18,6 +18,20 @@ test('a batch is taken, however many records it has', () => {
   assert.equal(feed.fetched, 500_000);
 });
 
+test('the oldest record is the first that is not applied', () => {
+  const feed = new Feed(claimed, 1_000_000);
+  assert.equal(feed.oldestMs, undefined);
+  feed.add({
+    ...batch(0, 3),
+    records: [10, 20, 30].map((timestampMs, offset) => ({ ...recordAt(offset), timestampMs })),
+  });
+  assert.equal(feed.oldestMs, 10);
+  feed.passed(2);
+  assert.equal(feed.oldestMs, 30);
+  feed.passed(3);
+  assert.equal(feed.oldestMs, undefined);
+});
+
 test('a batch of which some was taken already adds the rest, each record once', () => {
   const feed = new Feed(claimed, 1_000_000);
   feed.add(batch(0, 3));
