@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
 
 /** What keeps a process from being ready: a part's name and its reason, or nothing. */
 export interface Readiness {
@@ -30,6 +30,22 @@ export function openReadiness(): Readiness {
     warn: note(warnings),
     warnings: () => Object.fromEntries(warnings),
   };
+}
+
+/** Adds the gauge of what keeps this process from being ready. A reason that there was stays as 0. */
+export function gaugeReadiness(registry: Registry, readiness: Readiness): void {
+  const seen = new Set<string>();
+  new Gauge({
+    name: 'penstock_not_ready',
+    help: '1 while this reason of /readyz keeps the process from being ready',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      const now = readiness.reasons();
+      for (const reason of Object.keys(now)) seen.add(reason);
+      for (const reason of seen) this.set({ reason }, now[reason] === undefined ? 0 : 1);
+    },
+  });
 }
 
 /**

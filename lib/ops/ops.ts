@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import packageJson from '../../package.json' with { type: 'json' };
-import { openReadiness, type Readiness, serveAdmin } from './admin.ts';
+import { gaugeReadiness, openReadiness, type Readiness, serveAdmin } from './admin.ts';
 import type { PenstockConfig } from './catalogue.ts';
 import { gaugeCertificates } from './certificates.ts';
 import { ConfigError, certificateFilesOf, secretFilesOf } from './config.ts';
@@ -43,6 +43,7 @@ export async function openOps(
   gaugeCertificates(metrics, certificateFilesOf(config));
   const readiness = openReadiness();
   readiness.set('start', 'starting');
+  gaugeReadiness(metrics, readiness);
   const admin = await serveAdmin(config.admin, readiness, metrics);
   log.info({ event: 'admin_listening', admin: admin.url }, 'admin port open');
   const secrets = watchSecretFiles(secretFilesOf(config), log);

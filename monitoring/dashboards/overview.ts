@@ -105,10 +105,16 @@ export const overview: Dashboard = {
           queries: [one('{{pod}}', `max by (pod) (${of('nodejs_eventloop_lag_p99_seconds')})`)],
         },
         {
-          title: 'Watchdog',
-          description: 'Processes that hung and were ended.',
+          title: 'Not ready, and hung',
+          description: 'Processes that are not ready, by reason; processes that the watchdog has ended.',
           unit: 'short',
-          queries: each('component', of('penstock_watchdog_restarts_total')),
+          queries: [
+            one('{{component}}: {{reason}}', `sum by (component, reason) (${of('penstock_not_ready')})`),
+            one(
+              '{{component}}: ended by its watchdog',
+              `sum by (component) (${of('penstock_watchdog_restarts_total')})`,
+            ),
+          ],
         },
         {
           title: 'Certificates and keys',

@@ -70,6 +70,16 @@ export const services: Group = {
       dashboard: 'overview',
     },
     {
+      name: 'PenstockNotReady',
+      expression: `max by (namespace, job, component, reason) (${series('penstock_not_ready', 'reason!="drain"')}) > 0`,
+      for: '15m',
+      severity: 'warning',
+      summary: 'A {{ $labels.component }} has not been ready for 15 minutes: {{ $labels.reason }}.',
+      description: 'It misses what it needs, or one of its partitions waits for an operator.',
+      runbook: 'processes',
+      dashboard: 'overview',
+    },
+    {
       name: 'PenstockWatchdogRestarts',
       expression: `sum by (namespace, job, component) (increase(${series('penstock_watchdog_restarts_total')}[1h])) > 0`,
       for: '0m',

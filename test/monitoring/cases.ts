@@ -158,6 +158,16 @@ export const cases: readonly AlertCase[] = [
     quiet: [expiry('PENSTOCK_POSTGRES_TLS_CA_FILE', 3 * day)],
   },
   {
+    alert: 'PenstockNotReady',
+    labels: { component: 'projector', reason: 'partitions' },
+    at: '30m',
+    fires: [
+      of('penstock_not_ready{component="projector",reason="partitions",pod="a"}', '0 1x40'),
+      of('penstock_not_ready{component="projector",reason="drain",pod="b"}', '1x40'),
+    ],
+    quiet: [of('penstock_not_ready{component="projector",reason="partitions",pod="a"}', '0 1x10 0 1x10 0x20')],
+  },
+  {
     alert: 'PenstockWatchdogRestarts',
     labels: { component: 'gateway' },
     at: '20m',

@@ -94,7 +94,7 @@ test('each selector of each rule finds series, and Prometheus takes each express
   await untilAllHaveResults([...new Set(selectors)]);
 });
 
-test('what a client could be waiting for fires no alert in a stack that is well', {
+test('no alert fires in a stack that is well', {
   skip: withoutPrometheus,
 }, async () => {
   const firing = await prometheus.query('ALERTS{alertstate="firing"}');

@@ -127,6 +127,7 @@ function idleSeries(): InputSeries[] {
     ...['penstock_outbox_oldest_seconds', 'penstock_outbox_unacknowledged_records'],
     'penstock_consumer_lag_seconds{component="gateway",topic="commands"}',
     'penstock_kafka_open_transaction_seconds{topic="commands"}',
+    'penstock_not_ready{component="gateway",reason="start"}',
     'penstock_handler_partitions_stopped{reason="ledger_went_back"}',
   ];
   const at = (series: string, values: string) => ({ series, values });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
-import { openReadiness, serveAdmin } from '../../../lib/ops/admin.ts';
+import { gaugeReadiness, openReadiness, serveAdmin } from '../../../lib/ops/admin.ts';
 import { drain } from '../../../lib/ops/life-cycle.ts';
 import { openLog } from '../../../lib/ops/log.ts';
 import { traceparentOf } from '../../../lib/ops/trace.ts';
@@ -51,6 +51,26 @@ test('readyz stays at 200 with a warning, and has it beside the reasons of one t
   } finally {
     await admin.close();
   }
+});
+
+test('what keeps a process from being ready is a metric, which stays as 0 when it is over', async () => {
+  const registry = new Registry();
+  const readiness = openReadiness();
+  gaugeReadiness(registry, readiness);
+  const values = async () =>
+    (await registry.getMetricsAsJSON())[0]?.values.map(({ labels, value }) => [labels.reason, value]);
+  assert.deepEqual(await values(), []);
+  readiness.set('kafka', 'away');
+  readiness.set('start', 'starting');
+  assert.deepEqual(await values(), [
+    ['kafka', 1],
+    ['start', 1],
+  ]);
+  readiness.set('start', undefined);
+  assert.deepEqual(await values(), [
+    ['kafka', 1],
+    ['start', 0],
+  ]);
 });
 
 test('a drain closes every part in order although one of them throws', async () => {
