@@ -24,7 +24,8 @@ export function runJob(name: string, main: (log: Logger) => Promise<void>): void
   main(log).then(
     () => process.exit(0),
     (error: unknown) => {
-      if (error instanceof ConfigError) log.fatal({ event: 'configuration_refused', problems: error.problems }, 'configuration refused');
+      if (error instanceof ConfigError)
+        log.fatal({ event: 'configuration_refused', problems: error.problems }, 'configuration refused');
       else log.fatal({ event: 'job_failed', error }, messageOf(error));
       process.exit(1);
     },

@@ -37,7 +37,9 @@ export async function createTables({ env, services, log }: SetUp): Promise<void>
     statement_timeout: statementTimeoutMs,
     onConnect: async (client: pg.ClientBase) => void (await client.query(`SET lock_timeout = ${lockTimeoutMs}`)),
   });
-  pool.on('error', error => log.debug({ event: 'postgres_connection_broke', reason: messageOf(error) }, 'a connection to PostgreSQL failed'));
+  pool.on('error', error =>
+    log.debug({ event: 'postgres_connection_broke', reason: messageOf(error) }, 'a connection to PostgreSQL failed'),
+  );
 
   const parts: readonly (readonly [service: string, create: () => Promise<void>])[] = [
     ['router', () => inTransaction(pool, migrateAuth)],

@@ -32,7 +32,10 @@ export async function createTopics({ env, services, log }: SetUp): Promise<void>
     const { partitionCount } = await untilDone('topics', () => prepareTopics(plan, topics, settings), isFinal, log);
     const originals = originalsOf(plan, services, config.projector.deadLetters === 'topic');
     await untilDone('topics of dead letters', () => letters.prepare(originals), isFinal, log);
-    log.info({ event: 'topics_ready', topics: plan.topics.map(({ name }) => name), partitionCount }, 'topics are there');
+    log.info(
+      { event: 'topics_ready', topics: plan.topics.map(({ name }) => name), partitionCount },
+      'topics are there',
+    );
   } finally {
     await topics.close();
     await connection.close();
