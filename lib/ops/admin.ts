@@ -32,9 +32,9 @@ export function openReadiness(): Readiness {
   };
 }
 
-/** Adds the gauge of what keeps this process from being ready. A reason that there was stays as 0. */
+/** Adds the gauge of what keeps this process from being ready. A reason that there is now, or was at a scrape, stays as 0. */
 export function gaugeReadiness(registry: Registry, readiness: Readiness): void {
-  const seen = new Set<string>();
+  const seen = new Set<string>(Object.keys(readiness.reasons()));
   new Gauge({
     name: 'penstock_not_ready',
     help: '1 while this reason of /readyz keeps the process from being ready',

@@ -56,20 +56,21 @@ test('readyz stays at 200 with a warning, and has it beside the reasons of one t
 test('what keeps a process from being ready is a metric, which stays as 0 when it is over', async () => {
   const registry = new Registry();
   const readiness = openReadiness();
+  readiness.set('start', 'starting');
   gaugeReadiness(registry, readiness);
+  readiness.set('start', undefined);
   const values = async () =>
     (await registry.getMetricsAsJSON())[0]?.values.map(({ labels, value }) => [labels.reason, value]);
-  assert.deepEqual(await values(), []);
+  assert.deepEqual(await values(), [['start', 0]]);
   readiness.set('kafka', 'away');
-  readiness.set('start', 'starting');
   assert.deepEqual(await values(), [
-    ['kafka', 1],
-    ['start', 1],
-  ]);
-  readiness.set('start', undefined);
-  assert.deepEqual(await values(), [
-    ['kafka', 1],
     ['start', 0],
+    ['kafka', 1],
+  ]);
+  readiness.set('kafka', undefined);
+  assert.deepEqual(await values(), [
+    ['start', 0],
+    ['kafka', 0],
   ]);
 });
 
