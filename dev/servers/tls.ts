@@ -50,8 +50,8 @@ async function makeKeys(folder: string): Promise<void> {
   await keytool('-delete', '-alias', 'ca', ...store);
 }
 
-/** The keytool beside `java`. */
-async function keytool(...args: string[]): Promise<void> {
+/** Runs the keytool beside `java`. */
+export async function keytool(...args: string[]): Promise<void> {
   const java = javaCommand();
   const command = basename(java) === java ? 'keytool' : join(dirname(java), 'keytool');
   try {

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { connectKafka, openLanes } from '../../lib/kafka/index.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
 import { openUser, type User } from '../support/client.ts';
@@ -7,8 +8,11 @@ import { kafkaConfig } from '../support/scratch-kafka.ts';
 import type { Stack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
-/** Does what a client does: opens an account, subscribes over WebSocket and SSE, pays in, goes away and comes back by cursor. */
-export async function beAClient(stack: Stack, name: string): Promise<void> {
+/**
+ * Does what a client does: opens an account, subscribes over WebSocket and SSE, pays in, goes away and comes back by cursor. Returns a
+ * cursor from before its last event.
+ */
+export async function beAClient(stack: Stack, name: string): Promise<string> {
   const user = await openUser(stack.url, name);
   const events = collector();
   try {
@@ -28,9 +32,37 @@ export async function beAClient(stack: Stack, name: string): Promise<void> {
     await until(`${name} sees it over SSE`, () => sse.all.some(({ data }) => data?.data?.transactions !== undefined));
     sse.close();
     await user.post('{ account { iban balance } transactions(first: 2) { edges { node { id } } } }');
+    return cursor;
   } finally {
     await user.close();
   }
+}
+
+/**
+ * Comes back by this cursor after all gateways have died, so that nothing is in their memory; `empty`: after Redis has been emptied, too.
+ */
+export async function comeBack(
+  stack: Stack,
+  name: string,
+  cursor: string,
+  { empty }: { empty: boolean },
+): Promise<void> {
+  if (empty) {
+    const redis = new Redis(stack.redis);
+    await redis.flushall();
+    redis.disconnect();
+  }
+  const gateways = stack.processes().filter(({ service }) => service === 'gateway');
+  for (const gateway of gateways) stack.kill(gateway.name);
+  await until('all gateways are others', () => {
+    const now = stack.processes().filter(({ service }) => service === 'gateway');
+    return now.length === gateways.length && now.every(({ pid }) => gateways.every(before => before.pid !== pid));
+  });
+  const user = await openUser(stack.url, name);
+  const back = collector();
+  user.subscribe({ query: transactions, extensions: { cursor } }, back);
+  await until(`${name} sees what it missed`, () => back.got.length === 1);
+  await user.close();
 }
 
 async function pay(user: User, iban: string, token: string): Promise<void> {

@@ -11,7 +11,7 @@ import { withoutPrometheus } from '../support/prometheus-tools.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 import { grownWithUsers, seriesOf } from './cardinality.ts';
-import { audit, beAClient, beRefused, writePoison } from './drive.ts';
+import { audit, beAClient, beRefused, comeBack, writePoison } from './drive.ts';
 import { metricOf, selectorsOf } from './promql.ts';
 
 const job = 'stack/penstock';
@@ -38,7 +38,8 @@ before(async () => {
   auditor = await audit(stack);
   await writePoison(stack);
   await beRefused(stack, 'refused');
-  await Promise.all(['alice', 'bob'].map(name => beAClient(stack, name)));
+  const [cursor = ''] = await Promise.all(['alice', 'bob'].map(name => beAClient(stack, name)));
+  for (const empty of [false, true]) await comeBack(stack, 'alice', cursor, { empty });
 });
 
 after(async () => {
@@ -82,6 +83,13 @@ test('each query of each dashboard has a result', { skip: withoutPrometheus }, a
     for (const { expression } of queries) assert.equal(needsKubernetes(inGrafana(expression)), kubernetes, title);
   }
   await untilAllHaveResults([...new Set(expressions.filter(expression => !needsKubernetes(expression)))]);
+});
+
+test('resumes from each tier are told apart', { skip: withoutPrometheus }, async () => {
+  const tiers = ['memory', 'redis', 'kafka'];
+  const lasting = (tier: string) =>
+    `sum(max_over_time(penstock_replay_resumed_total{${selector},tier="${tier}"}[10m])) > 0`;
+  await untilAllHaveResults(tiers.map(lasting));
 });
 
 test('each selector of each rule finds series, and Prometheus takes each expression', {

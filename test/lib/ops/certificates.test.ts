@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Registry } from 'prom-client';
-import { tlsFiles } from '../../../dev/servers/tls.ts';
+import { keytool, tlsFiles } from '../../../dev/servers/tls.ts';
 import { catalogue } from '../../../lib/ops/catalogue.ts';
 import { gaugeCertificates } from '../../../lib/ops/certificates.ts';
 import { certificateFilesOf, readConfig } from '../../../lib/ops/config.ts';
@@ -23,15 +22,13 @@ const authorityDays = 3_650;
 const name = 'penstock_tls_certificate_expiry_timestamp_seconds';
 
 /** Makes a certificate that ends after so many days; returns its PEM text. */
-function certificate(days: number): string {
-  const store = join(folder, `${days}.p12`);
+async function certificate(days: number): Promise<string> {
+  const [store, file] = [join(folder, `${days}.p12`), join(folder, `${days}.pem`)];
   const common = ['-keystore', store, '-storetype', 'PKCS12', '-storepass', 'password', '-alias', 'one'];
   const key = ['-keyalg', 'EC', '-groupname', 'secp256r1', '-dname', 'CN=test', '-validity', String(days)];
-  execFileSync('keytool', ['-genkeypair', ...key, ...common], { stdio: 'ignore' });
-  return execFileSync('keytool', ['-exportcert', '-rfc', ...common], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  await keytool('-genkeypair', ...key, ...common);
+  await keytool('-exportcert', '-rfc', '-file', file, ...common);
+  return readFileSync(file, 'utf8');
 }
 
 function daysFromNow(text: string, variable: string): number | undefined {
@@ -53,7 +50,7 @@ test('the end of the first certificate is told, follows the file, and outlives i
     { variable: 'B', path: join(folder, 'absent.pem') },
   ]);
   assert.equal(daysFromNow(await registry.metrics(), 'A'), undefined);
-  writeFileSync(file, `# two\n${certificate(20)}${readFileSync(ca, 'utf8')}`);
+  writeFileSync(file, `# two\n${await certificate(20)}${readFileSync(ca, 'utf8')}`);
   assert.equal(daysFromNow(await registry.metrics(), 'A'), 20);
   writeFileSync(file, readFileSync(ca));
   assert.equal(daysFromNow(await registry.metrics(), 'A'), authorityDays);
