@@ -2,9 +2,10 @@
  * Makes one JavaScript file of each service, for the image: a start reads 4 files instead of about 400, which halves the CPU
  * that it takes. The local stack and the tests run the sources; `test/image/bundle.test.ts` runs these files.
  */
-import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { billOf } from './sbom.ts';
 
 const root = join(import.meta.dirname, '..');
 const services = ['gateway', 'router', 'command-handler', 'projector'];
@@ -39,7 +40,8 @@ const require = __createRequire(import.meta.url);`;
 
 /**
  * Writes the services, the bundled app and the web app below `folder`, in the same places as in the sources, so that paths
- * between them stay what they are. The folder is emptied first. Third-party licence texts stand beside each bundle.
+ * between them stay what they are. The folder is emptied first. Third-party licence texts stand beside each bundle, and the list of
+ * their packages is `sbom.cdx.json`.
  */
 export async function bundle(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
@@ -66,4 +68,5 @@ export async function bundle(folder: string): Promise<void> {
   await cp(join(root, 'apps/bank/schema.graphql'), join(folder, 'apps/bank/schema.graphql'));
   await cp(join(root, 'web'), join(folder, 'web'), { recursive: true });
   await cp(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+  await writeFile(join(folder, 'sbom.cdx.json'), await billOf(root));
 }
