@@ -197,7 +197,7 @@ test('the data survives; Ctrl-C, which reaches every process of the terminal, en
   assert.equal(await npm.exited, 0, npm.stderr());
   assert.deepEqual(everything.filter(isAlive), []);
   for (const name of ['gateway-0', 'command-handler-0']) {
-    assert.match(readFileSync(files.log(name), 'utf8'), /"closed":true/);
+    assert.match(readFileSync(files.log(name), 'utf8'), /"event":"drain_finished"/);
   }
 });
 
