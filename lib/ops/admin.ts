@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { Gauge, type Registry } from 'prom-client';
 
 /** What keeps a process from being ready: a part's name and its reason, or nothing. */
@@ -89,7 +89,7 @@ export async function serveAdmin(
   });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${address.host}:${port}`,
+    url: `http://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${port}`,
     async close() {
       server.closeAllConnections();
       await new Promise<void>(resolve => server.close(() => resolve()));

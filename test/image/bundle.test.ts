@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { type Service, services } from '../../dev/stack/options.ts';
 import { type ServiceContext, servesHttp, serviceVariables } from '../../dev/stack/services.ts';
 import { bundle } from '../../image/bundle.ts';
@@ -13,6 +14,7 @@ import { account, collector, transactions, transferMoney, verdictOf } from '../s
 import { openUser } from '../support/client.ts';
 import { dieWithUs } from '../support/die-with-us.ts';
 import { freePorts } from '../support/free-ports.ts';
+import { runJob } from '../support/job.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -79,6 +81,42 @@ test('the services, each as one file, serve the bank: a command, its feedback an
   });
   await alice.close();
   for (const { said } of processes.values()) assert.doesNotMatch(said.join(''), /watchdog has ended/);
+});
+
+test("the chart's test passes, from its bundle", async () => {
+  const run = await runJob(join(folder, 'jobs/helm-test.js'), ['--url', url, '--bank']);
+  assert.equal(run.code, 0, run.stdout + run.stderr);
+});
+
+test('the tables of an app whose commands.ts is in a ConfigMap are set up, from the bundle', async () => {
+  // As the kubelet writes it: links that it can change all at once.
+  const mount = join(folder, 'configmap');
+  await mkdir(join(mount, '..2026_11_30'), { recursive: true });
+  await writeFile(
+    join(mount, '..2026_11_30/commands.ts'),
+    `import type { CommandApp } from '../../lib/app/commands.ts';
+     const app: CommandApp<null, never> = {
+       migrations: ['CREATE SCHEMA IF NOT EXISTS own', 'CREATE TABLE IF NOT EXISTS own.things (id text PRIMARY KEY)'],
+       load: async () => null,
+       decide: () => ({ feedback: {}, verdict: 'accepted', changes: [], events: [] }),
+       save: async () => undefined,
+       reject: (commandId, reason) => ({ commandId, reason }),
+     };
+     export default app;`,
+  );
+  await symlink('..2026_11_30', join(mount, '..data'));
+  await symlink('..data/commands.ts', join(mount, 'commands.ts'));
+  const run = await runJob(join(folder, 'jobs/setup.js'), ['tables', '--services=command-handler'], {
+    PENSTOCK_SCHEMA: 'type Query { _: Boolean }',
+    PENSTOCK_APP_FOLDER: mount,
+    PENSTOCK_POSTGRES_URL: servers.postgres,
+  });
+  assert.equal(run.code, 0, run.stderr);
+  const client = new pg.Client({ connectionString: servers.postgres });
+  await client.connect();
+  const { rowCount } = await client.query(`SELECT FROM pg_tables WHERE schemaname = 'own' AND tablename = 'things'`);
+  await client.end();
+  assert.equal(rowCount, 1);
 });
 
 test('each ends with code 0 after SIGTERM', async () => {

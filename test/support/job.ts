@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { plainEnvironment } from '../../dev/stack/environment.ts';
 import { root } from '../../dev/stack/options.ts';
 import { dieWithUs } from './die-with-us.ts';
@@ -19,10 +19,11 @@ export interface Job {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts one of the programs in `jobs`, as a Job of the chart does. */
+/** Starts one of the programs in `jobs`, as a Job of the chart does. @param name a name, or the path of a bundle. */
 export function startJob(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Job {
+  const script = isAbsolute(name) ? name : join(root, 'jobs', `${name}.ts`);
   const child = dieWithUs(
-    spawn(process.execPath, [join(root, 'jobs', `${name}.ts`), ...args], {
+    spawn(process.execPath, [script, ...args], {
       env: { ...plainEnvironment(process.env), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     }),

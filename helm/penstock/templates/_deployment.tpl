@@ -92,6 +92,6 @@ spec:
         {{- include "penstock.volumes" $root | nindent 8 }}
         {{- with include "penstock.appVolume" $root }}{{ . | trim | nindent 8 }}{{ end }}
         {{- range .secrets }}
-        - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
+        - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 288 } }
         {{- end }}
 {{- end }}

@@ -146,18 +146,18 @@ Takes a dict of: env, the chart's as YAML; given, a list as in a Pod.
 {{- end }}
 {{- end }}
 
-{{/* Scratch space and the Secrets of Kafka, PostgreSQL and the registry. */}}
+{{/* Scratch space and the Secrets of Kafka, PostgreSQL and the registry. Mode 288 is 0440, which YAML 1.2 reads as 440. */}}
 {{- define "penstock.volumes" -}}
 - { name: tmp, emptyDir: { sizeLimit: 64Mi } }
-- { name: postgres, secret: { secretName: {{ .Values.postgres.existingSecret }}, defaultMode: 0440 } }
+- { name: postgres, secret: { secretName: {{ .Values.postgres.existingSecret }}, defaultMode: 288 } }
 {{- with .Values.kafka.tls.existingSecret }}
-- { name: kafka-tls, secret: { secretName: {{ . }}, defaultMode: 0440 } }
+- { name: kafka-tls, secret: { secretName: {{ . }}, defaultMode: 288 } }
 {{- end }}
 {{- if .Values.kafka.sasl.mechanism }}
-- { name: kafka-sasl, secret: { secretName: {{ .Values.kafka.sasl.existingSecret }}, defaultMode: 0440 } }
+- { name: kafka-sasl, secret: { secretName: {{ .Values.kafka.sasl.existingSecret }}, defaultMode: 288 } }
 {{- end }}
 {{- with .Values.registry.existingSecret }}
-- { name: registry, secret: { secretName: {{ . }}, defaultMode: 0440 } }
+- { name: registry, secret: { secretName: {{ . }}, defaultMode: 288 } }
 {{- end }}
 {{- end }}
 
