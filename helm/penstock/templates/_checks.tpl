@@ -27,9 +27,6 @@
 {{- if and $one.autoscaling.enabled (gt (int $one.autoscaling.maxReplicas) (int $.Values.kafka.partitions)) }}
 {{- fail (printf "%s.autoscaling.maxReplicas is %d, but only %d partitions (kafka.partitions) can be owned: a further replica would stand idle" $name (int $one.autoscaling.maxReplicas) (int $.Values.kafka.partitions)) }}
 {{- end }}
-{{- if and (not $one.autoscaling.enabled) (gt (int $one.replicas) (int $.Values.kafka.partitions)) }}
-{{- fail (printf "%s.replicas is %d, but only %d partitions (kafka.partitions) can be owned: a further replica would stand idle" $name (int $one.replicas) (int $.Values.kafka.partitions)) }}
-{{- end }}
 {{- end }}
 {{- range $name, $one := dict "gateway" .Values.gateway "router" .Values.router "commandHandler" .Values.commandHandler "projector" .Values.projector }}
 {{- $needed := add $one.drainSeconds $one.preStopSleepSeconds }}
