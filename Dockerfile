@@ -19,16 +19,11 @@ RUN node image/main.ts --bundle /out/app
 
 # Node.js and the libraries that it is linked with, of the platform that the image is for.
 FROM ${NODE} AS runtime
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
-  && mkdir -p /out/usr/local/bin /out/tmp /out/etc/ssl \
-  && cp /usr/local/bin/node /out/usr/local/bin/node \
-  && ldd /usr/local/bin/node | grep -o '/[^ ]*\.so[^ ]*' | while read -r library; do \
-       mkdir -p "/out$(dirname "$library")" && cp -L "$library" "/out$library"; \
-     done \
-  && cp -rL /etc/ssl/certs /out/etc/ssl/certs \
-  && printf 'penstock:x:65532:65532::/app:/sbin/nologin\n' > /out/etc/passwd \
-  && printf 'hosts: files dns\n' > /out/etc/nsswitch.conf \
-  && chmod 1777 /out/tmp
+# Debian keeps only the newest version of a package: a pinned one would not be found soon.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+COPY image/runtime.ts /src/
+RUN node /src/runtime.ts /out
 
 FROM scratch
 COPY --from=runtime /out /

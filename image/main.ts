@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import packageJson from '../package.json' with { type: 'json' };
 import { bundle } from './bundle.ts';
 import { writeImage } from './oci.ts';
-import { makeRoot } from './root.ts';
+import { layRuntime } from './runtime.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +23,9 @@ else {
   const archive = resolve(values.out);
   const root = `${archive}.root`;
   await mkdir(dirname(archive), { recursive: true });
-  await makeRoot(root);
+  await rm(root, { recursive: true, force: true });
+  await layRuntime(root);
+  await bundle(join(root, 'app'));
   const digest = await writeImage({
     ...{ root, archive, name: values.name, architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' },
     ...{ entrypoint: ['/usr/local/bin/node'], command: ['services/gateway/main.js'] },

@@ -13,6 +13,7 @@ import { reportToStderr, Trouble } from '../dev/stack/trouble.ts';
 import { type RunSettings, runAgain, runFiles, type Tally } from './runner/run-files.ts';
 import { type Selection, select } from './runner/selection.ts';
 import { launchStack, newFolder } from './support/stack.ts';
+import { fetchTools } from './support/tools/index.ts';
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -29,9 +30,13 @@ await main(async signal => {
     print,
     signal,
   };
-  const { kafkaFolder, redisBinary } = await serverFiles(reportToStderr, signal);
-  process.env.TEST_KAFKA_LIBS = kafkaFolder;
-  process.env.TEST_REDIS_SERVER ??= redisCommand(redisBinary, reportToStderr);
+  if (selection.needsServers) {
+    const { kafkaFolder, redisBinary } = await serverFiles(reportToStderr, signal);
+    process.env.TEST_KAFKA_LIBS = kafkaFolder;
+    process.env.TEST_REDIS_SERVER ??= redisCommand(redisBinary, reportToStderr);
+  }
+  if (selection.needsTools) await fetchTools(); // before the tests: building them takes all cores
+  if (selection.update) process.env.TEST_UPDATE_GOLDEN = 'true';
   const secondTry = process.env.CI === 'true';
   const failedOnce = new Map<string, Tally>();
   const oneByOne = { ...settings, concurrency: 1 };

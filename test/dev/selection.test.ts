@@ -12,12 +12,22 @@ test('without arguments everything is run, and what starts stacks of its own run
   assert.ok(everything && needsServices);
   assert.ok(paths(together).includes('test/house.test.ts'));
   assert.ok(paths(apart).includes('test/dev/selection.test.ts'));
-  assert.ok(paths(together).every(path => !/^test\/(dev|faults)\//.test(path)));
+  assert.ok(paths(together).every(path => !/^test\/(dev|faults|static)\//.test(path)));
   const isMarked = (mark: string) => (file: string) => readFileSync(file, 'utf8').includes(`// ${mark}: `);
-  for (const file of apart) assert.ok(/test\/(dev|faults)\//.test(file) || isMarked('runs apart')(file), file);
+  for (const file of apart) assert.ok(/test\/(dev|faults|static)\//.test(file) || isMarked('runs apart')(file), file);
   assert.ok(alone.every(isMarked('runs alone')));
   const all = [...together, ...apart, ...alone];
   assert.equal(new Set(all).size, all.length);
+});
+
+test('what only looks at files starts no server, and nothing else fetches tools', () => {
+  const looks = select(['test/static'], root);
+  assert.deepEqual([looks.together.length, looks.needsServers, looks.needsTools], [0, false, true]);
+  const both = select(['test/static', 'house'], root);
+  assert.deepEqual([both.needsServers, both.needsTools], [true, true]);
+  const other = select(['house'], root);
+  assert.deepEqual([other.needsServers, other.needsTools, other.update], [true, false, false]);
+  assert.equal(select(['test/static', '--update'], root).update, true);
 });
 
 test('the long ones start first', () => {

@@ -12,13 +12,20 @@ export interface Selection {
   alone: readonly string[];
   /** Whether the others need services, or only Kafka, Redis and PostgreSQL. */
   needsServices: boolean;
+  /** Whether any file needs Kafka, Redis or PostgreSQL. */
+  needsServers: boolean;
+  /** Whether any file needs the tools that look at the chart and the manifests. */
+  needsTools: boolean;
+  /** Golden files are written anew instead of compared. */
+  update: boolean;
   /** Everything is to run: `npm test` without arguments. */
   everything: boolean;
   /** Only tests with names like these. */
   names: readonly string[];
 }
 
-const apartFolders = ['test/faults/', 'test/dev/'];
+const staticFolder = 'test/static/';
+const apartFolders = ['test/faults/', 'test/dev/', staticFolder];
 /** How a file says where it runs, and why. `starts first` is for the long ones: begun last, they would run on by themselves. */
 const marks = {
   apart: /^\/\/ runs apart: \S/m,
@@ -27,13 +34,13 @@ const marks = {
 };
 
 /**
- * Reads `npm test -- [path or part of a path …] [--name pattern]`.
+ * Reads `npm test -- [path or part of a path …] [--name pattern] [--update]`.
  * @throws Error naming a filter that fits no test file.
  */
 export function select(args: readonly string[], root: string): Selection {
   const { values, positionals } = parseArgs({
     args: [...args],
-    options: { name: { type: 'string', multiple: true } },
+    options: { name: { type: 'string', multiple: true }, update: { type: 'boolean', default: false } },
     allowPositionals: true,
   });
   const all = testFiles(join(root, 'test')).sort();
@@ -58,6 +65,9 @@ export function select(args: readonly string[], root: string): Selection {
     apart,
     alone,
     needsServices: together.some(inFolders(['test/e2e/'])),
+    needsServers: !chosen.every(inFolders([staticFolder])),
+    needsTools: chosen.some(inFolders([staticFolder])),
+    update: values.update,
     everything: positionals.length === 0 && values.name === undefined,
     names: values.name ?? [],
   };

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { bundle } from './bundle.ts';
 
 const run = promisify(execFile);
 
@@ -10,11 +9,11 @@ const run = promisify(execFile);
 const nameServices = ['libnss_dns.so.2', 'libnss_files.so.2', 'libresolv.so.2'];
 
 /**
- * Makes the image's root file system of what this machine has: the Node.js that runs this, the libraries that it is linked with,
- * the system's certificate authorities, and the bundles below `/app`. The Dockerfile makes the same with an engine.
+ * Lays below `root` what a service needs beside its own file, of what this machine has: the Node.js that runs this, the libraries that
+ * it is linked with, the system's certificate authorities, a user and a folder for temporary files. Imports nothing but Node.js: the
+ * Dockerfile runs it in an image that has nothing else.
  */
-export async function makeRoot(root: string): Promise<void> {
-  await rm(root, { recursive: true, force: true });
+export async function layRuntime(root: string): Promise<void> {
   for (const folder of ['usr/local/bin', 'tmp', 'etc']) await mkdir(join(root, folder), { recursive: true });
   await chmod(join(root, 'tmp'), 0o1777);
   await copyFile(process.execPath, join(root, 'usr/local/bin/node'));
@@ -26,7 +25,6 @@ export async function makeRoot(root: string): Promise<void> {
   await cp('/etc/ssl/certs', join(root, 'etc/ssl/certs'), { recursive: true, dereference: true });
   await writeFile(join(root, 'etc/passwd'), 'penstock:x:65532:65532::/app:/sbin/nologin\n');
   await writeFile(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
-  await bundle(join(root, 'app'));
 }
 
 async function librariesOf(program: string): Promise<string[]> {
@@ -36,3 +34,5 @@ async function librariesOf(program: string): Promise<string[]> {
   if (libc === undefined) throw new Error(`${program} is not linked with a C library: ldd says ${stdout}`);
   return [...found, ...nameServices.map(name => join(dirname(libc), name))];
 }
+
+if (import.meta.main) await layRuntime(process.argv[2] ?? '/out');
