@@ -95,7 +95,7 @@ test('every transaction names its isolation level, whatever the database has as 
     .flatMap(file =>
       [
         ...readFileSync(join(root, file), 'utf8').matchAll(
-          /(?<!\$\$ )\b(?:BEGIN|START TRANSACTION)\b(?! ISOLATION LEVEL )/g,
+          /(?<!\$\$ )\b(?:BEGIN|START TRANSACTION)\b(?! ISOLATION LEVEL | CERTIFICATE-)/g,
         ),
       ].map(({ index }) => `${file} at ${index}`),
     );
