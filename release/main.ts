@@ -16,12 +16,7 @@ const root = join(import.meta.dirname, '..');
 const usage = 'usage: npm run release -- <version> [--dry-run], or npm run release -- --pack';
 
 await main(async signal => {
-  const { values, positionals } = parseArgs({
-    options: { 'dry-run': { type: 'boolean', default: false }, pack: { type: 'boolean', default: false } },
-    allowPositionals: true,
-  });
-  const [wanted] = positionals;
-  if (positionals.length > 1 || (wanted === undefined) !== values.pack) throw new Trouble(usage);
+  const { wanted, isDry } = readArguments();
 
   await refuseChanges();
   const now: Texts = new Map(
@@ -36,13 +31,29 @@ await main(async signal => {
   const other = architecture === 'arm64' ? 'amd64' : 'arm64';
   reportToStderr(`not built: the image for linux/${other}, which needs a machine or an engine of that architecture`);
   if (wanted === undefined) return;
-  if (values['dry-run']) return reportToStderr('a dry run: no file of the repository was changed');
+  if (isDry) return reportToStderr('a dry run: no file of the repository was changed');
   signal.throwIfAborted();
   for (const [path, text] of texts) await writeFile(join(root, path), text);
   reportToStderr(
     `now: git commit --all --message "Release ${version}" && git tag --sign v${version} --message v${version}`,
   );
 });
+
+/** Returns the version that is wanted; undefined: that of the commit. @throws Trouble that says how it is used. */
+function readArguments(): { wanted: string | undefined; isDry: boolean } {
+  const options = {
+    'dry-run': { type: 'boolean', default: false },
+    pack: { type: 'boolean', default: false },
+  } as const;
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const [wanted] = positionals;
+    if (positionals.length > 1 || (wanted === undefined) !== values.pack) throw new Trouble(usage);
+    return { wanted, isDry: values['dry-run'] };
+  } catch (error) {
+    throw new Trouble(usage, { cause: error });
+  }
+}
 
 /** A release is a commit: what is only in the working copy would not be in it. */
 async function refuseChanges(): Promise<void> {

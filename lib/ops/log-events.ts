@@ -27,10 +27,10 @@ export const logEvents = {
     command_position_past_end:
       'A command partition ends before what was taken up: is it another topic of that name? Its commands wait.',
     command_refused_internally:
-      'A command got `internal error` as its verdict: it can be neither decided nor committed. See `error`.',
+      'The app threw over a command, whose verdict is `internal error`. Mend the app: see `error`.',
     command_topic_recreated: 'The topic of commands was deleted and made again: it is taken up from its beginning.',
     command_uncommittable:
-      'A single command cannot be committed: it gets the verdict `internal error`, and then the dead-letter topic.',
+      'A command cannot be committed: its verdict is `internal error`, or it goes to the dead-letter topic. See the line before.',
     commands_expired:
       "Retention deleted commands before they were taken up. Raise the topic's retention; add handlers.",
     commands_unreadable:
@@ -121,7 +121,7 @@ export const logEvents = {
       'A dead process could not be put out of the group, and is tried again. Check Kafka if it lasts.',
     peer_eviction_withheld:
       'A process seems dead again too soon: the session time-out decides. Check the network to `peer`.',
-    peer_silent: 'A gateway cannot be reached from this process: other gateways serve its clients. Check the network.',
+    peer_silent: 'A gateway cannot be reached from this router: other gateways serve its clients. Check the network.',
     postgres_away: 'PostgreSQL does not answer; it is asked again. Check it.',
     postgres_connection_failed: 'A pooled connection of the handler to PostgreSQL failed; another one is opened.',
     postgres_settings: 'PostgreSQL may forget commits when it crashes: set what `settings` names to `on`.',

@@ -10,6 +10,7 @@ import pg from 'pg';
 import { type Service, services } from '../../dev/stack/options.ts';
 import { type ServiceContext, servesHttp, serviceVariables } from '../../dev/stack/services.ts';
 import { bundle } from '../../image/bundle.ts';
+import { type LogLevel, logEvents } from '../../lib/ops/log-events.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
 import { openUser } from '../support/client.ts';
 import { dieWithUs } from '../support/die-with-us.ts';
@@ -124,5 +125,16 @@ test('each ends with code 0 after SIGTERM', async () => {
   for (const [service, { child, said }] of processes) {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     assert.equal(child.exitCode, 0, `${service}: ${said.join('')}`);
+  }
+});
+
+test('whatever they have said is a line with an event of its level', () => {
+  for (const [service, { said }] of processes) {
+    const lines = said.join('').trimEnd().split('\n');
+    assert.ok(lines.length >= 4, `${service} said that it began, served, drained and stopped`);
+    for (const line of lines) {
+      const { level, event } = JSON.parse(line) as { level: LogLevel; event: string };
+      assert.ok(event in logEvents[level], `${service}: ${line}`);
+    }
   }
 });

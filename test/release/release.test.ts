@@ -9,10 +9,21 @@ import { after, afterEach, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import semver from 'semver';
 import { parse } from 'yaml';
+import { reportToStderr } from '../../dev/stack/trouble.ts';
+import { messageOf } from '../../lib/errors.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { helmCommand, noHelm } from '../../release/helm.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
+/** Why nothing can be packed here; false where it can. */
+const withoutHelm = await helmCommand(reportToStderr).then(
+  () => false as const,
+  (error: unknown) => {
+    if (messageOf(error) !== noHelm) throw error;
+    return noHelm;
+  },
+);
 const version = semver.inc(packageJson.version, 'minor') ?? '';
 const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
 const image = `penstock-${version}-linux-${architecture}.tar`;
@@ -51,7 +62,7 @@ async function release(...args: string[]): Promise<{ code: number; said: string 
   );
 }
 
-test('a dry run packs everything, and changes no file of the repository', async () => {
+test('a dry run packs everything, and changes no file of the repository', { skip: withoutHelm }, async () => {
   const { code, said } = await release(version, '--dry-run');
   assert.equal(code, 0, said);
   assert.equal(await git('status', '--porcelain'), '');
@@ -59,7 +70,9 @@ test('a dry run packs everything, and changes no file of the repository', async 
   assert.match(said, new RegExp(`not built: the image for linux/${architecture === 'arm64' ? 'amd64' : 'arm64'}`));
 });
 
-test('a release sets the version everywhere, closes the changelog and packs what the sums say', async () => {
+test('a release sets the version everywhere, closes the changelog and packs what the sums say', {
+  skip: withoutHelm,
+}, async () => {
   const { code, said } = await release(version);
   assert.equal(code, 0, said);
   const changed = (await git('diff', '--name-only')).trimEnd().split('\n');
@@ -88,7 +101,9 @@ test('a release sets the version everywhere, closes the changelog and packs what
   assert.match(index, new RegExp(`"penstock:${version}"`));
 });
 
-test("the list of software names each of the product's packages, Node.js and nothing of development", () => {
+test("the list of software names each of the product's packages, Node.js and nothing of development", {
+  skip: withoutHelm,
+}, () => {
   const bill = JSON.parse(read(`dist/penstock-${version}.cdx.json`)) as {
     metadata: { component: { name: string; version: string } };
     components: { name: string; version: string }[];
@@ -109,7 +124,8 @@ test('no version is made of what is not committed, nor one that is not greater, 
   await git('reset', '--quiet', '--hard');
   assert.match((await release(packageJson.version)).said, /is not greater than/);
   assert.match((await release('v1')).said, /^v1 is no version/);
-  assert.match((await release()).said, /^usage: /);
+  for (const wrong of [[], ['--dryrun', version], [version, '--pack']])
+    assert.match((await release(...wrong)).said, /^usage: /);
   await git('tag', `v${version}`);
   assert.match((await release(version)).said, /the tag v\S+ is there already/);
   writeFileSync(join(clone, 'CHANGELOG.md'), '# Changelog\n\n## [Unreleased]\n');
