@@ -5,7 +5,8 @@
  * - `view_versions`: the versions of each table; at most one is `live`. `retired_xid` is the transaction that swapped it out.
  * - `view_positions`: `next` offset to apply, `timestamp_ms` of the record before it (−1: not known), the `epoch` of
  *   whoever may move it, the group's `generation` at that claim, the id of the topic that it is in, and the `leader_epoch` of
- *   the record before it (NULL: not known). Whoever moves it locks it first and then looks which
+ *   the record before it (NULL: not known), which counts only while `leader_epoch_at` is `next`: a projector of a release that
+ *   knows neither leaves both behind. Whoever moves it locks it first and then looks which
  *   versions are live: a swap of versions locks all positions of the table's topics, so that the two never overlap.
  * - `view_sequences`: per topic, partition and key the last `ce_keysequence` that was applied.
  * - `view_tombstones`: per table version and key the newest tombstone, with and without a sequence: older records of
@@ -38,6 +39,7 @@ export const viewMigrations: readonly string[] = [
      generation integer NOT NULL DEFAULT 0,
      topic_id text,
      leader_epoch integer,
+     leader_epoch_at bigint,
      PRIMARY KEY (scope, topic, partition)
    ) WITH (fillfactor = 50)`,
   // Looked up first: the change would wait for every transaction that holds a position.
@@ -47,8 +49,8 @@ export const viewMigrations: readonly string[] = [
        ALTER TABLE penstock.view_positions ADD COLUMN topic_id text;
      END IF;
      IF NOT EXISTS (SELECT FROM information_schema.columns
-       WHERE table_schema = 'penstock' AND table_name = 'view_positions' AND column_name = 'leader_epoch') THEN
-       ALTER TABLE penstock.view_positions ADD COLUMN leader_epoch integer;
+       WHERE table_schema = 'penstock' AND table_name = 'view_positions' AND column_name = 'leader_epoch_at') THEN
+       ALTER TABLE penstock.view_positions ADD COLUMN IF NOT EXISTS leader_epoch integer, ADD COLUMN leader_epoch_at bigint;
      END IF;
    END $$`,
   `CREATE TABLE IF NOT EXISTS penstock.view_sequences (

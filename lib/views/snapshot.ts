@@ -123,14 +123,20 @@ function objectOf(view: ViewPlan, row: Row): Record<string, unknown> {
   return object;
 }
 
+/**
+ * The columns of the epoch are there once a projector of this release has been started. Until then their names mean those of `absent`:
+ * in a subquery the nearest column of a name counts.
+ */
+const positionsText = `SELECT held.* FROM (SELECT NULL::integer AS leader_epoch, NULL::bigint AS leader_epoch_at) AS absent
+  CROSS JOIN LATERAL (
+    SELECT topic, partition, next, timestamp_ms, topic_id, CASE WHEN leader_epoch_at = next THEN leader_epoch END AS leader_epoch
+    FROM penstock.view_positions WHERE scope = 0 AND topic = ANY($1::text[])
+  ) AS held ORDER BY topic, partition`;
+
 /** Rows and positions are written in one transaction, so that those of one snapshot belong together. */
 async function positionOf(query: Query, topics: readonly string[], userKey: string): Promise<StreamPosition> {
   if (topics.length === 0) return { partitions: [], sequences: {} };
-  const positions = await query(
-    `SELECT topic, partition, next, timestamp_ms, topic_id, leader_epoch FROM penstock.view_positions
-     WHERE scope = 0 AND topic = ANY($1::text[]) ORDER BY topic, partition`,
-    [topics],
-  );
+  const positions = await query(positionsText, [topics]);
   // A key's records lie in one partition. Where another producer spread them, the smaller number loses nothing.
   const sequences = await query(
     `SELECT topic, min(sequence) FROM penstock.view_sequences

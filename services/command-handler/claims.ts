@@ -71,7 +71,8 @@ export async function claim(
         leader_epoch = CASE WHEN free.anew THEN NULL ELSE stored.leader_epoch END
       FROM free WHERE stored.topic = free.topic AND stored.partition = free.partition
       RETURNING stored.topic, stored.partition, stored.epoch::float8 AS epoch, stored.position::float8 AS position,
-        stored.topic_id AS "topicId", stored.leader_epoch AS "leaderEpoch", free.anew`,
+        stored.topic_id AS "topicId", free.anew,
+        CASE WHEN stored.leader_epoch_at = stored.position THEN stored.leader_epoch END AS "leaderEpoch"`,
     values: [...columns, generation, force, ...logs],
   });
   const left = wanted.filter(at => !claimed.some(claim => isSame(claim, at)));

@@ -13,6 +13,7 @@ export const migrations = [
     position bigint NOT NULL,
     topic_id text,
     leader_epoch integer,
+    leader_epoch_at bigint,
     PRIMARY KEY (topic, partition)
   ) WITH (fillfactor = 50)`,
   // Of the topic that the position is in; NULL where it was reached before ids were kept. Looked up first: the change
@@ -24,11 +25,12 @@ export const migrations = [
     END IF;
   END $$`,
   // Of the record before the position, under which leader it was appended: tells a log that was truncated since. NULL where
-  // that is not known.
+  // that is not known. It counts only while `leader_epoch_at` is the position: a handler of a release that knows neither column moves
+  // the position, and leaves both behind.
   `DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM information_schema.columns
-      WHERE table_schema = 'penstock' AND table_name = 'command_positions' AND column_name = 'leader_epoch') THEN
-      ALTER TABLE penstock.command_positions ADD COLUMN leader_epoch integer;
+      WHERE table_schema = 'penstock' AND table_name = 'command_positions' AND column_name = 'leader_epoch_at') THEN
+      ALTER TABLE penstock.command_positions ADD COLUMN IF NOT EXISTS leader_epoch integer, ADD COLUMN leader_epoch_at bigint;
     END IF;
   END $$`,
   // The partition count that the outbox was written for.

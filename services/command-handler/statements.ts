@@ -40,7 +40,7 @@ export async function open(
           AS wanted(topic, partition, epoch, from_offset, to_offset, leader_epoch)
       ), moved AS (
         UPDATE penstock.command_positions AS stored SET position = wanted.to_offset,
-          leader_epoch = NULLIF(wanted.leader_epoch, -1) FROM wanted
+          leader_epoch = NULLIF(wanted.leader_epoch, -1), leader_epoch_at = wanted.to_offset FROM wanted
         WHERE stored.topic = wanted.topic AND stored.partition = wanted.partition
           AND stored.epoch = wanted.epoch AND stored.position = wanted.from_offset
         RETURNING stored.topic, stored.partition

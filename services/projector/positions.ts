@@ -14,7 +14,9 @@ export interface StoredPosition extends TopicPartition {
   leaderEpoch: number | null;
 }
 
-const columns = 'topic, partition, next, epoch, generation, topic_id AS "topicId", leader_epoch AS "leaderEpoch"';
+/** A projector of a release that does not know the epoch moves `next` and leaves it behind. */
+export const leaderEpochColumn = 'CASE WHEN leader_epoch_at = next THEN leader_epoch END AS "leaderEpoch"';
+const columns = `topic, partition, next, epoch, generation, topic_id AS "topicId", ${leaderEpochColumn}`;
 
 /** Locks positions, always in the same order. Those that do not exist are left out. */
 export async function lockPositions(
@@ -82,7 +84,7 @@ export async function movePositions(
 ): Promise<void> {
   await queries.query(
     `UPDATE penstock.view_positions AS held SET next = moved.next, timestamp_ms = moved.timestamp_ms,
-       leader_epoch = moved.leader_epoch
+       leader_epoch = moved.leader_epoch, leader_epoch_at = moved.next
      FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::integer[])
        AS moved (topic, partition, next, timestamp_ms, leader_epoch)
      WHERE held.scope = $1 AND held.topic = moved.topic AND held.partition = moved.partition`,
@@ -157,7 +159,8 @@ export async function restartPosition(
   await queries.query(
     `UPDATE penstock.view_positions AS live SET topic_id = $3,
        leader_epoch = (SELECT built.leader_epoch FROM penstock.view_positions AS built
-         WHERE built.scope = $4 AND built.topic = $1 AND built.partition = $2 AND built.next = live.next)
+         WHERE built.scope = $4 AND built.topic = $1 AND built.partition = $2 AND built.next = live.next
+           AND built.leader_epoch_at = built.next)
      WHERE live.scope = ${liveScope} AND live.topic = $1 AND live.partition = $2`,
     [topic, partition, topicId, fromScope],
   );

@@ -9,7 +9,7 @@ import {
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { joinMembership } from '../../lib/ownership/index.ts';
 import type { Feeds } from './feeds.ts';
-import { type ClaimedPosition, claimPositions, liveScope } from './positions.ts';
+import { type ClaimedPosition, claimPositions, leaderEpochColumn, liveScope } from './positions.ts';
 import { retrying } from './split.ts';
 import type { Store } from './store.ts';
 
@@ -145,7 +145,7 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
   async function isMoved({ topic, partition }: TopicPartition): Promise<boolean> {
     const [held] = await store.transaction(queries =>
       queries.query<{ next: number; leaderEpoch: number | null }>(
-        'SELECT next, leader_epoch AS "leaderEpoch" FROM penstock.view_positions WHERE scope = $1 AND topic = $2 AND partition = $3',
+        `SELECT next, ${leaderEpochColumn} FROM penstock.view_positions WHERE scope = $1 AND topic = $2 AND partition = $3`,
         [liveScope, topic, partition],
       ),
     );
