@@ -29,9 +29,12 @@ export const helm = (): Promise<string> => program(newest, 'helm', ['version', '
 /** Returns the path of Helm 3.16.1. @throws ToolMissing */
 export const oldestHelm = (): Promise<string> =>
   program(oldest, 'helm', ['version', '--short'], /^v3\.16\./, 'Helm 3.16');
-/** Returns the path of kubectl, whose `kustomize` we use. @throws ToolMissing */
+/** Returns the path of kubectl 1.36, whose `kustomize` is 5.8. @throws ToolMissing */
 export const kubectl = (): Promise<string> =>
-  program(newest, 'kubectl', ['version', '--client'], /v1\.3\d\./, 'kubectl 1.30 or newer');
+  program(newest, 'kubectl', ['version', '--client'], /v1\.3[6-9]\./, 'kubectl 1.36 or newer');
+/** Returns the path of kubectl 1.31, whose `kustomize` is 5.4. @throws ToolMissing */
+export const oldestKubectl = (): Promise<string> =>
+  program(oldest, 'kubectl', ['version', '--client'], /v1\.31\./, 'kubectl 1.31');
 
 async function program(
   layer: Layer,

@@ -5,14 +5,24 @@
 import { ToolMissing } from './cache.ts';
 import { promtool } from './debian.ts';
 import { helmUnittest, kubeconform, kubeScore } from './go.ts';
-import { helm, kubectl, oldestHelm } from './helm.ts';
+import { helm, kubectl, oldestHelm, oldestKubectl } from './helm.ts';
 import { hadolint } from './wheels.ts';
 
-export { hadolint, helm, helmUnittest, kubeconform, kubectl, kubeScore, oldestHelm, promtool };
+export { hadolint, helm, helmUnittest, kubeconform, kubectl, kubeScore, oldestHelm, oldestKubectl, promtool };
 
 export type Tool = () => Promise<string>;
 
-const all: readonly Tool[] = [helm, oldestHelm, kubectl, hadolint, promtool, kubeconform, kubeScore, helmUnittest];
+const all: readonly Tool[] = [
+  helm,
+  kubectl,
+  oldestHelm,
+  oldestKubectl,
+  hadolint,
+  promtool,
+  kubeconform,
+  kubeScore,
+  helmUnittest,
+];
 
 /** Returns what a test that needs these tools is skipped with; false where all of them are there. */
 export async function withoutTools(...tools: readonly Tool[]): Promise<string | false> {
