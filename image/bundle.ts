@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { billOf } from './sbom.ts';
 
-const root = join(import.meta.dirname, '..');
+const thisClone = join(import.meta.dirname, '..');
 const services = ['gateway', 'router', 'command-handler', 'projector'];
 /** Programs that end by themselves; the chart runs them. */
 const jobs = ['setup', 'helm-test'];
@@ -43,7 +43,7 @@ const require = __createRequire(import.meta.url);`;
  * between them stay what they are. The folder is emptied first. Third-party licence texts stand beside each bundle, and the list of
  * their packages is `sbom.cdx.json`.
  */
-export async function bundle(folder: string): Promise<void> {
+export async function bundle(folder: string, root = thisClone): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await build({
     absWorkingDir: root,

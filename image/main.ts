@@ -7,8 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import packageJson from '../package.json' with { type: 'json' };
 import { bundle } from './bundle.ts';
-import { writeImage } from './oci.ts';
-import { layRuntime } from './runtime.ts';
+import { makeRoot, writePenstock } from './penstock.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,14 +22,8 @@ else {
   const archive = resolve(values.out);
   const root = `${archive}.root`;
   await mkdir(dirname(archive), { recursive: true });
-  await rm(root, { recursive: true, force: true });
-  await layRuntime(root);
-  await bundle(join(root, 'app'));
-  const digest = await writeImage({
-    ...{ root, archive, name: values.name, architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' },
-    ...{ entrypoint: ['/usr/local/bin/node'], command: ['services/gateway/main.js'] },
-    ...{ user: '65532:65532', workingDir: '/app', env: { NODE_ENV: 'production', NODE_OPTIONS: '--use-system-ca' } },
-  });
+  await makeRoot(root);
+  const digest = await writePenstock({ root, archive, name: values.name });
   await rm(root, { recursive: true });
   process.stdout.write(`${archive} ${values.name} ${digest}\n`);
 }

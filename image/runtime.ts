@@ -27,7 +27,8 @@ export async function layRuntime(root: string): Promise<void> {
   await writeFile(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
 }
 
-async function librariesOf(program: string): Promise<string[]> {
+/** Returns the shared libraries that a program is linked with, and those that look up names of hosts. */
+export async function librariesOf(program: string): Promise<string[]> {
   const { stdout } = await run('ldd', [program]);
   const found = [...stdout.matchAll(/(\/\S+\.so\S*)/g)].map(([, path = '']) => path);
   const libc = found.find(path => path.includes('/libc.so'));

