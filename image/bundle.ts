@@ -34,6 +34,18 @@ const inlineNeighbours: Plugin = {
   },
 };
 
+/** What is loaded only where traces are sent, from a service's file: it is a file of its own, so that no other start reads it. */
+const tracesFile = 'lib/ops/tracing/otlp';
+
+const tracesApart: Plugin = {
+  name: 'traces-apart',
+  setup(esbuild) {
+    esbuild.onResolve({ filter: /\/otlp\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `../../${tracesFile}.js`, external: true } : undefined,
+    );
+  },
+};
+
 /** `require` for what packages in CommonJS ask of Node itself, such as `require('node:events')`. */
 const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
@@ -51,6 +63,7 @@ export async function bundle(folder: string, root = thisClone): Promise<void> {
       ...services.map(service => [`services/${service}/main`, `services/${service}/main.ts`]),
       ...jobs.map(job => [`jobs/${job}`, `jobs/${job}.ts`]),
       ['apps/bank/commands', 'apps/bank/commands.ts'],
+      [tracesFile, `${tracesFile}.ts`],
     ]),
     outdir: folder,
     bundle: true,
@@ -60,7 +73,7 @@ export async function bundle(folder: string, root = thisClone): Promise<void> {
     // Native accelerators that are optional, and not installed.
     external: ['pg-native', 'bufferutil', 'utf-8-validate'],
     banner: { js: banner },
-    plugins: [inlineNeighbours],
+    plugins: [inlineNeighbours, tracesApart],
     legalComments: 'external',
     logLevel: 'warning',
   });

@@ -15,3 +15,14 @@ export async function makeRoot(root: string, sources?: string): Promise<void> {
   await bundle(join(root, 'app'), sources);
 }
 
+/** Writes the image of a root file system that `makeRoot` has made. Returns the digest of its manifest. */
+export function writePenstock(
+  options: Pick<ImageOptions, 'root' | 'archive' | 'name'> & Partial<Pick<ImageOptions, 'entrypoint'>>,
+): Promise<string> {
+  return writeImage({
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    ...{ entrypoint: ['/usr/local/bin/node'], command: ['services/gateway/main.js'] },
+    ...{ user: '65532:65532', workingDir: '/app', env: { NODE_ENV: 'production', NODE_OPTIONS: '--use-system-ca' } },
+    ...options,
+  });
+}

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ConfigOf, env, type Variable } from './config.ts';
+import { tracingVariables } from './tracing/variables.ts';
 
 const v = <T>(schema: z.ZodType<T>, doc: string, more: Partial<Variable<T>> = {}): Variable<T> => ({
   schema,
@@ -41,6 +42,7 @@ export const catalogue = {
     host: v(text('127.0.0.1'), 'address of the admin port'),
     port: v(integer(0, 65_535, 0), 'admin port: /livez, /readyz, /metrics; 0 takes a free one'),
   },
+  tracing: tracingVariables,
   http: {
     listen: v(
       env.list().default(['127.0.0.1:0']),

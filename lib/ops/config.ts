@@ -168,6 +168,26 @@ export const env = {
       .regex(/^-?\d+$/, 'must be a whole number')
       .transform(Number)
       .refine(value => value >= min && value <= max, `must be from ${min} to ${max}`),
+  /** A fraction such as a ratio. */
+  decimal: (min: number, max: number) =>
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?$/, 'must be a number such as 0.25')
+      .transform(Number)
+      .refine(value => value >= min && value <= max, `must be from ${min} to ${max}`),
+  /** `name=value`, comma-separated; values may be percent-encoded, as in the variables of OpenTelemetry. */
+  pairs: (name: RegExp) =>
+    z.string().transform((text, context): Readonly<Record<string, string>> => {
+      const pairs: Record<string, string> = Object.create(null);
+      for (const item of text.split(',').map(each => each.trim())) {
+        if (item === '') continue;
+        const equals = item.indexOf('=');
+        const [key, value] = [item.slice(0, Math.max(equals, 0)).trim(), decoded(item.slice(equals + 1).trim())];
+        if (name.test(key) && value !== undefined) pairs[key] = value;
+        else context.addIssue('must be name=value, comma-separated');
+      }
+      return pairs;
+    }),
   flag: () => z.enum(['true', 'false'], 'must be true or false').transform(value => value === 'true'),
   url: () => z.string().refine(text => URL.canParse(text), 'must be a URL'),
   redis: () =>
@@ -191,3 +211,13 @@ export const env = {
       return z.NEVER;
     }),
 };
+
+/** Undefined where a text is not well percent-encoded, or is nothing that a header can hold. */
+function decoded(text: string): string | undefined {
+  try {
+    const value = decodeURIComponent(text);
+    return /^[\x20-\x7e]*$/.test(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

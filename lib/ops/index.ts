@@ -9,4 +9,6 @@ export type { LogEvent } from './log-events.ts';
 export { type Ops, openOps, start } from './ops.ts';
 export { parseRedisAddress, type RedisAddress } from './redis-address.ts';
 export { sharedCounter } from './shared-counter.ts';
-export { traceparentOf } from './trace.ts';
+export { isSampled, isTraceparent, traceIdOf, traceparentOf } from './trace.ts';
+export { beginProcess, beginSend } from './tracing/messaging.ts';
+export type { Attributes, Span, Tracer } from './tracing/tracer.ts';

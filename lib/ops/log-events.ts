@@ -145,6 +145,9 @@ export const logEvents = {
     start_waits: 'A step of the start is not possible yet, for `reason`, and is tried again.',
     stream_open_failed: 'A stream could not be opened; its client got `UNAVAILABLE`. Check Kafka.',
     stream_record_skipped: 'A stream left out a record that does not fit its type. Mend what writes it, or the schema.',
+    traces_dropped:
+      'The collector takes no traces, for `reason`: spans are dropped until it does. Nothing else is held up.',
+    traces_lost: 'The process ended before the collector had taken the last `spans`. Look at the collector.',
     view_batch_waits: 'A batch could not be applied to the views because PostgreSQL is away; it is tried again.',
     view_build_failed: "A new version of a view's table could not be built, and is tried again. See `reason`.",
     view_claim_failed: 'The projector could not claim partitions, and tries again. Check PostgreSQL if it lasts.',
@@ -173,6 +176,8 @@ export const logEvents = {
     service_ready: 'The service serves.',
     tables_ready: 'The tables of a service are there: a Job made what was missing.',
     topics_ready: 'The topics are there: a Job made those that were missing.',
+    traces_sent: 'Traces go to the collector at `url`.',
+    traces_sent_again: 'The collector takes traces again.',
     view_build_live: "The new version of a view's table is in use.",
     view_build_started: "A new version of a view's table is being built.",
     view_partitions_claimed: 'The projector has claimed its partitions.',

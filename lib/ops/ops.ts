@@ -7,6 +7,8 @@ import { ConfigError, certificateFilesOf, secretFilesOf } from './config.ts';
 import { type Closable, heedSignals } from './life-cycle.ts';
 import { type Logger, openLog } from './log.ts';
 import { watchSecretFiles } from './secret-files.ts';
+import type { Tracer } from './tracing/tracer.ts';
+import { openTracing } from './tracing/tracing.ts';
 import { openWatchdog, restartsIn } from './watchdog.ts';
 
 /** What every part of a service is given: where to log, count and say that it is not ready. */
@@ -14,16 +16,18 @@ export interface Ops extends Closable {
   service: string;
   log: Logger;
   metrics: Registry;
+  /** Undefined where nothing is traced: `ops.tracer?.begin(…)`. */
+  tracer: Tracer | undefined;
   readiness: Readiness;
   adminUrl: string;
   drainTimeoutMs: number;
   onDraining(): void;
 }
 
-/** Opens the log, the watchdog, the metrics registry and the admin port of a service. */
+/** Opens the log, the watchdog, the metrics registry, the admin port and, with the section `tracing`, the traces of a service. */
 export async function openOps(
   service: string,
-  config: PenstockConfig<'log' | 'drain' | 'watchdog' | 'admin'>,
+  config: PenstockConfig<'log' | 'drain' | 'watchdog' | 'admin'> & Partial<PenstockConfig<'tracing'>>,
 ): Promise<Ops> {
   const log = openLog(service, config.log.level);
   openWatchdog(service, config.watchdog, log);
@@ -46,17 +50,20 @@ export async function openOps(
   gaugeReadiness(metrics, readiness);
   const admin = await serveAdmin(config.admin, readiness, metrics);
   log.info({ event: 'admin_listening', admin: admin.url }, 'admin port open');
+  const tracing = await openTracing({ service, config, log, metrics });
   const secrets = watchSecretFiles(secretFilesOf(config), log);
   return {
     service,
     log,
     metrics,
+    tracer: tracing.tracer,
     readiness,
     adminUrl: admin.url,
     drainTimeoutMs: config.drain.timeoutMs,
     onDraining: () => readiness.set('drain', 'draining'),
     async close() {
       await secrets.close();
+      await tracing.close();
       await admin.close();
     },
   };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../lib/errors.ts';
-import type { DeadLetters } from '../../lib/kafka/index.ts';
+import { type DeadLetters, headerText } from '../../lib/kafka/index.ts';
 import type { Logger } from '../../lib/ops/index.ts';
 import { sizeOf } from './intake.ts';
 import type { DeadIntake } from './types.ts';
@@ -38,8 +38,9 @@ export function openGraveyard(letters: Pick<DeadLetters, 'send'>, log: Logger, p
   }
 
   return async intake => {
-    const { at, message } = intake;
-    const place = { topic: at.topic, partition: at.partition, offset: at.offset, reason: message };
+    const { at, message, record } = intake;
+    const traceparent = headerText(record.headers, 'traceparent');
+    const place = { topic: at.topic, partition: at.partition, offset: at.offset, reason: message, traceparent };
     const sent = send(intake).then(
       () => log.warn({ event: 'dead_letter_written', ...place }, 'a record went to the dead-letter topic'),
       (error: unknown) =>

@@ -43,6 +43,7 @@ export interface Refusal {
   commandId: string;
   key: string;
   reason: string;
+  traceparent?: string | undefined;
   /** What `decide` threw. */
   cause?: unknown;
 }
@@ -82,7 +83,7 @@ export function decideBatch<State, Change>(
   const topics = new Set([...plan.topics.map(topic => topic.name), ...intakes.map(intake => intake.feedbackTopic)]);
 
   for (const intake of intakes) {
-    const { command } = intake;
+    const { command, traceparent } = intake;
     const name = nameOf(command.userKey, command.id);
     if (here.has(name) || deciding.decided.has(name)) {
       repeats.push({ key: command.userKey, commandId: command.id });
@@ -99,10 +100,10 @@ export function decideBatch<State, Change>(
       planned = plannedOf(intake, decision);
       if (refusal === undefined) for (const each of planned) assertPublishable(each, topics);
     } catch (cause) {
-      return { key: command.userKey, commandId: command.id, reason: 'internal error', cause };
+      return { key: command.userKey, commandId: command.id, reason: 'internal error', traceparent, cause };
     }
     if (refusal === undefined && planned.some(({ value }) => Buffer.byteLength(value) > maxValueBytes)) {
-      return { key: command.userKey, commandId: command.id, reason: 'too large' };
+      return { key: command.userKey, commandId: command.id, reason: 'too large', traceparent };
     }
     for (const each of planned) add(intake, each);
     for (const change of decision.changes) changes.push(change);

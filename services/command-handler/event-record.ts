@@ -6,8 +6,11 @@ export const eventSource = '/penstock/command-handler';
 /** Of a value that Kafka refuses for its size, fields that need no more than this are kept, bytes of JSON. */
 const stubFieldBytes = 256;
 
-/** An event as it lies in the log: CloudEvents 1.0, Kafka protocol binding, binary content mode. */
-export function eventRecord(row: OutboxRow): OutgoingRecord {
+/**
+ * Returns an event as it lies in the log: CloudEvents 1.0, Kafka protocol binding, binary content mode.
+ * @param traceparent of the span that produces it, where there is one.
+ */
+export function eventRecord(row: OutboxRow, traceparent = row.traceparent): OutgoingRecord {
   return {
     key: row.key,
     value: row.value,
@@ -20,7 +23,7 @@ export function eventRecord(row: OutboxRow): OutgoingRecord {
       ce_keysequence: String(row.sequence),
       'content-type': 'application/json',
       ...(row.commandId === undefined ? {} : { ce_commandid: row.commandId, ce_final: 'true' }),
-      ...(row.traceparent === undefined ? {} : { traceparent: row.traceparent }),
+      ...(traceparent === undefined ? {} : { traceparent }),
     },
   };
 }
@@ -29,10 +32,10 @@ export function eventRecord(row: OutboxRow): OutgoingRecord {
  * What goes out in place of an event that can never be written: the same sequence, so that the key goes on, with the
  * small fields of its value; with `bare`, none.
  */
-export function stubRecord(row: OutboxRow, bare: boolean): OutgoingRecord {
+export function stubRecord(row: OutboxRow, bare: boolean, traceparent = row.traceparent): OutgoingRecord {
   const fields = bare ? [] : Object.entries(JSON.parse(row.value) as Record<string, unknown>);
   const small = fields.filter(([, field]) => Buffer.byteLength(JSON.stringify(field) ?? '') <= stubFieldBytes);
-  const record = eventRecord(row);
+  const record = eventRecord(row, traceparent);
   return {
     ...record,
     value: JSON.stringify(Object.fromEntries(small)),

@@ -6,7 +6,18 @@ import { openFence } from './fence.ts';
 import { startHandler } from './handler.ts';
 import { within } from './signal.ts';
 
-const sections = ['log', 'drain', 'watchdog', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'handler'] as const;
+const sections = [
+  'log',
+  'drain',
+  'watchdog',
+  'admin',
+  'tracing',
+  'app',
+  'kafka',
+  'postgres',
+  'ownership',
+  'handler',
+] as const;
 /** Rows wait in the outbox whatever the lanes do with them, so that no time-out may tear a key's records apart, ms. */
 const deliveryTimeoutMs = 86_400_000;
 

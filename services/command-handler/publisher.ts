@@ -20,7 +20,7 @@ export interface PublisherOptions {
   postgres: PostgresAddress;
   lanes: Pick<Lanes, 'send'>;
   outbox: Outbox;
-  ops: Pick<Ops, 'log' | 'readiness'>;
+  ops: Pick<Ops, 'log' | 'readiness' | 'tracer'>;
   metrics: HandlerMetrics;
   windowBytes: number;
   /** Partitions that are owned now. */
@@ -52,12 +52,12 @@ const mostNamed = 3;
 
 export function openPublisher(options: PublisherOptions): Publisher {
   const { pool, postgres, lanes, outbox, ops, metrics, windowBytes, owned, onRoom } = options;
-  const { log } = ops;
+  const { log, tracer } = ops;
   const cleaner = openCleaner(outbox, pool, log);
   /** Of each partition that is held: aborted when it is lost. */
   const holds = new Map<number, AbortController>();
   const signalOf = (partition: number): AbortSignal | undefined => holds.get(partition)?.signal;
-  const sender = openSender({ lanes, log, windowBytes, signalOf, onRoom, onAcknowledged, onGivenUp });
+  const sender = openSender({ lanes, log, tracer, windowBytes, signalOf, onRoom, onAcknowledged, onGivenUp });
   const repair = openRepair({
     pool,
     log,

@@ -1,12 +1,13 @@
 import { messageOf } from '../../lib/errors.ts';
 import { type Lanes, TooLargeError } from '../../lib/kafka/index.ts';
-import type { Logger } from '../../lib/ops/index.ts';
+import { beginSend, type Logger, type Tracer } from '../../lib/ops/index.ts';
 import { eventRecord, stubRecord } from './event-record.ts';
 import type { OutboxRow } from './types.ts';
 
 export interface SenderOptions {
   lanes: Pick<Lanes, 'send'>;
   log: Logger;
+  tracer: Tracer | undefined;
   /** Bytes handed to the lanes and not yet acknowledged, of all partitions together; see {@link Sender.hasRoom}. */
   windowBytes: number;
   /** Aborted when the partition is lost: what is not on its way by then is not sent. */
@@ -36,7 +37,7 @@ const mostTooLarge = 10_000;
 
 /** Rows of the outbox → lanes. Rows that Kafka will never take for their size are sent as stubs. */
 export function openSender(options: SenderOptions): Sender {
-  const { lanes, log, windowBytes, signalOf, onRoom, onAcknowledged, onGivenUp } = options;
+  const { lanes, log, tracer, windowBytes, signalOf, onRoom, onAcknowledged, onGivenUp } = options;
   const underWay = new Map<OutboxRow, { sinceMs: number; sizeBytes: number }>();
   /** How often a row was too large, by {@link nameOf}: forgotten when it is acknowledged. */
   const tooLarge = new Map<string, number>();
@@ -75,15 +76,20 @@ export function openSender(options: SenderOptions): Sender {
     underWay.set(row, { sinceMs: performance.now(), sizeBytes });
     add(row.partition, sizeBytes);
     const stubs = tooLarge.size === 0 ? 0 : (tooLarge.get(nameOf(row)) ?? 0);
-    const record = stubs === 0 ? eventRecord(row) : stubRecord(row, stubs > 1);
+    const span = tracer && beginSend(tracer, row, row.traceparent, { 'messaging.message.id': row.eventId });
+    const traceparent = span?.traceparent ?? row.traceparent;
+    const record = stubs === 0 ? eventRecord(row, traceparent) : stubRecord(row, stubs > 1, traceparent);
     const signal = signalOf(row.partition);
     lanes.send(row, record, signal).then(
-      () => {
+      ({ offset }) => {
+        span?.set({ 'messaging.kafka.offset': offset });
+        span?.end();
         settle(row);
         if (stubs > 0) tooLarge.delete(nameOf(row));
         onAcknowledged(row);
       },
       (error: unknown) => {
+        span?.end(error instanceof Error ? error.name : 'Error');
         settle(row);
         if (signal?.aborted === true) onGivenUp(row, 'later');
         else refuse(row, error);
@@ -108,7 +114,7 @@ export function openSender(options: SenderOptions): Sender {
   }
 
   function refuse(row: OutboxRow, error: unknown): void {
-    const place = { topic: row.topic, partition: row.partition, sequence: row.sequence };
+    const place = { topic: row.topic, partition: row.partition, sequence: row.sequence, traceparent: row.traceparent };
     if (error instanceof TooLargeError) {
       log.error(
         { event: 'event_too_large', ...place, reason: messageOf(error) },

@@ -10,6 +10,7 @@ import {
   partitionOf,
   type TopicPartition,
 } from '../../lib/kafka/index.ts';
+import { openCommandSpans } from './command-spans.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { openGraveyard } from './dead-letters.ts';
 import { openGoBack } from './divergence.ts';
@@ -55,8 +56,9 @@ export async function serve<State, Change>(
     ...{ pool, app, plan, outbox, partitionOf: placeOf, now: Date.now, uuid: randomUUID, maxValueBytes },
     isHeld: partition => tenures.isHeld(partition),
     hasRoom: partition => publisher.hasRoom(partition),
-    onFault: ({ reason, cause }) =>
-      log.error({ event: 'command_refused_internally', reason, error: cause }, 'a command is refused'),
+    onFault: ({ reason, cause, traceparent }) => {
+      log.error({ event: 'command_refused_internally', reason, error: cause, traceparent }, 'a command is refused');
+    },
   };
   const readFaults = openReadFaults(ops, recoveredMs);
   const feed: Feed = openFeed({
@@ -122,6 +124,7 @@ export async function serve<State, Change>(
   const create = createTopics ? { replicationFactor } : undefined;
   const worker = startWorker({
     ...{ feed, cleaner: publisher.cleaner, log, metrics, batchCommands },
+    spans: ops.tracer && openCommandSpans(ops.tracer, group),
     deadLetters: openGraveyard(
       openDeadLetters({
         topics,

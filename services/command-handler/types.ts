@@ -1,5 +1,6 @@
 import type { Command } from '../../lib/app/commands.ts';
 import type { KafkaRecord, TopicPartition } from '../../lib/kafka/types.ts';
+import type { Span as TraceSpan } from '../../lib/ops/index.ts';
 
 /** A record of a command topic, sorted by what can be done with it. */
 export type Intake = CommandIntake | DeadIntake;
@@ -18,6 +19,8 @@ export interface CommandIntake extends IntakePlace {
   feedbackTopic: string;
   /** The command's trace, handed on to all that follows from it. */
   traceparent: string | undefined;
+  /** Of the command, while a batch has it; undefined where nothing is traced. */
+  span?: TraceSpan | undefined;
   /** Why it can't be decided; the app puts it into the feedback. */
   refusal: string | undefined;
 }

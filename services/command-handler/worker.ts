@@ -1,6 +1,7 @@
 import type { Logger } from '../../lib/ops/index.ts';
 import { type Batch, sizeOfBatch, splitBatch } from './batch.ts';
 import type { Cleaner } from './cleaner.ts';
+import type { CommandSpans } from './command-spans.ts';
 import type { Bury } from './dead-letters.ts';
 import { type FailureKind, FencedError, failureKindOf } from './failures.ts';
 import type { Feed } from './feed.ts';
@@ -15,6 +16,8 @@ export interface WorkerOptions {
   deadLetters: Bury;
   log: Logger;
   metrics: HandlerMetrics;
+  /** Undefined where nothing is traced. */
+  spans: CommandSpans | undefined;
   batchCommands: number;
   process(batch: Batch, acknowledged: readonly RowPlace[]): Promise<Committed>;
   publish(committed: Committed): void;
@@ -38,7 +41,7 @@ const mostAttempts = 8;
 const lostMs = 250;
 
 export function startWorker(options: WorkerOptions): Worker {
-  const { feed, cleaner, deadLetters, log, metrics } = options;
+  const { feed, cleaner, deadLetters, log, metrics, spans } = options;
   const ready = openSignal();
   const ending = new AbortController();
   const running = run();
@@ -57,10 +60,13 @@ export function startWorker(options: WorkerOptions): Worker {
       await ready.wait();
       for (;;) {
         if (ending.signal.aborted) return;
-        const batch = feed.take(options.batchCommands);
-        if (batch === undefined) break;
-        await bury(batch);
-        await recover(batch, await settle(batch));
+        const taken = feed.take(options.batchCommands);
+        if (taken === undefined) break;
+        await bury(taken);
+        const batch = spans?.begin(taken) ?? taken;
+        const setback = await settle(batch);
+        spans?.over(batch, setback);
+        await recover(batch, setback);
       }
     }
   }
@@ -101,7 +107,9 @@ export function startWorker(options: WorkerOptions): Worker {
     const [intake] = slice?.intakes ?? [];
     if (slice === undefined || intake === undefined || intake.kind === 'dead') return 'lost';
     const { topic, partition, offset } = intake.at;
-    log.error({ event: 'command_uncommittable', topic, partition, offset }, 'a command could not be committed');
+    const { traceparent } = intake;
+    const line = { event: 'command_uncommittable', topic, partition, offset, traceparent } as const;
+    log.error(line, 'a command could not be committed');
     const next: Intake = intake.refusal === undefined ? { ...intake, refusal: 'internal error' } : deadIntakeOf(intake);
     const again = [{ ...slice, intakes: [next] }];
     await bury(again);
@@ -114,6 +122,7 @@ export function startWorker(options: WorkerOptions): Worker {
     try {
       const committed = await options.process(batch, acknowledged);
       end();
+      spans?.committed(batch, committed.outcomes);
       cleaner.deleted(acknowledged);
       metrics.batchCommands.observe(sizeOfBatch(batch));
       for (const outcome of committed.outcomes) metrics.commands.inc({ type: outcome.type, verdict: outcome.verdict });

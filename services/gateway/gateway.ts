@@ -29,7 +29,7 @@ import { openWebSockets } from './ws/server.ts';
 export interface GatewayParts {
   config: PenstockConfig<'gateway' | 'ownership'>;
   plan: AppPlan;
-  ops: Pick<Ops, 'log'>;
+  ops: Pick<Ops, 'log' | 'tracer'>;
   metrics: GatewayMetrics;
   warmth: Pick<Warmth, 'cool'>;
   format: ErrorFormatter;
@@ -69,6 +69,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     taps,
     metrics,
     log: ops.log,
+    tracer: ops.tracer,
     partitionCount: ownership.partitionCount,
     maxInFlight: config.gateway.maxCommands,
   });
@@ -82,6 +83,7 @@ export function openGateway(parts: GatewayParts): Gateway {
     clients,
     metrics,
     log: ops.log,
+    tracer: ops.tracer,
     partitionOf: (userKey: string) => partitionOf(userKey, ownership.partitionCount),
     pingIntervalMs: config.gateway.pingIntervalMs,
     bufferBytes: config.gateway.socketBufferBytes,
@@ -136,6 +138,7 @@ function engineOf(
       rendered,
       cursors,
       metrics,
+      tracer: ops.tracer,
       partitionCount: ownership.partitionCount,
       growths,
       unread,

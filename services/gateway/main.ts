@@ -31,7 +31,20 @@ import { openWarmth } from './warmth.ts';
 import { openWebSocketServer } from './ws/server.ts';
 
 const sections = [
-  ...(['log', 'drain', 'watchdog', 'admin', 'http', 'app', 'kafka', 'redis', 'postgres', 'auth', 'route'] as const),
+  ...([
+    'log',
+    'drain',
+    'watchdog',
+    'admin',
+    'tracing',
+    'http',
+    'app',
+    'kafka',
+    'redis',
+    'postgres',
+    'auth',
+    'route',
+  ] as const),
   ...(['ownership', 'gateway', 'cursor', 'replay'] as const),
 ];
 

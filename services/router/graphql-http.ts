@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessTokenVerifier } from '../../lib/auth/index.ts';
 import { PenstockError } from '../../lib/errors.ts';
-import { type Logger, traceparentOf } from '../../lib/ops/index.ts';
+import type { Logger, Tracer } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import { HttpRefusal } from './answers.ts';
 import { askOwners } from './ask-owners.ts';
@@ -12,6 +12,7 @@ import type { GatewayProxy } from './gateway-proxy.ts';
 import { answerHeaders, httpHeaders } from './headers.ts';
 import type { Outcome, RouterMetrics } from './metrics.ts';
 import { bearerToken, type RequestTarget, withoutParameter } from './request-target.ts';
+import { beginTrace, endWithAnswer, endWithHeaders, type RequestTrace } from './request-trace.ts';
 import type { RouteMinter } from './route-minter.ts';
 
 export interface GraphqlHttpParts {
@@ -22,6 +23,7 @@ export interface GraphqlHttpParts {
   proxy: GatewayProxy;
   origin: OriginReader;
   metrics: RouterMetrics;
+  tracer: Tracer | undefined;
   log: Logger;
   state: FrontState;
   maxRequestBytes: number;
@@ -32,9 +34,15 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse, t
 
 /** `/graphql` over HTTP: verified, buffered, and sent to the owner of the caller's partition; answers stream through. */
 export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
-  const { access, owners, partitionFor, minter, proxy, origin, metrics, log, state } = parts;
+  const { access, owners, partitionFor, minter, proxy, origin, metrics, tracer, log, state } = parts;
 
-  const route: HttpHandler = async (request, response, { path, query }) => {
+  const route = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { path, query }: RequestTarget,
+    trace: RequestTrace,
+  ): Promise<void> => {
+    const { traceparent } = trace;
     const gone = new AbortController();
     response.once('close', () => gone.abort('closed'));
     const caller = await access.verify(bearerToken(request.headers.authorization));
@@ -46,7 +54,6 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
 
     const incoming: IncomingHttpHeaders = request.headers;
     const { address, secure } = origin(incoming, request.socket.remoteAddress);
-    const traceparent = traceparentOf(incoming.traceparent);
     const rest = withoutParameter(query, 'route');
     const onAnswer = (gateway: string, answer: IncomingMessage): void => {
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', answerHeaders(answer.rawHeaders));
@@ -54,6 +61,7 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
       response.flushHeaders();
       const passage = { gateway, ...passOn(answer, response, () => state.passages.delete(passage)) };
       if (answer.headers['content-type']?.startsWith('text/event-stream') !== true) return;
+      endWithHeaders(trace, response);
       state.passages.add(passage);
       if (state.draining) passage.leave();
     };
@@ -107,8 +115,10 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
   };
 
   return async (request, response, target) => {
+    const trace = beginTrace(tracer, request);
+    endWithAnswer(trace, response);
     try {
-      await route(request, response, target);
+      await route(request, response, target, trace);
     } catch (error) {
       metrics.routed(outcomeOf(error));
       throw error;

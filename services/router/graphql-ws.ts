@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { faultOf } from '../../lib/auth/index.ts';
 import { closeCodes, limitOf, messageOf, PenstockError } from '../../lib/errors.ts';
-import { type Logger, traceparentOf } from '../../lib/ops/index.ts';
+import type { Logger, Tracer } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import type { Admission } from './admission.ts';
 import { askOwners } from './ask-owners.ts';
@@ -14,6 +14,7 @@ import { upgradeHeaders } from './headers.ts';
 import type { RouterMetrics } from './metrics.ts';
 import { endWithError, offeredProtocols, subProtocol, type WsRefusals } from './refusals.ts';
 import { targetOf } from './request-target.ts';
+import { beginTrace, endUpgrade, type RequestTrace } from './request-trace.ts';
 import type { RouteMinter } from './route-minter.ts';
 import { splice } from './splice.ts';
 
@@ -26,6 +27,7 @@ export interface GraphqlWsParts {
   refusals: WsRefusals;
   origin: OriginReader;
   metrics: RouterMetrics;
+  tracer: Tracer | undefined;
   log: Logger;
   ownerWaitMs: number;
   state: FrontState;
@@ -40,10 +42,18 @@ const badRequest = 4400;
  * closed with a code.
  */
 export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
-  const { credentials, owners, minter, proxy, admission, refusals, origin, metrics, log, state } = parts;
+  const { credentials, owners, minter, proxy, admission, refusals, origin, metrics, tracer, log, state } = parts;
 
-  const serve = async (request: IncomingMessage, socket: Socket, head: Buffer, gone: AbortSignal): Promise<void> => {
-    const refuse = (code: number, reason: string): void => refusals.refuse(request, socket, head, code, reason);
+  const serve = async (
+    [request, socket, head]: readonly [IncomingMessage, Socket, Buffer],
+    gone: AbortSignal,
+    trace: RequestTrace,
+  ): Promise<void> => {
+    const refuse = (code: number, reason: string): void => {
+      endUpgrade(trace, code);
+      refusals.refuse(request, socket, head, code, reason);
+    };
+    const { traceparent } = trace;
     const { path, query } = targetOf(request.url);
     if (state.refused.has(socket)) {
       metrics.routed('overloaded');
@@ -64,7 +74,6 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     const incoming: IncomingHttpHeaders = request.headers;
     const { partition, routeToken, caller } = await credentials.read(query, incoming);
     const { address, secure } = origin(incoming, socket.remoteAddress);
-    const traceparent = traceparentOf(incoming.traceparent);
     const onJoined = (gateway: string, upstream: Socket): void => {
       if (head.length > 0) socket.unshift(head);
       for (const end of [socket, upstream]) end.setKeepAlive(true, 30_000);
@@ -101,8 +110,10 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     );
     switch (asked.kind) {
       case 'served':
+        endUpgrade(trace);
         return metrics.served(asked);
       case 'client-gone':
+        trace.span?.end('client_gone');
         return metrics.routed('client_gone');
       case 'no-owner':
         metrics.routed('no_owner');
@@ -127,21 +138,24 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       return endWithError(socket, 400, 'the only protocol to upgrade to is websocket');
     }
-    serve(request, socket, head, gone.signal).catch((error: unknown) => {
+    const trace = beginTrace(tracer, request);
+    const { traceparent } = trace;
+    serve([request, socket, head], gone.signal, trace).catch((error: unknown) => {
       const [code, reason] = closeOf(error);
+      endUpgrade(trace, code);
       metrics.routed(
         code === closeCodes.tryAgainLater ? (isBusy(error) ? 'overloaded' : 'no_owner') : 'unauthenticated',
       );
       const limit = error instanceof PenstockError ? limitOf(error.extensions) : undefined;
       if (limit) metrics.refusals.count(limit, 'ws');
-      if (!(error instanceof PenstockError)) log.error({ event: 'upgrade_failed', error }, 'an upgrade failed');
+      if (!(error instanceof PenstockError)) {
+        log.error({ event: 'upgrade_failed', error, traceparent }, 'an upgrade failed');
+      }
       try {
         refusals.refuse(request, socket, head, code, reason);
       } catch (refusalError) {
-        log.error(
-          { event: 'upgrade_refusal_failed', reason: messageOf(refusalError) },
-          'an upgrade could not be refused',
-        );
+        const line = { event: 'upgrade_refusal_failed', reason: messageOf(refusalError), traceparent } as const;
+        log.error(line, 'an upgrade could not be refused');
         socket.destroy();
       }
     });

@@ -23,6 +23,7 @@ const sections = [
     'drain',
     'watchdog',
     'admin',
+    'tracing',
     'http',
     'app',
     'kafka',

@@ -47,7 +47,10 @@ export function requestListener(
     } catch (error) {
       if (error instanceof PenstockError) refusals.countErrors([coded(error)], transportOf(request));
       if (response.destroyed) return;
-      if (!(error instanceof PenstockError)) log.error({ event: 'request_failed', error }, 'a request failed');
+      const { traceparent } = request.headers;
+      if (!(error instanceof PenstockError)) {
+        log.error({ event: 'request_failed', error, traceparent }, 'a request failed');
+      }
       if (response.headersSent) response.destroy();
       else answerError(response, error);
     }

@@ -26,7 +26,7 @@ export interface RouterParts {
   routes: RouteTokenVerifier;
   owners: OwnerTable;
   site: Site;
-  ops: Pick<Ops, 'log' | 'metrics' | 'drainTimeoutMs'>;
+  ops: Pick<Ops, 'log' | 'metrics' | 'tracer' | 'drainTimeoutMs'>;
 }
 
 /** What remains of the drain time-out for the parts that close behind the router, ms. */
@@ -43,7 +43,7 @@ export async function openRouter({
   site,
   ops,
 }: RouterParts): Promise<Front> {
-  const { log } = ops;
+  const { log, tracer } = ops;
   const { maxPending, maxWaiting, maxConnections, connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, ownerWaitMs } =
     config.route;
   const origin = originReader(config.route.trustedProxies);
@@ -54,7 +54,7 @@ export async function openRouter({
   const minter = openRouteMinter(keys);
   const proxy = openGatewayProxy({ connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, maxSockets: maxConnections });
   const partitionFor = (userKey: string): number => partitionOf(userKey, owners.partitionCount());
-  const common = { owners, minter, proxy, origin, metrics, log, state, ownerWaitMs };
+  const common = { owners, minter, proxy, origin, metrics, tracer, log, state, ownerWaitMs };
 
   const front = await openFront(
     {

@@ -17,14 +17,17 @@ import { dieWithUs } from '../support/die-with-us.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { runJob } from '../support/job.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { openTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
 import { until } from '../support/until.ts';
 
 let folder: string;
 let servers: Stack;
 const processes = new Map<Service, { child: ChildProcess; admin: number; said: string[] }>();
 let url: string;
+let traces: TraceCollector;
 
 before(async () => {
+  traces = await openTraceCollector();
   folder = await mkdtemp(join(tmpdir(), 'penstock-bundle-'));
   [servers] = await Promise.all([startStack({ services: false }), bundle(folder)]);
   const [publicPort = 0] = await freePorts(1);
@@ -41,7 +44,12 @@ before(async () => {
     const script = join(folder, 'services', service, 'main.js');
     const child = dieWithUs(
       spawn(process.execPath, [script], {
-        env: { ...variables, PENSTOCK_APP_FOLDER: join(folder, 'apps/bank') },
+        env: {
+          ...variables,
+          PENSTOCK_APP_FOLDER: join(folder, 'apps/bank'),
+          PENSTOCK_TRACING_ENDPOINT: traces.url,
+          PENSTOCK_TRACING_INTERVAL_MS: '50',
+        },
         cwd: folder,
         stdio: ['ignore', 'ignore', 'pipe'],
       }),
@@ -55,6 +63,7 @@ before(async () => {
 after(async () => {
   for (const { child } of processes.values()) child.kill('SIGKILL');
   await servers?.stop();
+  await traces?.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -118,6 +127,12 @@ test('the tables of an app whose commands.ts is in a ConfigMap are set up, from 
   const { rowCount } = await client.query(`SELECT FROM pg_tables WHERE schemaname = 'own' AND tablename = 'things'`);
   await client.end();
   assert.equal(rowCount, 1);
+});
+
+test('each that is on the way of a command sends its traces', async () => {
+  const senders = ['penstock-command-handler', 'penstock-gateway', 'penstock-router'];
+  await until('spans of all three', () => new Set(traces.spans.map(({ service }) => service)).size === senders.length);
+  assert.deepEqual([...new Set(traces.spans.map(({ service }) => service))].sort(), senders);
 });
 
 test('each ends with code 0 after SIGTERM', async () => {

@@ -10,6 +10,7 @@ export function quietOps(service = 'test'): Ops {
     service,
     log: pino({ level: process.env.TEST_LOG ?? 'silent', serializers: { error: pino.stdSerializers.err } }),
     metrics: new Registry(),
+    tracer: undefined,
     readiness,
     adminUrl: 'http://127.0.0.1:0',
     drainTimeoutMs: 5_000,

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { type CommandPlan, fillShape } from '../../../lib/app/index.ts';
 import { limitExceeded, messageOf, PenstockError } from '../../../lib/errors.ts';
 import { type KafkaRecord, type Lanes, ProduceError, partitionOf, TooLargeError } from '../../../lib/kafka/index.ts';
-import { type Logger, traceparentOf } from '../../../lib/ops/index.ts';
+import { beginSend, type Logger, type Tracer, traceparentOf } from '../../../lib/ops/index.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { Call } from '../graphql/request.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import { beginFeedback } from '../tracing/deliveries.ts';
 import type { FeedbackTaps } from './feedback-taps.ts';
 import { commandIdOf } from './ids.ts';
 import { commandRecord } from './message.ts';
@@ -43,6 +44,7 @@ export interface CommandsOptions {
   taps: FeedbackTaps;
   metrics: GatewayMetrics;
   log: Logger;
+  tracer: Tracer | undefined;
   partitionCount: number;
   /** Commands that may wait for their feedback at once. */
   maxInFlight: number;
@@ -61,7 +63,7 @@ interface Place {
 }
 
 export function openCommands(options: CommandsOptions): Commands {
-  const { lanes, taps, metrics, log, partitionCount, maxInFlight } = options;
+  const { lanes, taps, metrics, log, tracer, partitionCount, maxInFlight } = options;
   const inFlight = new Set<Place>();
   return {
     send(request) {
@@ -125,7 +127,7 @@ export function openCommands(options: CommandsOptions): Commands {
     }
 
     const startedAtMs = performance.now();
-    const traceparent = traceparentOf(call.traceparent);
+    let { traceparent } = call;
     const partition = partitionOf(userKey, partitionCount);
     let sent = false;
     let producing = Promise.resolve();
@@ -142,9 +144,16 @@ export function openCommands(options: CommandsOptions): Commands {
     function produce(): void {
       if (over) return;
       sent = true;
+      const place = { topic: plan.topic, partition };
+      const span = tracer && beginSend(tracer, place, traceparent, { 'messaging.message.id': commandId });
+      traceparent = span?.traceparent ?? traceparentOf(traceparent);
       const record = commandRecord({ plan, commandId, userKey, arguments: args, traceparent, timeMs: Date.now() });
-      const acknowledged = lanes.send({ topic: plan.topic, partition }, record).then(() => {});
+      const acknowledged = lanes.send(place, record).then(({ offset }) => {
+        span?.set({ 'messaging.kafka.offset': offset });
+        span?.end();
+      });
       producing = acknowledged.catch((error: unknown) => {
+        span?.end(nameOf(error));
         if (error instanceof TooLargeError) {
           fail(limitExceeded('max.message.bytes', 'the command is larger than a record may be', {}, error));
         } else if (error instanceof ProduceError && error.outcome === 'unknown') {
@@ -159,8 +168,10 @@ export function openCommands(options: CommandsOptions): Commands {
 
     function heard(record: KafkaRecord, final: boolean): void {
       if (over) return;
+      const span = tracer && beginFeedback(tracer, record, { traceparent });
       const filled = fillShape(plan.shape, record);
       if (!filled.ok) {
+        span?.end('misfit');
         const { topic, partition, offset } = record;
         log.error(
           { event: 'feedback_misfit', topic, partition, offset, why: filled.reason, traceparent },
@@ -175,6 +186,7 @@ export function openCommands(options: CommandsOptions): Commands {
         timer = setTimeout(giveUp, plan.timeoutMs);
       }
       outcome.feedback(filled.value, final);
+      span?.end();
     }
 
     function giveUp(): void {
@@ -243,6 +255,11 @@ export function openCommands(options: CommandsOptions): Commands {
       },
     };
   }
+}
+
+/** The class of an error, which its message may tell too much of. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'Error';
 }
 
 /** Nobody is there to read it. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Caller } from '../../../lib/auth/types.ts';
 import { PenstockError } from '../../../lib/errors.ts';
+import type { Span } from '../../../lib/ops/index.ts';
 
 const jsonObject = z.record(z.string(), z.unknown());
 
@@ -24,6 +25,8 @@ export interface Call {
   caller: Caller;
   /** W3C Trace Context, to hand on. */
   traceparent: string;
+  /** Of the operation; undefined where nothing is traced. */
+  span?: Span | undefined;
   /** The operation's id on a WebSocket. */
   operationId: string | undefined;
   /** `Last-Event-ID` of an SSE request. */

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessTokenVerifier } from '../../../lib/auth/index.ts';
 import { PenstockError } from '../../../lib/errors.ts';
-import { traceparentOf } from '../../../lib/ops/index.ts';
+import { type Tracer, traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
-import type { Call } from '../graphql/request.ts';
+import type { Call, GraphqlRequest } from '../graphql/request.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { checkBinding, type Placement } from '../placement.ts';
+import { beginOperation, endFailed, endOperation } from '../tracing/operations.ts';
 import { sendRefusal, sendResult } from './answers.ts';
 import { HttpRefusal, readHttpRequest } from './body.ts';
 import { type AnswerForm, acceptedForms } from './negotiation.ts';
@@ -19,6 +20,7 @@ export interface RequestsOptions {
   placement: Placement;
   subscriptions: Subscriptions;
   metrics: Pick<GatewayMetrics, 'refusals'>;
+  tracer: Tracer | undefined;
   maxRequestBytes: number;
 }
 
@@ -26,7 +28,7 @@ export interface RequestsOptions {
 export type Requests = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 
 export function openRequests(options: RequestsOptions): Requests {
-  const { engine, format, accessTokens, placement, subscriptions, maxRequestBytes } = options;
+  const { engine, format, accessTokens, placement, subscriptions, tracer, maxRequestBytes } = options;
   const { refusals } = options.metrics;
   return async (request, response, url) => {
     const forms = acceptedForms(request.headers.accept);
@@ -46,6 +48,7 @@ export function openRequests(options: RequestsOptions): Requests {
     url: URL,
     forms: readonly AnswerForm[],
   ): Promise<void> {
+    const startedAtMs = tracer && Date.now();
     const caller = await accessTokens.verify(bearerToken(request.headers.authorization));
     const route = await placement.admit(oneHeader(request, 'penstock-route'));
     checkBinding(route, caller);
@@ -54,37 +57,60 @@ export function openRequests(options: RequestsOptions): Requests {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     if (response.destroyed) gone.abort();
+    const outcome = prepared(graphqlRequest);
+    const { traceparent: parent } = request.headers;
+    const span =
+      tracer && !('refused' in outcome)
+        ? beginOperation(tracer, outcome, { parent, transport: 'http', startedAtMs })
+        : undefined;
     const call: Call = {
       caller,
-      traceparent: traceparentOf(request.headers.traceparent),
+      traceparent: span?.traceparent ?? traceparentOf(parent),
+      span,
       operationId: undefined,
       lastEventId: oneHeader(request, 'last-event-id'),
       signal: gone.signal,
     };
-    const outcome = prepare();
+    try {
+      await answer([request, response], outcome, call, { forms, routed: route !== undefined });
+      span?.end();
+    } catch (error) {
+      if (span) endFailed(span, error);
+      throw error;
+    }
+  }
+
+  function prepared(request: GraphqlRequest): Outcome {
+    try {
+      return engine.prepare(request);
+    } catch (refused) {
+      return { refused };
+    }
+  }
+
+  async function answer(
+    [request, response]: readonly [IncomingMessage, ServerResponse],
+    outcome: Outcome,
+    call: Call,
+    { forms, routed }: { forms: readonly AnswerForm[]; routed: boolean },
+  ): Promise<void> {
     const form = 'refused' in outcome ? forms[0] : formOf(outcome, forms);
     if (!('refused' in outcome) && request.method === 'GET' && engine.runsCommand(outcome)) {
       throw new HttpRefusal(405, badInput('a command needs POST'), { allow: 'POST' });
     }
-    if (form === 'text/event-stream') await subscriptions.serve(response, outcome, call, route !== undefined);
-    else {
-      const result =
-        'refused' in outcome
-          ? { errors: format(outcome.refused, call.traceparent) }
-          : await engine.execute(outcome, call);
-      refusals.countErrors(result.errors, 'http');
-      sendResult(response, result, form ?? 'application/json');
-    }
-
-    function prepare(): Prepared | { refused: unknown } {
-      try {
-        return engine.prepare(graphqlRequest);
-      } catch (refused) {
-        return { refused };
-      }
-    }
+    if (form === 'text/event-stream') return subscriptions.serve(response, outcome, call, routed);
+    const result =
+      'refused' in outcome
+        ? { errors: format(outcome.refused, call.traceparent) }
+        : await engine.execute(outcome, call);
+    refusals.countErrors(result.errors, 'http');
+    sendResult(response, result, form ?? 'application/json');
+    if (call.span) endOperation(call.span, result.errors);
   }
 }
+
+/** A document that is sound, or what refuses it. */
+type Outcome = Prepared | { refused: unknown };
 
 /** A subscription needs an event stream; anything else takes one only from who accepts nothing else. */
 function formOf({ type }: Prepared, forms: readonly AnswerForm[]): AnswerForm {

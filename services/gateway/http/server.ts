@@ -50,9 +50,10 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
   let service: Service | undefined;
   let draining = false;
   const { servers, urls } = await listenOn(addresses, maxHeaderBytes, (request, response) => {
-    answer(request, response).catch((error: unknown) =>
-      log.error({ event: 'request_failed', error }, 'a request could not be answered'),
-    );
+    answer(request, response).catch((error: unknown) => {
+      const { traceparent } = request.headers;
+      log.error({ event: 'request_failed', error, traceparent }, 'a request could not be answered');
+    });
   });
   for (const server of servers) {
     server.on('clientError', refuseMalformed);
@@ -60,7 +61,8 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
       // Before the first await: a client may go at any time.
       wire.on('error', () => wire.destroy());
       upgrade(request, wire, head).catch((error: unknown) => {
-        log.error({ event: 'upgrade_failed', error }, 'an upgrade could not be answered');
+        const { traceparent } = request.headers;
+        log.error({ event: 'upgrade_failed', error, traceparent }, 'an upgrade could not be answered');
         wire.destroy();
       });
     });
@@ -115,8 +117,10 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
       if (error instanceof PenstockError && error.code === 'NOT_OWNER') {
         return refuseOnWire(wire, 421, error);
       }
-      if (!(error instanceof PenstockError))
-        log.error({ event: 'route_token_check_failed', error }, 'a route token could not be verified');
+      const { traceparent } = request.headers;
+      if (!(error instanceof PenstockError)) {
+        log.error({ event: 'route_token_check_failed', error, traceparent }, 'a route token could not be verified');
+      }
       const [code, reason] = draining ? ([closeCodes.restart, 'this replica is leaving'] as const) : closingFor(error);
       acceptAndClose(webSocketServer, [request, wire, head], code, reason);
     }

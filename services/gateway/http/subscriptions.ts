@@ -6,6 +6,7 @@ import type { Engine, Prepared } from '../graphql/engine.ts';
 import { type ErrorFormatter, isPassing } from '../graphql/errors.ts';
 import type { Call } from '../graphql/request.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import { endOperation } from '../tracing/operations.ts';
 import { sendResult, statusOf } from './answers.ts';
 import { type EventStream, type EventStreamOptions, openEventStream } from './event-stream.ts';
 
@@ -42,6 +43,7 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
         ...stream,
         finish(result) {
           metrics.refusals.countErrors(result.errors, 'sse');
+          if (call.span) endOperation(call.span, result.errors);
           stream.finish(result);
         },
       };
@@ -69,6 +71,8 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
       ];
       try {
         const flow = await engine.subscribe(prepared, call);
+        // A stream may go on for days: the operation has been served when it begins.
+        if (!engine.runsCommand(prepared)) call.span?.end();
         close = flow.close;
         if (state.ending !== 'complete') flow.close();
         await events.follow(flow);

@@ -1,9 +1,11 @@
 import type { Predicate, StreamPlan } from '../../../lib/app/index.ts';
 import type { KafkaRecord } from '../../../lib/kafka/index.ts';
+import type { Tracer } from '../../../lib/ops/index.ts';
 import type { RecordStream, StreamPosition, StreamRecord } from '../../../lib/replay/index.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import { beginEvent } from '../tracing/deliveries.ts';
 import { expiredFor } from './cursors.ts';
 import type { Pace } from './pace.ts';
 import type { CursorOwner, Records } from './records.ts';
@@ -22,6 +24,7 @@ export interface RecordFlowOptions {
   records: Records;
   pace: Pace;
   metrics: GatewayMetrics;
+  tracer: Tracer | undefined;
   now?: () => number;
 }
 
@@ -38,6 +41,7 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
     records,
     pace,
     metrics,
+    tracer,
     now = Date.now,
   } = options;
   const openedAtMs = now();
@@ -75,12 +79,14 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
           stream.advance(item);
           continue;
         }
+        const span = tracer && isNew(item.record) ? beginEvent(tracer, item.record, plan.field) : undefined;
         // The position must not pass a record that is not queued yet: a ping would tell the client to skip it.
         for (let room = sink.room(); room !== undefined && !closed; room = sink.room()) await room;
         if (closed) return;
         // Only now: a result may be many times as large as its record, and would wait beside all budgets.
         const members = records.members(projection, item.record, object);
         sink.next(members, cursorBehind(item));
+        span?.end();
         count(item.record);
       }
     }
@@ -98,10 +104,15 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
     return object && (!predicate || predicate(object)) ? object : undefined;
   }
 
-  /** What was appended before the subscription began was late for reasons of its own. */
-  function count({ timestampMs }: KafkaRecord): void {
+  /** What was appended before the subscription began is late for reasons of its own: it is neither measured nor traced. */
+  function isNew({ timestampMs }: KafkaRecord): boolean {
+    return timestampMs >= openedAtMs;
+  }
+
+  function count(record: KafkaRecord): void {
     delivered.inc();
-    if (timestampMs >= openedAtMs) metrics.deliverySeconds.observe(Math.max(0, now() - timestampMs) / 1_000);
+    const { timestampMs } = record;
+    if (isNew(record)) metrics.deliverySeconds.observe(Math.max(0, now() - timestampMs) / 1_000);
   }
 
   function close(): void {

@@ -1,5 +1,5 @@
 import { type Filled, fillShape, type Shape } from '../../../lib/app/index.ts';
-import type { KafkaRecord } from '../../../lib/kafka/index.ts';
+import { headerText, type KafkaRecord } from '../../../lib/kafka/index.ts';
 import type { Logger } from '../../../lib/ops/index.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
@@ -112,10 +112,8 @@ export function openRecords(metrics: GatewayMetrics, log: Logger, maxBytes: numb
     const reason: SkipReason = record.value === null ? 'tombstone' : 'misfit';
     metrics.skipped.inc({ topic, reason });
     if (reason === 'tombstone') return;
-    skippedLog(
-      topic,
-      { event: 'stream_record_skipped', topic, partition, offset, type: shape.typeName, why },
-      'a stream skipped a record',
-    );
+    const traceparent = headerText(record.headers, 'traceparent');
+    const line = { topic, partition, offset, type: shape.typeName, why, traceparent };
+    skippedLog(topic, { event: 'stream_record_skipped', ...line }, 'a stream skipped a record');
   }
 }

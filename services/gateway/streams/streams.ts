@@ -1,6 +1,7 @@
 import { canonicalArguments, compilePredicate } from '../../../lib/app/index.ts';
 import { PenstockError } from '../../../lib/errors.ts';
 import type { Growths, UnreadPartitions } from '../../../lib/kafka/index.ts';
+import type { Tracer } from '../../../lib/ops/index.ts';
 import {
   openPathStream,
   pathOf,
@@ -36,6 +37,7 @@ export interface StreamsOptions {
   rendered: Records;
   cursors: Cursors;
   metrics: GatewayMetrics;
+  tracer: Tracer | undefined;
   partitionCount: number;
   /** How the topics came to their partitions: a key's records may lie in several. */
   growths: Growths;
@@ -47,7 +49,7 @@ export interface StreamsOptions {
 }
 
 export function openStreams(options: StreamsOptions): Streams {
-  const { records, rendered, cursors, metrics, partitionCount, growths, offsetAt, bufferBytes } = options;
+  const { records, rendered, cursors, metrics, tracer, partitionCount, growths, offsetAt, bufferBytes } = options;
   // Slices of 20 ms keep the event loop for several times as long, and deliver no more (bench/README.md, Hot key).
   const pace = openPace({ sliceMs: 8, rowRecords: 16 });
   const completeness = openCompleteness(options.unread);
@@ -78,6 +80,7 @@ export function openStreams(options: StreamsOptions): Streams {
           records: rendered,
           pace,
           metrics,
+          tracer,
         });
       } catch (error) {
         const partitions = path === undefined ? all : path.slice(0, 1).map(({ partition }) => partition);

@@ -2,10 +2,11 @@ import { type ExecutionArgs, type FormattedExecutionResult, GraphQLError, type G
 import { makeServer, type Server } from 'graphql-ws';
 import type { Caller } from '../../../lib/auth/types.ts';
 import { closeCodes, limitExceeded, limitOf, PenstockError } from '../../../lib/errors.ts';
-import { traceparentOf } from '../../../lib/ops/index.ts';
+import { isTraceparent, type Tracer, traceparentOf } from '../../../lib/ops/index.ts';
 import type { Engine, Prepared } from '../graphql/engine.ts';
 import { type ErrorFormatter, isPassing } from '../graphql/errors.ts';
 import { type Call, readRequest } from '../graphql/request.ts';
+import { beginOperation, endFailed, endOperation } from '../tracing/operations.ts';
 import type { Connection } from './connection.ts';
 import { runningAnswer, runningFlow } from './operation.ts';
 
@@ -15,6 +16,7 @@ export interface ProtocolOptions {
   /** Operations whose work is under way for one connection, those that the client has completed included. */
   maxOperations: number;
   maxOperationIdLength: number;
+  tracer: Tracer | undefined;
   /** Told of the errors of every answer: those of limits are counted. */
   refused(errors: readonly GraphQLFormattedError[] | undefined): void;
   /**
@@ -43,6 +45,7 @@ export function openProtocol({
   format,
   maxOperations,
   maxOperationIdLength,
+  tracer,
   refused,
   welcome,
 }: ProtocolOptions): Server<Connection> {
@@ -71,8 +74,11 @@ export function openProtocol({
         const prepared = engine.prepare(readRequest(payload));
         const canceller = new AbortController();
         const own = prepared.request.extensions.traceparent;
-        const traceparent = own === undefined ? connection.traceparent : traceparentOf(own);
-        const call: Call = { caller, traceparent, operationId: id, lastEventId: undefined, signal: canceller.signal };
+        const parent = own === undefined ? connection.traceparent : traceparentOf(own);
+        const span = tracer && beginOperation(tracer, prepared, { parent: own ?? parent, transport: 'websocket' });
+        const { signal } = canceller;
+        const traceparent = span?.traceparent ?? parent;
+        const call: Call = { caller, traceparent, span, operationId: id, lastEventId: undefined, signal };
         const { document, request } = prepared;
         const operation: Operation = { prepared, call, connection, canceller };
         connection.operations.add(operation);
@@ -91,7 +97,9 @@ export function openProtocol({
       const operation = args.contextValue as Operation;
       return runningAnswer<object>({
         async run() {
-          const result = await engine.execute(operation.prepared, operation.call);
+          const { prepared, call } = operation;
+          const result = await engine.execute(prepared, call);
+          if (call.span) endOperation(call.span, result.errors);
           const refusal = refusalIn(result);
           if (refusal) throw refusal;
           // Formatted already: `onNext` hands it on as it is.
@@ -108,9 +116,14 @@ export function openProtocol({
       return runningFlow({
         open: () => engine.subscribe(prepared, call),
         sink: connection.sinkOf(id),
-        begun: flow => connection.follow(id, flow),
+        begun: flow => {
+          connection.follow(id, flow);
+          // A stream may go on for days: the operation has been served when it begins.
+          if (!engine.runsCommand(prepared)) call.span?.end();
+        },
         over: flow => connection.unfollow(id, flow),
         failed: error => {
+          if (call.span) endFailed(call.span, error);
           // A stock client takes an `error` message for final, and comes back after this.
           if (isPassing(error)) connection.close(closeCodes.tryAgainLater, 'not served now: come back and resume');
         },
@@ -124,8 +137,10 @@ export function openProtocol({
       return result as object;
     },
 
-    onError({ extra: connection }, _id, _payload, errors) {
-      const formatted = errors.flatMap(error => format(error, connection.traceparent));
+    onError({ extra: connection }, _id, { extensions }, errors) {
+      const own = extensions?.traceparent;
+      const traceparent = isTraceparent(own) ? own : connection.traceparent;
+      const formatted = errors.flatMap(error => format(error, traceparent));
       refused(formatted);
       return formatted;
     },
@@ -133,8 +148,12 @@ export function openProtocol({
 }
 
 function ending(operation: Operation): { cancel(): void; ended(): void } {
-  const { connection, canceller } = operation;
-  return { cancel: () => canceller.abort(), ended: () => void connection.operations.delete(operation) };
+  const { connection, canceller, call } = operation;
+  const ended = (): void => {
+    connection.operations.delete(operation);
+    call.span?.end();
+  };
+  return { cancel: () => canceller.abort(), ended };
 }
 
 /** The refusal of a whole operation by a limit: it has no result. */

@@ -4,13 +4,14 @@ import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { type AccessTokenVerifier, type Caller, faultOf, type RouteClaims } from '../../../lib/auth/index.ts';
 import { closeCodes, messageOf, PenstockError } from '../../../lib/errors.ts';
-import { type Logger, traceparentOf } from '../../../lib/ops/index.ts';
+import type { Logger, Tracer } from '../../../lib/ops/index.ts';
 import type { Clients } from '../clients.ts';
 import { whenOver } from '../expiry.ts';
 import type { Engine } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { checkBinding, type Placement } from '../placement.ts';
+import { connectionTrace } from '../tracing/operations.ts';
 import { type Connection, openConnection } from './connection.ts';
 import { openProtocol } from './protocol.ts';
 
@@ -22,6 +23,7 @@ export interface WebSocketOptions {
   clients: Clients;
   metrics: GatewayMetrics;
   log: Logger;
+  tracer: Tracer | undefined;
   partitionOf(userKey: string): number;
   pingIntervalMs: number;
   bufferBytes: number;
@@ -71,12 +73,13 @@ export function acceptAndClose(
 }
 
 export function openWebSockets(server: WebSocketServer, options: WebSocketOptions): WebSockets {
-  const { accessTokens, clients, metrics, log } = options;
+  const { accessTokens, clients, metrics, log, tracer } = options;
   const protocol = openProtocol({
     engine: options.engine,
     format: options.format,
     maxOperations: options.maxOperations,
     maxOperationIdLength: options.maxOperationIdLength,
+    tracer,
     refused: errors => metrics.refusals.countErrors(errors, 'ws'),
     welcome,
   });
@@ -103,7 +106,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       socket,
       wire,
       route,
-      traceparent: traceparentOf(request.headers.traceparent),
+      traceparent: connectionTrace(tracer, request.headers.traceparent),
       bufferBytes: options.bufferBytes,
       slowTimeoutMs: options.slowTimeoutMs,
       pingIntervalMs: options.pingIntervalMs,
@@ -134,7 +137,8 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
     // The close that follows says the rest.
     socket.on('error', error => {
       if (isTooLargeMessage(error)) metrics.refusals.count('PENSTOCK_GATEWAY_MAX_REQUEST_BYTES', 'ws');
-      log.debug({ event: 'websocket_failed', error: messageOf(error) }, 'a WebSocket failed');
+      const { traceparent } = connection;
+      log.debug({ event: 'websocket_failed', error: messageOf(error), traceparent }, 'a WebSocket failed');
     });
     socket.once('close', (code, reason) => {
       metrics.connections.dec();
@@ -173,7 +177,10 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
     } catch (error) {
       connection.close(...closingFor(error));
       if (!(error instanceof PenstockError))
-        log.error({ event: 'token_check_failed', error }, 'a token could not be verified');
+        log.error(
+          { event: 'token_check_failed', error, traceparent: connection.traceparent },
+          'a token could not be verified',
+        );
       return undefined;
     }
   }

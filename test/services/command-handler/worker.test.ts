@@ -84,7 +84,7 @@ async function settle(given: readonly string[], epochOffset = 0, connection = po
   const distrusted: (readonly number[] | undefined)[] = [];
   const published: string[] = [];
   const worker = startWorker({
-    ...{ log, cleaner, batchCommands: 100, metrics: openMetrics(new Registry(), () => 0) },
+    ...{ log, cleaner, batchCommands: 100, spans: undefined, metrics: openMetrics(new Registry(), () => 0) },
     feed: { take: () => batches.shift() },
     deadLetters: intake => Promise.resolve(void buried.push(intake)),
     process: (batch, acknowledged) =>

@@ -87,7 +87,7 @@ test('a command whose answer was lost, and whose batch was split then, is pendin
   const body = testSchema({ commands: 'commands', feedback: 'feedback', notes: 'notes' });
   const commands = openCommands({
     ...{ lanes, taps: openFeedbackTaps(streams), metrics: openGatewayMetrics(kafka.ops.metrics), log },
-    ...{ partitionCount: 1, maxInFlight: 100 },
+    ...{ tracer: undefined, partitionCount: 1, maxInFlight: 100 },
   });
   const plan = compileApp({ name: 'test.graphql', body }).commands.get('Mutation.say');
   assert.ok(plan);

@@ -27,6 +27,7 @@ async function refusing(why: ErrorCode | Error, extensions = {}) {
     maxOperationIdLength: 128,
     refused: () => {},
     maxOperations: 10,
+    tracer: undefined,
     welcome: async () => caller,
   });
   const connection: Connection = {
