@@ -62,7 +62,7 @@ test('tables are created once by several at a time, and a later run changes noth
 
 test('a column is added to a table that others write to, and holds none of them up for long', async () => {
   // As an earlier version has made it.
-  await postgres.query('ALTER TABLE penstock.command_positions DROP COLUMN leader_epoch');
+  await postgres.query('ALTER TABLE penstock.command_positions DROP COLUMN leader_epoch, DROP COLUMN leader_epoch_at');
   const insert = (topic: string) =>
     `INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position) VALUES ('${topic}', 0, 1, 1, 1)`;
   await postgres.query(insert('held'));

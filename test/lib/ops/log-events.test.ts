@@ -6,7 +6,7 @@ import { logEvents } from '../../../lib/ops/log-events.ts';
 import { quietOps } from '../../support/quiet-ops.ts';
 
 const root = join(import.meta.dirname, '../../..');
-const sources = globSync('{apps,dev,lib,services}/**/*.{ts,mjs}', { cwd: root })
+const sources = globSync('{apps,dev,jobs,lib,services}/**/*.{ts,mjs}', { cwd: root })
   .filter(path => path !== 'lib/ops/log-events.ts')
   .map(path => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 const catalogued = Object.values(logEvents).flatMap(events => Object.entries<string>(events));
