@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openCluster } from './cluster.ts';
+import { measureProcessor } from './load/processor.ts';
 import { dns } from './objects/dns.ts';
 import { type RunReport, writeReport } from './report.ts';
 import { openStage, type Stage } from './stage.ts';
 import { allSteps, upgradeFromOld } from './steps/index.ts';
 import type { Step } from './steps/types.ts';
-import { gapBoundMs, isSound, type Row, reasonsOf, tableOf } from './table.ts';
+import { gapBoundMs, isSound, percent, type Row, reasonsOf, tableOf } from './table.ts';
 
 const { values } = parseArgs({
   options: {
@@ -77,6 +78,7 @@ async function take(stage: Stage, step: Step): Promise<Row> {
   const note = (line: string) => diary.note('run', line);
   await sleep(2_000);
   const fromMs = diary.now();
+  const processor = measureProcessor(values.folder);
   note(`${step.name} begins`);
   let failure: string | undefined;
   let remark = '';
@@ -86,15 +88,17 @@ async function take(stage: Stage, step: Step): Promise<Row> {
     failure = error instanceof Error ? error.message : String(error);
   }
   const wholeMs = diary.now();
+  const { busy, node } = processor();
   await sleep(aftermathMs);
   const stretch = await stage.load.judge(fromMs, diary.now());
   const { counts, gaps, requests, failed } = stretch;
   const { name, planned } = step;
-  const row: Row = { name, planned, seconds: (wholeMs - fromMs) / 1_000, stretch, remark, failure };
+  const row: Row = { name, planned, seconds: (wholeMs - fromMs) / 1_000, stretch, remark, failure, busy, node };
   note(`${name} ${failure === undefined ? `is done in ${row.seconds.toFixed(1)} s` : `FAILED: ${failure}`}`);
   note(
     `  lost ${counts.lost}, twice ${counts.twice}, out of order ${counts.outOfOrder}; longest gap p50 ${gaps.p50}, ` +
-      `p99 ${gaps.p99}, max ${gaps.max} ms; ${failed.length} of ${requests} requests failed`,
+      `p99 ${gaps.p99}, max ${gaps.max} ms; ${failed.length} of ${requests} requests failed; ` +
+      `cores ${percent(busy)} busy, ${percent(node)} by the node`,
   );
   for (const reason of reasonsOf(row)) note(`  ${reason}`);
   if (planned && gaps.p99 > gapBoundMs) for (const line of stretch.profile) note(`  ${line}`);

@@ -10,7 +10,12 @@ export interface Row {
   remark: string;
   /** Why it did not do what it is for. */
   failure: string | undefined;
+  /** Of all cores of the machine: by everybody, and by the node alone; parts of 1. */
+  busy: number;
+  node: number;
 }
+
+export const percent = (part: number) => `${Math.round(part * 100)} %`;
 
 /** What a planned change may cost a stream on a machine of two cores, ms, p99 over the streams. */
 export const gapBoundMs = 1_000;
@@ -22,19 +27,28 @@ export function isSound({ failure, stretch: { counts, failed }, planned }: Row):
 
 export function tableOf(rows: readonly Row[]): string {
   return [
-    '| what is done | s | lost | twice | out of order | longest gap p50 / p99 / max, ms | requests | failed | remark |',
-    '|---|---|---|---|---|---|---|---|---|',
+    '| what is done | s | lost | twice | out of order | longest gap p50 / p99 / max, ms | requests | failed | cores busy, by the node | remark |',
+    '|---|---|---|---|---|---|---|---|---|---|',
     ...rows.map(rowOf),
   ].join('\n');
 }
 
-function rowOf({ name, seconds, stretch: { counts, gaps, requests, failed }, remark, failure }: Row): string {
+function rowOf({
+  name,
+  seconds,
+  stretch: { counts, gaps, requests, failed },
+  remark,
+  failure,
+  busy,
+  node,
+}: Row): string {
   const cells = [
     name,
     seconds.toFixed(0),
     ...[counts.lost, counts.twice, counts.outOfOrder],
     `${gaps.p50} / ${gaps.p99} / ${gaps.max}`,
     ...[requests, failed.length],
+    `${percent(busy)}, ${percent(node)}`,
     failure === undefined ? remark : `**FAILED**: ${failure.slice(0, 200)}`,
   ];
   return `| ${cells.map(cell => String(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;

@@ -40,7 +40,11 @@ export function profileOf(
       if (worst === undefined) return pattern;
       const { client, field, appendedMs, arrivedMs } = worst;
       const when = ((appendedMs - fromMs) / 1_000).toFixed(1);
-      return `${waits.length} streams: ${pattern}; at worst ${arrivedMs - appendedMs} ms, ${client} ${field}, appended ${when} s after the beginning`;
+      const lines = diary.between(client, appendedMs - aroundMs, arrivedMs + aroundMs);
+      const course = lines.map(
+        line => `${Math.round(Number.parseFloat(line) * 1_000 - appendedMs)} ms ${line.replace(/^\S+ s /, '')}`,
+      );
+      return `${waits.length} streams: ${pattern}; at worst ${arrivedMs - appendedMs} ms, ${client} ${field}, appended ${when} s after the beginning (${course.join(', ')})`;
     });
 }
 

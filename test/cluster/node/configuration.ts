@@ -83,6 +83,7 @@ function kubelet(folder: string, pki: string): object {
     imageGCHighThresholdPercent: 100,
     imageGCLowThresholdPercent: 99,
     registryPullQPS: 0,
+    volumePluginDir: join(folder, 'plugins'),
   };
 }
 

@@ -42,6 +42,7 @@ mounts() {
   mkdir /sys/fs/cgroup/cpu/system
   echo $$ >/sys/fs/cgroup/cpu/system/cgroup.procs
   mount --make-rshared /
+  while read -r outside inside; do mount --bind "$inside" "$outside"; done <mounts
   mount -t tmpfs -o mode=755 tmpfs /run
   mkdir -p /run/lock /run/netns
   printf '127.0.0.1 localhost\n%s node1\n' "$NODE_IP" >/run/hosts
@@ -69,6 +70,7 @@ control_plane() {
   keep kcm "$PROGRAMS/kube-controller-manager" --kubeconfig=$pki/kcm.conf --authentication-kubeconfig=$pki/kcm.conf \
     --authorization-kubeconfig=$pki/kcm.conf --service-account-private-key-file=$pki/sa.key --root-ca-file=$pki/ca.crt \
     --use-service-account-credentials --leader-elect=false --cluster-cidr=10.244.0.0/16 --allocate-node-cidrs=false \
+    "--flex-volume-plugin-dir=$RUN/plugins" \
     --cluster-signing-cert-file=$pki/ca.crt --cluster-signing-key-file=$pki/ca.key --bind-address=127.0.0.1 \
     --horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-initial-readiness-delay=10s
   keep scheduler "$PROGRAMS/kube-scheduler" --kubeconfig=$pki/scheduler.conf --leader-elect=false --bind-address=127.0.0.1 \

@@ -43,6 +43,7 @@ export async function startNode({ folder, programs, report }: NodeOptions): Prom
   const kubectl = join(programs, 'kubectl');
   await run('bash', [script('pki.sh'), nodeAddress, kubectl], { cwd: join(folder, 'pki') });
   const groups = await makeControlGroups(folder);
+  const made = await makePrivateFolders(folder);
   const log = openSync(join(folder, 'log/node.log'), 'a');
   const outer = spawn('bash', [script('enter.sh')], {
     env: { ...process.env, RUN: folder, PROGRAMS: programs, NODE_IP: nodeAddress },
@@ -53,6 +54,7 @@ export async function startNode({ folder, programs, report }: NodeOptions): Prom
   const stop = async () => {
     await end(outer);
     await removeControlGroups(groups);
+    for (const path of made) await rmdir(path);
   };
   try {
     const first = await until('the first process of the node', () => childOf(outer.pid ?? 0), 10_000, 50);
@@ -96,6 +98,26 @@ async function isReady(node: ClusterNode, outer: ChildProcess, report: Report): 
   );
   await until('the default service account', () => ask('get', 'serviceaccount', 'default'), 60_000, 300);
   report('the node is Ready');
+}
+
+/** Where the kubelet and the CNI plug-ins write, whatever they are told. */
+const written = ['/var/log/pods', '/var/log/containers', '/var/lib/kubelet', '/var/lib/cni'];
+
+/**
+ * Gives the node folders of its own for those that are {@link written}. What they are mounted over has to be there: returns the
+ * paths that had to be made for it.
+ */
+async function makePrivateFolders(folder: string): Promise<string[]> {
+  const made = written.filter(path => !existsSync(path));
+  const lines: string[] = [];
+  for (const path of written) {
+    const inside = join(folder, 'private', path);
+    await mkdir(inside, { recursive: true });
+    await mkdir(path, { recursive: true });
+    lines.push(`${path} ${inside}\n`);
+  }
+  await writeFile(join(folder, 'mounts'), lines.join(''));
+  return made;
 }
 
 /** Makes a group below ours in each hierarchy of cgroup v1, so that limits of this machine still hold. @returns their folders. */
