@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, release, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { End } from './load/load.ts';
 import { gapBoundMs, type Row, reasonsOf, tableOf } from './table.ts';
@@ -42,6 +43,7 @@ export async function writeReport(file: string, report: RunReport): Promise<void
     ...slow.flatMap(({ name, stretch }) => ['', `${name}:`, '', ...stretch.profile.map(line => `- ${line}`)]),
     '',
   ];
+  await mkdir(dirname(file), { recursive: true });
   await writeFile(file, lines.join('\n'));
 }
 
