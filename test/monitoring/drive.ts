@@ -38,26 +38,25 @@ export async function beAClient(stack: Stack, name: string): Promise<string> {
   }
 }
 
-/**
- * Comes back by this cursor after all gateways have died, so that nothing is in their memory; `empty`: after Redis has been emptied, too.
- */
-export async function comeBack(
-  stack: Stack,
-  name: string,
-  cursor: string,
-  { empty }: { empty: boolean },
-): Promise<void> {
-  if (empty) {
-    const redis = new Redis(stack.redis);
-    await redis.flushall();
-    redis.disconnect();
-  }
+/** Kills all gateways, and waits until others run: nothing is in their memory. */
+export async function killGateways(stack: Stack): Promise<void> {
   const gateways = stack.processes().filter(({ service }) => service === 'gateway');
   for (const gateway of gateways) stack.kill(gateway.name);
   await until('all gateways are others', () => {
     const now = stack.processes().filter(({ service }) => service === 'gateway');
     return now.length === gateways.length && now.every(({ pid }) => gateways.every(before => before.pid !== pid));
   });
+}
+
+/** Empties Redis: what its owners still have in memory is written there again, and nothing else. */
+export async function emptyRedis(stack: Stack): Promise<void> {
+  const redis = new Redis(stack.redis);
+  await redis.flushall();
+  redis.disconnect();
+}
+
+/** Comes back by a cursor with one event behind it. */
+export async function comeBack(stack: Stack, name: string, cursor: string): Promise<void> {
   const user = await openUser(stack.url, name);
   const back = collector();
   user.subscribe({ query: transactions, extensions: { cursor } }, back);
