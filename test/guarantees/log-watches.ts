@@ -160,7 +160,7 @@ export const logWatches: readonly Watch[] = [
     guarantee: 'G10',
     name: 'a decision that throws takes its batch along',
     file: 'services/command-handler/decide-batch.ts',
-    find: "return { key: command.userKey, commandId: command.id, reason: 'internal error', cause };",
+    find: "return { key: command.userKey, commandId: command.id, reason: 'internal error', traceparent, cause };",
     replace: 'throw cause;',
     caughtBy: {
       file: 'test/services/command-handler/decide-batch.test.ts',
