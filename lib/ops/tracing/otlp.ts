@@ -13,7 +13,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import { isTraceparent, randomHex } from '../trace.ts';
+import { isSampled, isTraceparent, randomHex, traceparentOf } from '../trace.ts';
 import type { Attributes, Span, Tracer } from './tracer.ts';
 
 export interface OtlpOptions {
@@ -68,6 +68,8 @@ export function openOtlpTracer(options: OtlpOptions): OtlpTracer {
   return {
     tracer: {
       begin(kind, name, parent, attributes, startTime) {
+        // The sampler would say the same, at several times the cost: this is the usual case where a small share is recorded.
+        if (isTraceparent(parent) && !isSampled(parent)) return unrecorded(traceparentOf(parent));
         const options = { kind: kinds[kind], attributes: present(attributes), ...(startTime && { startTime }) };
         return new OtlpSpan(sdk.startSpan(name, options, contextOf(parent)));
       },
@@ -78,6 +80,12 @@ export function openOtlpTracer(options: OtlpOptions): OtlpTracer {
 }
 
 const kinds = { server: SpanKind.SERVER, producer: SpanKind.PRODUCER, consumer: SpanKind.CONSUMER };
+
+function unrecorded(traceparent: string): Span {
+  return { traceparent, set: ignore, end: ignore };
+}
+
+function ignore(): void {}
 
 class OtlpSpan implements Span {
   readonly traceparent: string;
