@@ -172,7 +172,7 @@ export const env = {
   decimal: (min: number, max: number) =>
     z
       .string()
-      .regex(/^\d+(\.\d+)?$/, 'must be a number such as 0.25')
+      .regex(/^\d+(\.\d+)?(e-?\d+)?$/, 'must be a number such as 0.25')
       .transform(Number)
       .refine(value => value >= min && value <= max, `must be from ${min} to ${max}`),
   /** `name=value`, comma-separated; values may be percent-encoded, as in the variables of OpenTelemetry. */
