@@ -6,6 +6,11 @@ image; env, secrets and ports, further ones as YAML; ready, the path that says w
 {{- $root := .root }}
 {{- $values := .values }}
 {{- $scope := dict "root" $root "component" .component }}
+{{- $traced := eq (include "penstock.traced" $scope) "true" }}
+{{- $secrets := default list .secrets }}
+{{- if and $traced $root.Values.tracing.existingSecret }}
+{{- $secrets = append $secrets (dict "name" "tracing" "secret" $root.Values.tracing.existingSecret) }}
+{{- end }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -57,7 +62,7 @@ spec:
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           args: [services/{{ .component }}/main.js]
           {{- $drain := printf "- { name: PENSTOCK_DRAIN_TIMEOUT_MS, value: %q }" (mul $values.drainSeconds 1000 | toString) }}
-          {{- $env := list (include "penstock.env" $root) $drain (default "" .env) | join "\n" }}
+          {{- $env := list (include "penstock.env" $root) $drain (default "" .env) (ternary (include "penstock.tracingEnv" $root) "" $traced) | join "\n" }}
           env: {{- include "penstock.mergedEnv" (dict "env" $env "given" $values.env) | nindent 12 }}
           ports:
             - { name: admin, containerPort: 9090 }
@@ -85,13 +90,13 @@ spec:
           volumeMounts:
             {{- include "penstock.volumeMounts" $root | nindent 12 }}
             {{- with include "penstock.appMount" $root }}{{ . | trim | nindent 12 }}{{ end }}
-            {{- range .secrets }}
+            {{- range $secrets }}
             - { name: {{ .name }}, mountPath: /etc/penstock/{{ .name }}, readOnly: true }
             {{- end }}
       volumes:
         {{- include "penstock.volumes" $root | nindent 8 }}
         {{- with include "penstock.appVolume" $root }}{{ . | trim | nindent 8 }}{{ end }}
-        {{- range .secrets }}
+        {{- range $secrets }}
         - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 288 } }
         {{- end }}
 {{- end }}
