@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { limitExceeded } from '../../lib/errors.ts';
 import { type Closable, type LimitRefusals, type Logger, listenTogether } from '../../lib/ops/index.ts';
@@ -51,7 +51,10 @@ export function frontState(): FrontState {
 const refusable = 256;
 /** Longer than the idle time of usual load balancers (60 s), so that it is they who close. */
 const keepAliveTimeoutMs = 65_000;
-/** Clients are told to go elsewhere spread over this much of a drain, so that they do not all come at once. */
+/**
+ * Clients are told to go elsewhere spread over this much of a drain, so that they do not all come at once. Kept connections without a
+ * request stay open for as long: a request that is on its way over one would be lost.
+ */
 const spreadMs = 2_000;
 /** The clients of a gateway that died in silence are told so spread over this time. */
 const abandonSpreadMs = 100;
@@ -143,11 +146,12 @@ export async function openFront(
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     state.draining = true;
-    const closed = servers.map(server => new Promise<void>(resolve => server.close(() => resolve())));
-    for (const passage of state.passages) {
-      setTimeout(() => passage.leave(), Math.random() * Math.min(spreadMs, drainMs / 2));
-    }
+    const closed = servers.map(server => new Promise<void>(resolve => stopListening(server, resolve)));
+    const goneMs = Math.min(spreadMs, drainMs / 2);
+    for (const passage of state.passages) setTimeout(() => passage.leave(), Math.random() * goneMs);
+    const beganMs = performance.now();
     const sweep = setInterval(() => {
+      if (performance.now() - beganMs < goneMs) return;
       for (const server of servers) server.closeIdleConnections();
     }, sweepIntervalMs);
     const cutOff = setTimeout(() => {
@@ -168,6 +172,11 @@ export async function openFront(
       return closing;
     },
   };
+}
+
+/** As `server.close`, which would close the connections that have no request just now as well. */
+function stopListening(server: Server, closed: () => void): void {
+  NetServer.prototype.close.call(server, closed);
 }
 
 /** Asks a gateway; the signal says that it is dead, and will not answer any more. */

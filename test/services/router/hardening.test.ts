@@ -359,6 +359,23 @@ describe('a router that leaves', () => {
     await assert.rejects(fetch(leaving.url));
   });
 
+  test('answers a request over a kept connection that was on its way, and closes behind it', async () => {
+    const leaving = await openTestRouter(scratch.url);
+    await until('it has its keys', () => Object.keys(leaving.ops.readiness.reasons()).length === 0);
+    const { socket, received, closed } = await bareClient(leaving.url);
+    const keys = 'GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\n\r\n';
+    socket.write(keys);
+    await until('it is kept', () => /"keys":/.test(received()));
+    const closing = leaving.close();
+    await assert.rejects(fetch(leaving.url), 'nobody new is let in');
+    socket.write(keys);
+    await closed;
+    const [, first = '', second = ''] = received().split('HTTP/1.1 200 OK');
+    assert.match(first, /connection: keep-alive/i);
+    assert.match(second, /connection: close[\s\S]*"keys":/i);
+    await closing;
+  });
+
   test('cuts off who does not go', async () => {
     const leaving = await openTestRouter(scratch.url, {}, { drainTimeoutMs: 2_500 });
     const token = await leaving.logIn('alice');
