@@ -19,7 +19,7 @@ mmdebstrap --quiet --variant=apt --include=ca-certificates --mode=root "$release
 mkdir "$work/base"
 tar -C "$work/base" -xf "$work/base.tar" --exclude='./dev/*'
 cp "$node" "$work/base/usr/local/bin/node"
-(cd "$work" && npm pack --silent npm@11.6.2 >/dev/null)
+(cd "$work" && npm pack --silent "npm@$(npm --version)" >/dev/null)
 modules=$work/base/usr/local/lib/node_modules
 mkdir -p "$modules"
 tar -C "$modules" -xzf "$work"/npm-*.tgz
