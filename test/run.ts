@@ -35,7 +35,7 @@ await main(async signal => {
     process.env.TEST_KAFKA_LIBS = kafkaFolder;
     process.env.TEST_REDIS_SERVER ??= redisCommand(redisBinary, reportToStderr);
   }
-  if (selection.needsTools) await fetchTools(); // before the tests: building them takes all cores
+  if (selection.needsTools) await fetchTools(signal); // before the tests: building them takes all cores
   if (selection.update) process.env.TEST_UPDATE_GOLDEN = 'true';
   const secondTry = process.env.CI === 'true';
   const failedOnce = new Map<string, Tally>();

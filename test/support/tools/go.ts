@@ -24,7 +24,14 @@ export const helmUnittest = async (): Promise<string> => join(await goPrograms()
  * Returns the folder of all these programs. They are built together, since most of what is compiled is Go's own library. The caches for
  * it take up to a GB and go when it is done: a test leaves nothing outside our cache.
  */
-async function goPrograms(): Promise<string> {
+function goPrograms(): Promise<string> {
+  return (programs ??= buildPrograms());
+}
+
+/** One attempt a process: what failed for one program would take as long to fail for the next. */
+let programs: Promise<string> | undefined;
+
+async function buildPrograms(): Promise<string> {
   const stamp = createHash('sha256').update(installed.join('\n'));
   for (const file of ['go.mod', 'go.sum']) stamp.update(await readFile(join(helmUnittestModule, file)));
   return cached(`go-${stamp.digest('hex').slice(0, 12)}-${platform}`, async draft => {

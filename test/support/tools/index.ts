@@ -49,6 +49,6 @@ export async function withoutTools(...tools: readonly Tool[]): Promise<string | 
 }
 
 /** Fetches and builds all tools, one after the other. Those that cannot be had are named by the tests that are skipped for them. */
-export async function fetchTools(): Promise<void> {
-  for (const tool of all) await withoutTools(tool);
+export async function fetchTools(signal: AbortSignal): Promise<void> {
+  for (const tool of all) if (!signal.aborted) await withoutTools(tool);
 }
