@@ -4,6 +4,7 @@ import type { RecordStream, StreamPosition, StreamRecord } from '../../../lib/re
 import type { EventSink, Flow } from '../flow.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import { openCatchUp } from './catch-up.ts';
 import { expiredFor } from './cursors.ts';
 import type { Pace } from './pace.ts';
 import type { CursorOwner, Records } from './records.ts';
@@ -22,6 +23,10 @@ export interface RecordFlowOptions {
   records: Records;
   pace: Pace;
   metrics: GatewayMetrics;
+  /** Where the log ended when the subscription came, by partition; a later call, where it rejects, asks again. */
+  ends(): Promise<ReadonlyMap<number, number>>;
+  /** When the subscription came. */
+  openedAtMs: number;
   now?: () => number;
 }
 
@@ -38,14 +43,16 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
     records,
     pace,
     metrics,
+    openedAtMs,
     now = Date.now,
   } = options;
-  const openedAtMs = now();
   const delivered = metrics.delivered.labels(plan.topic);
   const open = metrics.subscriptions.labels(plan.scope);
+  const catchUp = openCatchUp({ stream, ends: options.ends, openedAtMs });
   let closed = false;
   open.inc();
   return {
+    replay: catchUp,
     cursor: () => (closed ? undefined : cursorOf(stream.watermark())),
     async run(sink) {
       try {
@@ -80,9 +87,10 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
         if (closed) return;
         // Only now: a result may be many times as large as its record, and would wait beside all budgets.
         const members = records.members(projection, item.record, object);
-        sink.next(members, cursorBehind(item));
+        sink.next(members, cursorBehind(item), catchUp.isReplayed(item.record));
         count(item.record);
       }
+      catchUp.moved();
     }
   }
 
@@ -108,6 +116,7 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
     if (closed) return;
     closed = true;
     open.dec();
+    catchUp.close();
     stream.close();
   }
 }
