@@ -19,4 +19,5 @@ export type {
   State,
   Status,
   SubscribeOptions,
+  Subscription,
 } from './types.ts';

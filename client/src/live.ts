@@ -1,8 +1,8 @@
 import { type ConnectionError, OperationError } from './errors.ts';
 import type { Requests } from './requests.ts';
-import { openSubscription, type Subscription, type SubscriptionParts } from './subscription.ts';
+import { openSubscription, type SubscriptionParts } from './subscription.ts';
 import { deferred } from './time.ts';
-import type { LiveItem } from './types.ts';
+import type { LiveItem, Subscription } from './types.ts';
 
 export interface LiveRequest {
   query: string;

@@ -112,7 +112,7 @@ function useIteration<Item, Value>(
   const latest = useRef({ begin, fold });
   latest.current = { begin, fold };
   const key = JSON.stringify(parts.map(part => (typeof part === 'string' ? part : part && JSON.stringify(part))));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what it is made of is in the key
+  // What it is made of is in the key.
   const store = useMemo(
     () =>
       createStore<Item, Value>(

@@ -5,7 +5,7 @@ import type { Line, WireResult } from './line.ts';
 import { openStoredPosition } from './position.ts';
 import { randomId, type UserStorage } from './storage.ts';
 import { backOffMs } from './time.ts';
-import type { Counters, Event, Gap, GapAnswer, GraphqlError } from './types.ts';
+import type { Counters, Event, Gap, GapAnswer, GraphqlError, Subscription } from './types.ts';
 
 export interface SubscriptionParts {
   connection: Connection;
@@ -22,10 +22,6 @@ export interface SubscriptionRequest {
   key?: string | undefined;
   /** In place of going on behind a gap for which the application has answered `refetch`; then the subscription is over. */
   refetch?(): void;
-}
-
-export interface Subscription<Data> extends AsyncIterableIterator<Event<Data>, undefined> {
-  return(): Promise<IteratorResult<Event<Data>, undefined>>;
 }
 
 /** An event that waits for the consumer, or is being dealt with. */
@@ -47,6 +43,12 @@ export function openSubscription<Data>(parts: SubscriptionParts, request: Subscr
   const stored = request.key ? openStoredPosition(storage, request.key) : undefined;
   /** The one that the consumer deals with. */
   let given: Item<Data> | undefined;
+  /** Behind those that he has dealt with. */
+  let position: string | undefined;
+  const settle = (cursor = position) => {
+    position = cursor;
+    if (cursor) stored?.save(cursor);
+  };
   const inbox = openInbox<Item<Data>>(item => {
     given = item;
     counters.delivered++;
@@ -66,7 +68,7 @@ export function openSubscription<Data>(parts: SubscriptionParts, request: Subscr
       moved(cursor) {
         const last = inbox.last() ?? given;
         if (last) last.settled = cursor;
-        else stored?.save(cursor);
+        else settle(cursor);
       },
       over(error) {
         inbox.end(error);
@@ -76,12 +78,15 @@ export function openSubscription<Data>(parts: SubscriptionParts, request: Subscr
   );
   connection.add(feed);
   return {
+    get cursor() {
+      return position;
+    },
     [Symbol.asyncIterator]() {
       return this;
     },
     async next() {
       // Whoever asks for more is done with what he had.
-      if (given?.settled) stored?.save(given.settled);
+      settle(given?.settled);
       given = undefined;
       const { done, value } = await inbox.next();
       return done ? { done, value } : { done: false, value: value.event };

@@ -46,6 +46,13 @@ export interface Event<Data> extends Result<Data> {
   readonly gap?: true;
 }
 
+/** The events of a subscription, for one consumer. */
+export interface Subscription<Data> extends AsyncIterableIterator<Event<Data>, undefined> {
+  /** The position behind what the consumer has dealt with: what storage keeps. Undefined before the first event or ping. */
+  readonly cursor: string | undefined;
+  return(): Promise<IteratorResult<Event<Data>, undefined>>;
+}
+
 export interface Snapshot<Data> {
   readonly data: Data;
   readonly cursor: string;
@@ -132,7 +139,7 @@ export interface Client {
    */
   subscribe<Data = Fields, Variables extends object = Fields>(
     options: SubscribeOptions<Data, Variables>,
-  ): AsyncIterableIterator<Event<Data>>;
+  ): Subscription<Data>;
   /** Runs a query. Where the servers cannot answer for a while, it is sent again for 30 s. */
   query<Data = Fields, Variables extends object = Fields>(
     options: QueryOptions<Data, Variables>,

@@ -1,5 +1,5 @@
 import { type Client, type ClientOptions, createClient, type Event } from '@penstock/client';
-import { logIn } from '../support/client-line.ts';
+import { logIn } from '../support/log-in.ts';
 import { until } from '../support/until.ts';
 
 export const openAccount = `mutation($commandId: ID) {

@@ -15,8 +15,8 @@ import {
 import type kafkajs from 'kafkajs';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import { backUp } from '../chaos/whole.ts';
-import { logIn } from '../support/client-line.ts';
 import { testKafka } from '../support/dump.ts';
+import { logIn } from '../support/log-in.ts';
 import { attachStack, type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 import {

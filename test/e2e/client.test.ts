@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { createClient, OperationError, UnauthorizedError } from '@penstock/client';
+import { createClient, type OperationError, UnauthorizedError } from '@penstock/client';
 import type kafkajs from 'kafkajs';
 import { WebSocket } from 'ws';
 import { partitionOf } from '../../lib/kafka/index.ts';

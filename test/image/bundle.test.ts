@@ -10,11 +10,11 @@ import { type Service, services } from '../../dev/stack/options.ts';
 import { type ServiceContext, servesHttp, serviceVariables } from '../../dev/stack/services.ts';
 import { bundle } from '../../image/bundle.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser } from '../support/client.ts';
 import { dieWithUs } from '../support/die-with-us.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser } from '../support/user.ts';
 
 let folder: string;
 let servers: Stack;
