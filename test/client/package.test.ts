@@ -43,7 +43,7 @@ after(() => rm(project, { recursive: true, force: true }));
 test('the package holds JavaScript, declarations and the licence, and depends on graphql-ws alone', async () => {
   assert.deepEqual(
     files.filter(file => !/^dist\/[\w-]+\.(js|d\.ts)$/.test(file)),
-    ['LICENSE', 'package.json'],
+    ['LICENSE', 'README.md', 'package.json'],
   );
   const manifest = JSON.parse(await readFile(join(project, 'node_modules/@penstock/client/package.json'), 'utf8'));
   assert.deepEqual(Object.keys(manifest.dependencies), ['graphql-ws']);
