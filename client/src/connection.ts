@@ -124,7 +124,7 @@ export function openConnection({ http, tokens, webSocket, counters, show }: Conn
           return fail(error as Error);
         }
         if (!isWanted() || !isOnline()) continue;
-        const { code, retryAfterMs } = error as Partial<ConnectionError>;
+        const { code, retryAfterMs } = Object(error) as Partial<ConnectionError>;
         const ms = Math.max(retryAfterMs ?? 0, backOffMs(attempts++, firstDelayMs[code === 1013 ? 'asked' : 'other']));
         show('connecting', reason, Date.now() + ms);
         await pause(ms, woken.promise);
@@ -137,7 +137,10 @@ export function openConnection({ http, tokens, webSocket, counters, show }: Conn
   /** @throws ConnectionError; whatever `getToken` throws. */
   async function connect(overWebSocket: boolean): Promise<Line> {
     const token = await tokens.fresh();
-    const { url } = await http.post('/route', token, {}, async response => (await response.json()) as { url: string });
+    const { url } = await http.post('/route', token, {}, async response => {
+      if (!response.ok) throw response.status;
+      return (await response.json()) as { url: string };
+    });
     const letIn = deferred();
     const isSocket = overWebSocket && webSocket;
     let isOpened = !isSocket;
@@ -193,7 +196,10 @@ export function openConnection({ http, tokens, webSocket, counters, show }: Conn
   function tryWebSocket(): void {
     const line = current;
     const again = () => line === current && void move();
-    if (webSocket && line?.isSse) setTimeout(again, Math.max(5_000, blockedUntilMs - Date.now()));
+    if (!webSocket || !line?.isSse) return;
+    const timer = setTimeout(again, Math.max(5_000, blockedUntilMs - Date.now()));
+    // In Node it keeps no process.
+    (timer as { unref?(): void }).unref?.();
   }
 
   /** Connects beside the line in use, and leaves that only then. Where it fails, that one goes on. */

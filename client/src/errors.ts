@@ -38,16 +38,15 @@ export class ConnectionError extends Error {
 const finalCodes = [1009, 4400, 4406, 4409, 4429];
 
 /** By its name: an application may have two copies of this package. */
-export const isUnauthorized = (error: unknown): boolean => (error as Error).name === 'UnauthorizedError';
+export const isUnauthorized = (error: unknown): boolean => (error as Error | undefined)?.name === 'UnauthorizedError';
 
 export const isFinal = (error: unknown): boolean =>
-  isUnauthorized(error) || finalCodes.includes((error as ConnectionError).code);
+  isUnauthorized(error) || finalCodes.includes((error as ConnectionError)?.code);
 
-export const messageOf = (error: unknown): string => (error as Error).message ?? String(error);
+export const messageOf = (error: unknown): string => (error as Error | undefined)?.message ?? String(error);
 
-/** Codes, and limits that the same request may keep in a moment. */
-const passing =
-  /^(UNAVAILABLE|NOT_OWNER|COMMAND_PENDING)$|_MAX_(COMMANDS|SUBSCRIPTIONS|WAITING|CONNECTIONS|PENDING|UNOWNED)$/;
+/** Codes, and the one limit among results that the same request may keep in a moment: others that do are statuses (429) or closes (1013). */
+const passing = /^(UNAVAILABLE|NOT_OWNER|COMMAND_PENDING)$|_MAX_COMMANDS$/;
 
 /** Returns whether the same operation may succeed later, or (a command) have its verdict then. */
 export function isPassing(errors: readonly GraphqlError[] = []): boolean {

@@ -26,7 +26,7 @@ export function openRequests(http: Http, tokens: Tokens): Requests {
       try {
         if (!isClosed) return await attempt();
       } catch (error) {
-        const ms = Math.max((error as Partial<ConnectionError>).retryAfterMs ?? 0, backOffMs(attempts, 100));
+        const ms = Math.max((error as ConnectionError | undefined)?.retryAfterMs ?? 0, backOffMs(attempts, 100));
         if (!isClosed && (isFinal(error) || performance.now() + ms > untilMs)) throw error;
         await pause(ms, closing.promise);
       }

@@ -128,6 +128,8 @@ function openFeed({ connection, counters, onGap }: SubscriptionParts, request: F
   let line: Line | undefined;
   let leave = () => {};
   let isPaused = false;
+  /** It is being decided where to go on. */
+  let isHeld = false;
   let isOver = false;
   let gap: true | undefined;
   let refusals = 0;
@@ -162,7 +164,7 @@ function openFeed({ connection, counters, onGap }: SubscriptionParts, request: F
   }
 
   function go(): void {
-    if (!line || isPaused || isOver) return;
+    if (!line || isPaused || isHeld || isOver) return;
     if (mayLoad) return void load(line);
     let isHere = true;
     const extensions = cursor ? { cursor } : from ? { from } : {};
@@ -222,7 +224,9 @@ function openFeed({ connection, counters, onGap }: SubscriptionParts, request: F
     const { code, earliest } = errors[0]?.extensions ?? {};
     if (code === 'CURSOR_EXPIRED' && earliest) {
       counters.gaps++;
+      isHeld = true;
       const answer = await onGap({ query, variables, earliest: String(earliest) });
+      isHeld = false;
       if (answer === 'throw') throw new OperationError(errors);
       if (answer === 'refetch' && refetch) {
         refetch();
