@@ -7,6 +7,7 @@ ARG NODE=node:24.21.0-bookworm-slim
 FROM --platform=$BUILDPLATFORM ${NODE} AS bundle
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
+COPY client/package.json client/
 RUN npm ci --ignore-scripts
 COPY tsconfig.json LICENSE ./
 COPY apps apps

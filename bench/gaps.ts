@@ -50,7 +50,7 @@ async function open(name: string): Promise<System> {
   throw new Error(`--systems: there is no ${name}`);
 }
 
-/** As test/support/client.ts waits. */
+/** As test/support/stock-line.ts waits. */
 function quickRetry(attempt: number): Promise<void> {
   return sleep(Math.min(1_000, 50 * attempt) * (0.5 + Math.random()));
 }

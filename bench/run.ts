@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { logIn } from '../test/support/client.ts';
+import { logIn } from '../test/support/log-in.ts';
 import { startStack } from '../test/support/stack.ts';
 import { cpuShares, cpuTimesOf } from './cpu.ts';
 import { measureHandler } from './handler.ts';

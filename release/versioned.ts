@@ -5,9 +5,16 @@ import { type Change, changesOf, released, sectionOf } from './changelog.ts';
 
 const chartFile = 'helm/penstock/Chart.yaml';
 const changelogFile = 'CHANGELOG.md';
+const clientFile = 'client/package.json';
 
 /** The files that tell the version. */
-export const versionedFiles: readonly string[] = ['package.json', 'package-lock.json', chartFile, changelogFile];
+export const versionedFiles: readonly string[] = [
+  'package.json',
+  'package-lock.json',
+  clientFile,
+  chartFile,
+  changelogFile,
+];
 
 /** The texts of files by their paths. */
 export type Texts = ReadonlyMap<string, string>;
@@ -29,6 +36,7 @@ export function atVersion(texts: Texts, version: string, date: string): Map<stri
   return new Map([
     ['package.json', packageAt(textOf(texts, 'package.json'), version)],
     ['package-lock.json', lockAt(textOf(texts, 'package-lock.json'), version)],
+    [clientFile, packageAt(textOf(texts, clientFile), version)],
     [chartFile, chartAt(textOf(texts, chartFile), version, changes)],
     [changelogFile, released(changelog, version, date)],
   ]);
@@ -66,7 +74,8 @@ function packageAt(text: string, version: string): string {
 
 function lockAt(text: string, version: string): string {
   const lock = JSON.parse(text) as { packages: Record<string, object> };
-  return json({ ...lock, version, packages: { ...lock.packages, '': { ...lock.packages[''], version } } });
+  const ours = ['', 'client'].map(folder => [folder, { ...lock.packages[folder], version }] as const);
+  return json({ ...lock, version, packages: { ...lock.packages, ...Object.fromEntries(ours) } });
 }
 
 /** The annotations are those of Artifact Hub. */

@@ -38,7 +38,10 @@ function roomOf(path: string): string {
 }
 
 function imports(): Import[] {
-  return globSync(['{jobs,lib,services,apps,examples}/**/*.ts'], { cwd: root }).flatMap(from =>
+  return globSync(['{jobs,lib,services,apps,examples,client}/**/*.ts'], {
+    cwd: root,
+    exclude: name => name === 'node_modules' || name === 'dist',
+  }).flatMap(from =>
     [
       ...readFileSync(join(root, from), 'utf8').matchAll(
         /^(?:import|export)[^;]*?from '([^']+)'|import\('([^']+)'\)/gms,
@@ -56,13 +59,14 @@ function mayEnter({ from, to }: Import): boolean {
   if (here === there || to === 'package.json') return true;
   if (from.startsWith('lib/')) return to.startsWith('lib/') && (floors[there] ?? 99) <= (floors[here] ?? -1);
   if (from.startsWith('services/')) return to.startsWith('lib/');
+  if (from.startsWith('client/')) return false;
   if (from.startsWith('jobs/')) return to.startsWith('lib/') || to.startsWith('services/');
   return there === 'lib/app';
 }
 
 const ours = imports();
 const internal = ours.filter(
-  ({ to }) => /^(jobs|lib|services|apps|examples|dev|test|bench|docs)\//.test(to) || to === 'package.json',
+  ({ to }) => /^(jobs|lib|services|apps|examples|client|dev|test|bench|docs)\//.test(to) || to === 'package.json',
 );
 
 test('there are imports to check', () => assert.ok(internal.length > 10));
@@ -81,9 +85,20 @@ test('nothing but lib/kafka knows kafkajs', () => {
   );
 });
 
+test('the client depends on nothing but graphql-ws, and react in its hooks', () => {
+  assert.deepEqual(
+    new Set(
+      ours
+        .filter(({ from, to }) => from.startsWith('client/src/') && !to.startsWith('client/'))
+        .map(({ line }) => line),
+    ),
+    new Set(['client/src/react.ts → react', 'client/src/socket-line.ts → graphql-ws/client']),
+  );
+});
+
 test('nothing in lib or services knows the bank', () => {
   const words = /\b(iban|openAccount|transferMoney|balance)\b|apps\/bank/i;
-  const found = globSync(['{lib,services}/**/*.ts'], { cwd: root }).filter(file =>
+  const found = globSync(['{lib,services,client/src}/**/*.ts'], { cwd: root }).filter(file =>
     words.test(readFileSync(join(root, file), 'utf8')),
   );
   assert.deepEqual(found, []);

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { backUp } from '../../test/chaos/whole.ts';
-import { openUser } from '../../test/support/client.ts';
 import type { Stack } from '../../test/support/stack.ts';
+import { openStockUser } from '../../test/support/stock-client.ts';
 import { until } from '../../test/support/until.ts';
+import { openUser } from '../../test/support/user.ts';
 import { gatewayCount, type System } from './system.ts';
 
 export interface PenstockOptions {
@@ -15,7 +16,7 @@ export interface PenstockOptions {
   url: string;
 }
 
-/** Penstock as `npm start` runs it, with the tests' reference client, which resumes by cursor. */
+/** Penstock as `npm start` runs it, with its own client, or a stock one that resumes by cursor. */
 export function penstock({ stack, quietMs, moves, url }: PenstockOptions): System {
   const redis = new Redis(stack.redis);
   const victim = `gateway-${gatewayCount - 1}`;
@@ -34,7 +35,7 @@ export function penstock({ stack, quietMs, moves, url }: PenstockOptions): Syste
       });
     },
     async openClient(name, onRecord) {
-      const user = await openUser(url, name, { moves });
+      const user = await (moves ? openUser : openStockUser)(url, name);
       const stream = user.subscribe(
         { query: 'subscription { transactions { id } }' },
         {

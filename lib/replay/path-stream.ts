@@ -42,6 +42,7 @@ class PathStream implements RecordStream {
   /** Between two segments. */
   #between: StreamPosition | undefined;
   #closed = false;
+  readonly #live = Promise.withResolvers<void>();
 
   constructor(records: Opening, request: PathRequest) {
     this.#records = records;
@@ -99,6 +100,10 @@ class PathStream implements RecordStream {
     return withEnd(this.#request.path, this.#index, { ...position, partitions });
   }
 
+  get live(): Promise<void> {
+    return this.#live.promise;
+  }
+
   close(): void {
     this.#closed = true;
     this.#current?.close();
@@ -139,6 +144,7 @@ class PathStream implements RecordStream {
     const { partition, to } = this.#segment();
     const untilLive = to !== Number.POSITIVE_INFINITY;
     this.#current = await this.#records.open({ ...request, partitions: [partition], start, untilLive });
+    if (!untilLive) void this.#current.live.then(this.#live.resolve);
   }
 
   #segment(): Segment {

@@ -83,6 +83,7 @@ class Stream implements RecordStream, FlowStream {
   /** It was to go no further than live, and is there. */
   #over = false;
   readonly #closing = new AbortController();
+  readonly #live = Promise.withResolvers<void>();
 
   constructor(
     request: StreamRequest,
@@ -148,6 +149,10 @@ class Stream implements RecordStream, FlowStream {
     return { partitions: this.#positions.slice(), sequences: this.#sequences, topicMarks: this.#marks };
   }
 
+  get live(): Promise<void> {
+    return this.#live.promise;
+  }
+
   close(): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort('closed');
@@ -185,6 +190,7 @@ class Stream implements RecordStream, FlowStream {
   wentLive(): void {
     if (!this.#flows.every(({ isLive }) => isLive)) return;
     this.#replayBytes = 0;
+    this.#live.resolve();
     if (this.#request.untilLive !== true) return;
     this.#over = true;
     this.#wakeUp();

@@ -62,7 +62,7 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
 
   const leaveBuffer = (topic: string, partition: number) => buffer?.leave({ topic, partition });
 
-  return { open, earliest, hold, release, keepBuffer, leaveBuffer, tap, close };
+  return { open, earliest, ends, hold, release, keepBuffer, leaveBuffer, tap, close };
 
   async function open(request: StreamRequest): Promise<RecordStream> {
     if (closed) throw new PenstockError('UNAVAILABLE', 'this replica is closing');
@@ -210,6 +210,15 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
       if (error instanceof PenstockError) throw error;
       throw new PenstockError('UNAVAILABLE', 'Kafka does not answer', {}, error);
     }
+  }
+
+  async function ends(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const bounds = await within(
+      config.openTimeoutMs,
+      'asking for the end of the log',
+      offsets.bounds(topic, partitions),
+    );
+    return new Map([...bounds].map(([partition, { end }]) => [partition, end]));
   }
 
   async function hold(topic: string, partition: number): Promise<void> {

@@ -76,6 +76,8 @@ export interface RecordStream {
   advance(record: StreamRecord): StreamPosition;
   /** Behind everything advanced past, and no further than the first record not yet advanced past. For pings. */
   watermark(): StreamPosition;
+  /** Resolves when the replay has met live for the first time; never for a stream that is closed before. */
+  readonly live: Promise<void>;
   close(): void;
 }
 
@@ -91,6 +93,11 @@ export interface RecordStreams {
    * @throws PenstockError UNAVAILABLE when Kafka does not answer.
    */
   earliest(topic: string, partitions: readonly number[]): Promise<StreamPosition>;
+  /**
+   * Resolves with the log's end (offset of the next committed record) by partition, asked of the brokers after this call was
+   * made; a partition that does not exist is missing. Rejects when Kafka does not answer.
+   */
+  ends(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /**
    * Keeps a partition of a topic being read although nobody is subscribed (owned partitions are warm). Resolves when it
    * is read; rejects when the streams are closed.

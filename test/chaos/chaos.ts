@@ -3,8 +3,8 @@ import { checkCommands, type Findings, type SentCommand } from '../proof/check.t
 import { collect, ledgerOf } from '../proof/evidence.ts';
 import { seeded } from '../proof/random.ts';
 import { runUser } from '../proof/workload.ts';
-import type { User } from '../support/client.ts';
 import type { Stack } from '../support/stack.ts';
+import type { User } from '../support/user.ts';
 import { openLog } from './buffer/log.ts';
 import { type BufferVerdict, watchBuffer } from './buffer/watch.ts';
 import { checkStreams, type StreamVerdict, wantedOf } from './check.ts';

@@ -1,5 +1,5 @@
 import type { ExecutionResult, SubscribePayload } from 'graphql-ws';
-import type { Stream, StreamListener } from '../support/client.ts';
+import type { Stream, StreamListener } from '../support/user.ts';
 import type { Diary } from './diary.ts';
 import { fields, type Ids, type Recording } from './evidence.ts';
 

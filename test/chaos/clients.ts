@@ -1,6 +1,8 @@
 import type { Random } from '../proof/random.ts';
-import { logIn, openUser, type User } from '../support/client.ts';
+import { logIn } from '../support/log-in.ts';
 import { streamEvents } from '../support/sse-client.ts';
+import { openStockUser } from '../support/stock-client.ts';
+import { openUser, type User } from '../support/user.ts';
 import { Client, type Line } from './client.ts';
 import type { Diary } from './diary.ts';
 import { type Field, type Ids, Numbers, type Recording } from './evidence.ts';
@@ -46,9 +48,9 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
     connected: () => diary.note(client, 'connected'),
     closed: (code: number, reason: string) => diary.note(client, `closed ${code} ${reason}`),
   });
-  /** Every other one is a stock client, which moves when it is closed. */
+  /** Every other one is a stock client, which moves when it is closed, and sends its commands over the WebSocket. */
   const overWebSocket = (client: string, user: string, accessToken: string, nth: number) => (): Promise<User> =>
-    openUser(url, user, { accessToken, watch: watch(client), moves: nth % 2 === 0 });
+    (nth % 2 === 0 ? openUser : openStockUser)(url, user, { accessToken, watch: watch(client) });
   const overSse = (client: string, user: string, accessToken: string) => async (): Promise<Line> => {
     const tokens = { current: accessToken, renew: () => logIn(url, user) };
     const streams: ReturnType<typeof streamEvents>[] = [];
@@ -86,7 +88,7 @@ export async function openClients({ url, name, clients: count, diary, ids }: Cli
         await add([record(client, user, 'ticks')], overSse(client, user, token), true);
         continue;
       }
-      const open = overWebSocket(client, user, token, nth);
+      const open = overWebSocket(client, user, token, index + nth);
       const streams = [record(client, user, 'ticks'), record(client, user, 'transactions')];
       await add(streams, nth > 0 ? open : async () => remember(user, await open()), nth > 0);
     }

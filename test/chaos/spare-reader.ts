@@ -1,5 +1,5 @@
-import { openUser, type User } from '../support/client.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 import type { SpareTopic } from './app.ts';
 import { pause } from './whole.ts';
 

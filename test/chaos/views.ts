@@ -1,4 +1,4 @@
-import type { User } from '../support/client.ts';
+import type { User } from '../support/user.ts';
 import type { Ids } from './evidence.ts';
 import { repeat, type TopicTruth } from './truth.ts';
 

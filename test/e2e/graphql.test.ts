@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { auditServer } from 'graphql-http';
 import { type Account, account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
 import { type EventSource, openEvents } from '../support/events.ts';
 import { openRawSocket, type RawSocket } from '../support/raw-socket.ts';
 import { type Stack, sharedStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 let stack: Stack;
 let alice: User;

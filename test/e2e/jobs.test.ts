@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root } from '../../dev/stack/options.ts';
 import { account, transferMoney, verdictOf } from '../support/bank.ts';
-import { logIn, openUser } from '../support/client.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { runJob } from '../support/job.ts';
+import { logIn } from '../support/log-in.ts';
 import { type Stack, sharedStack } from '../support/stack.ts';
+import { openUser } from '../support/user.ts';
 
 const bank = join(root, 'apps/bank');
 const schema = join(bank, 'schema.graphql');

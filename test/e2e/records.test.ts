@@ -4,10 +4,10 @@ import { after, before, test } from 'node:test';
 import type kafkajs from 'kafkajs';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import { type Account, account, collector, transactions, transferMoney } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
 import { type DumpedRecord, dumpTopic, testKafka } from '../support/dump.ts';
 import { type Stack, sharedStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 let stack: Stack;
 let kafka: kafkajs.Kafka;

@@ -10,9 +10,9 @@ import {
   transferMoney,
   verdictOf,
 } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
 import { type Stack, sharedStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 let stack: Stack;
 let alice: User;

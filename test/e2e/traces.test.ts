@@ -12,7 +12,7 @@ import {
   transferMoney,
   verdictOf,
 } from '../support/bank.ts';
-import { type Answer, openUser, type User } from '../support/client.ts';
+import { type Answer, openUser, type User } from '../support/user.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { openTraceCollector, type TraceCollector, traceTree } from '../support/trace-collector.ts';
 import { until } from '../support/until.ts';

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { filesOf } from '../../dev/stack/folder.ts';
 import { type Account, account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 let stack: Stack;
 let alice: User;

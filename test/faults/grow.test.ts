@@ -6,9 +6,9 @@ import { plainEnvironment } from '../../dev/stack/environment.ts';
 import { root } from '../../dev/stack/options.ts';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser } from '../support/client.ts';
 import { startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser } from '../support/user.ts';
 
 const run = promisify(execFile);
 const names = Array.from({ length: 100 }, (_, i) => `user-${i}`);

@@ -5,10 +5,10 @@ import { after, before, test } from 'node:test';
 import { filesOf } from '../../dev/stack/folder.ts';
 import { backUp } from '../chaos/whole.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
 import { mutantVariables } from '../support/mutate.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 /** A document that hangs a gateway: the next defect of that kind, whichever it will be. */
 const hang = {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { backUp } from '../chaos/whole.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { openStockUser } from '../support/stock-client.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 let stack: Stack;
 const opened: User[] = [];
@@ -21,11 +22,11 @@ after(async () => {
   await stack?.stop();
 });
 
-/** A client that pays into its account, one payment after the other over its WebSocket, and listens. */
+/** A client that pays into its account, one payment after the other, and listens. */
 async function payer(name: string, moves: boolean) {
   const closes: number[] = [];
   const watch = { connected() {}, closed: (code: number) => void closes.push(code) };
-  const user = await openUser(stack.url, name, { moves, watch });
+  const user = await (moves ? openUser : openStockUser)(stack.url, name, { watch });
   opened.push(user);
   const { token, iban } = await account(user);
   const seen = collector();

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '../../lib/kafka/index.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser } from '../support/client.ts';
 import { testKafka } from '../support/dump.ts';
 import { startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser } from '../support/user.ts';
 
 test('the bank runs the same on three brokers over TLS', async () => {
   const stack = await startStack({ brokers: 3, tls: true });

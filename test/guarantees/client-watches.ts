@@ -3,6 +3,61 @@ import type { Watch } from './watch.ts';
 /** What a client may rely on: cursors, what waits for it, who is served when, moves. */
 export const clientWatches: readonly Watch[] = [
   {
+    guarantee: 'G1',
+    name: 'the client library goes on behind its first cursor, and not the newest',
+    file: 'client/src/subscription.ts',
+    find: 'cursor = extensions.cursor ?? cursor;',
+    replace: 'cursor ??= extensions.cursor;',
+    caughtBy: {
+      file: 'test/client/subscription.test.ts',
+      test: 'whatever is lost, moved or slow: every event once, in order, over one operation at a time',
+    },
+  },
+  {
+    guarantee: 'G1',
+    name: 'the client library takes what an operation sends that it has left',
+    file: 'client/src/subscription.ts',
+    find: 'next: result => isHere && take(result),',
+    replace: 'next: take,',
+    caughtBy: {
+      file: 'test/client/subscription.test.ts',
+      test: 'whatever is lost, moved or slow: every event once, in order, over one operation at a time',
+    },
+  },
+  {
+    guarantee: 'G1',
+    name: 'the client library keeps a position before its event has been dealt with',
+    file: 'client/src/subscription.ts',
+    find: '    given = item;\n',
+    replace: '    given = item;\n    settle(item.settled);\n',
+    caughtBy: {
+      file: 'test/client/subscription.test.ts',
+      test: 'the position moves when the consumer asks for more, and with pings when nothing is left to deal with',
+    },
+  },
+  {
+    guarantee: 'G1',
+    name: 'the client library lets any number of events wait for a slow consumer',
+    file: 'client/src/subscription.ts',
+    find: 'if (inbox.size() >= waiting.most && cursor) feed.pause();',
+    replace: '',
+    caughtBy: {
+      file: 'test/client/subscription.test.ts',
+      test: 'a slow consumer has a bounded number of events waiting',
+    },
+  },
+  {
+    guarantee: 'G6',
+    name: 'the client library goes on while the application decides about a gap',
+    file: 'client/src/subscription.ts',
+    find: 'isHeld = true;',
+    replace: '',
+    caughtBy: {
+      file: 'test/client/subscription.test.ts',
+      test: 'an expired position is asked about once, and the first event behind the gap says so',
+    },
+  },
+  {
     guarantee: 'G6',
     name: 'a position of another topic is believed',
     file: 'lib/replay/topic-mark.ts',

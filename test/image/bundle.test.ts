@@ -12,13 +12,13 @@ import { type ServiceContext, servesHttp, serviceVariables } from '../../dev/sta
 import { bundle } from '../../image/bundle.ts';
 import { type LogLevel, logEvents } from '../../lib/ops/log-events.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser } from '../support/client.ts';
 import { dieWithUs } from '../support/die-with-us.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { runJob } from '../support/job.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { openTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
 import { until } from '../support/until.ts';
+import { openUser } from '../support/user.ts';
 
 let folder: string;
 let servers: Stack;

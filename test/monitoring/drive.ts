@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { connectKafka, openLanes } from '../../lib/kafka/index.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser, type User } from '../support/client.ts';
+import { openUser, type User } from '../support/user.ts';
 import { openEvents } from '../support/events.ts';
 import { quietOps } from '../support/quiet-ops.ts';
 import { kafkaConfig } from '../support/scratch-kafka.ts';

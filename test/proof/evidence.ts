@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { partitionOf } from '../../lib/kafka/index.ts';
-import type { User } from '../support/client.ts';
 import { dumpTopic, testKafka } from '../support/dump.ts';
+import type { User } from '../support/user.ts';
 import type { Evidence, SentCommand, TruthEvent, TruthVerdict } from './check.ts';
 import { verdictText } from './workload.ts';
 

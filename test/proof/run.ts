@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { partitionOf } from '../../lib/kafka/index.ts';
-import { openUser, type User } from '../support/client.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { openStockUser } from '../support/stock-client.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 import { check, type Findings, type SentCommand, violations } from './check.ts';
 import { collect, ledgerOf } from './evidence.ts';
 import { type Mutant, mutants } from './mutants.ts';
@@ -103,7 +104,7 @@ async function beginRun(stack: Stack, { commands, seed, mutant, ...options }: Pr
   const streams = new Map<string, string[]>();
   for (let index = 0; index < options.users; index++) {
     const name = `${options.name}-${index}`;
-    const user = await openUser(stack.url, name, { resume });
+    const user = await (resume === 'always' ? openUser(stack.url, name) : openStockUser(stack.url, name, { resume }));
     users.set(name, user);
     const got: string[] = [];
     streams.set(name, got);

@@ -1,5 +1,5 @@
 import type { ExecutionResult } from 'graphql-ws';
-import type { User } from '../support/client.ts';
+import type { User } from '../support/user.ts';
 import type { SentCommand } from './check.ts';
 import type { Random } from './random.ts';
 

@@ -28,7 +28,13 @@ const version = semver.inc(packageJson.version, 'minor') ?? '';
 const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
 const image = `penstock-${version}-linux-${architecture}.tar`;
 const artefacts = ['RELEASE_NOTES.md', 'SHA256SUMS', `penstock-${version}.cdx.json`, `penstock-${version}.tgz`, image];
-const versioned = ['CHANGELOG.md', 'helm/penstock/Chart.yaml', 'package-lock.json', 'package.json'];
+const versioned = [
+  'CHANGELOG.md',
+  'client/package.json',
+  'helm/penstock/Chart.yaml',
+  'package-lock.json',
+  'package.json',
+];
 
 /** A repository of its own, with the working copy as its only commit. */
 let clone: string;
@@ -77,7 +83,7 @@ test('a release sets the version everywhere, closes the changelog and packs what
   assert.equal(code, 0, said);
   const changed = (await git('diff', '--name-only')).trimEnd().split('\n');
   assert.deepEqual(changed, versioned);
-  assert.equal((await git('diff', '--numstat', 'package.json', 'package-lock.json')).match(/^\d+/gm)?.join(), '2,1');
+  assert.equal((await git('diff', '--numstat', 'package.json', 'package-lock.json')).match(/^\d+/gm)?.join(), '3,1');
   const chart = parse(read('helm/penstock/Chart.yaml')) as Record<string, Record<string, string>>;
   assert.deepEqual([chart.version, chart.appVersion], [version, version]);
   assert.deepEqual(parse(chart.annotations?.['artifacthub.io/changes'] ?? ''), [

@@ -1,5 +1,5 @@
 import type { ExecutionResult } from 'graphql-ws';
-import type { Answer, StreamListener, User } from './client.ts';
+import type { Answer, StreamListener, User } from './user.ts';
 
 /** What the tests say to the bank. */
 export const openAccount = 'mutation($id: ID) { openAccount(commandId: $id) { commandId success reason iban token } }';

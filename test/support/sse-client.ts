@@ -1,6 +1,5 @@
 import type { ExecutionResult, SubscribePayload } from 'graphql-ws';
-import type { Stream, StreamListener } from './client.ts';
-import type { ConnectionWatch } from './client-line.ts';
+import type { ConnectionWatch, Stream, StreamListener } from './user.ts';
 
 export interface AccessTokens {
   current: string;

@@ -229,6 +229,7 @@ export function openCommands(options: CommandsOptions): Commands {
     let closed = false;
     return {
       cursor: () => undefined,
+      replay: undefined,
       run: (sink: EventSink) =>
         new Promise((resolve, reject) => {
           finish = resolve;

@@ -3,6 +3,7 @@ import type { FormattedExecutionResult } from 'graphql';
 import { openAfterEvent } from '../after-event.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import { openOutlet } from '../outlet.ts';
+import { extensionsMember } from '../streams/extensions.ts';
 import { completeEvent, nextEvent, pingEvent } from './sse-format.ts';
 
 export interface EventStreamOptions {
@@ -37,9 +38,8 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
   });
   const events = openAfterEvent();
   const sink: EventSink = {
-    next(members, cursor) {
-      const extensions = cursor === undefined ? '' : `,"extensions":{"cursor":${JSON.stringify(cursor)}}`;
-      write(nextEvent(`{${members}${extensions}}`, cursor));
+    next(members, cursor, replayed) {
+      write(nextEvent(`{${members}${extensionsMember(cursor, replayed)}}`, cursor));
       events.delivered();
     },
     room: outlet.room,
@@ -47,15 +47,30 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
   return {
     async follow(flow) {
       begin();
-      const ping = () => write(pingEvent(flow.cursor()));
+      const { replay } = flow;
+      let isOver = false;
+      let isToldLive = false;
+      let hasBegun = false;
+      const ping = () => {
+        if (isOver) return;
+        const live = !isToldLive && replay?.isOver() === true;
+        if (live) isToldLive = true;
+        hasBegun = true;
+        write(pingEvent(flow.cursor(), live));
+      };
       const pings = setInterval(ping, options.pingIntervalMs);
       const gone = () => flow.close();
       response.once('close', gone);
       if (response.destroyed) gone();
-      ping();
+      if (replay === undefined) ping();
+      else {
+        void replay.known.then(() => hasBegun || ping());
+        void replay.over.then(() => isToldLive || ping());
+      }
       try {
         await flow.run(sink);
       } finally {
+        isOver = true;
         clearInterval(pings);
         response.off('close', gone);
       }

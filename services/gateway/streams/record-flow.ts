@@ -6,6 +6,7 @@ import type { EventSink, Flow } from '../flow.ts';
 import type { Projection } from '../graphql/projection.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { beginEvent } from '../tracing/deliveries.ts';
+import { openCatchUp } from './catch-up.ts';
 import { expiredFor } from './cursors.ts';
 import type { Pace } from './pace.ts';
 import type { CursorOwner, Records } from './records.ts';
@@ -25,6 +26,10 @@ export interface RecordFlowOptions {
   pace: Pace;
   metrics: GatewayMetrics;
   tracer: Tracer | undefined;
+  /** Where the log ended when the subscription came, by partition; a later call, where it rejects, asks again. */
+  ends(): Promise<ReadonlyMap<number, number>>;
+  /** When the subscription came. */
+  openedAtMs: number;
   now?: () => number;
 }
 
@@ -42,14 +47,16 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
     pace,
     metrics,
     tracer,
+    openedAtMs,
     now = Date.now,
   } = options;
-  const openedAtMs = now();
   const delivered = metrics.delivered.labels(plan.topic);
   const open = metrics.subscriptions.labels(plan.scope);
+  const catchUp = openCatchUp({ stream, ends: options.ends, openedAtMs });
   let closed = false;
   open.inc();
   return {
+    replay: catchUp,
     cursor: () => (closed ? undefined : cursorOf(stream.watermark())),
     async run(sink) {
       try {
@@ -85,10 +92,11 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
         if (closed) return;
         // Only now: a result may be many times as large as its record, and would wait beside all budgets.
         const members = records.members(projection, item.record, object);
-        sink.next(members, cursorBehind(item));
+        sink.next(members, cursorBehind(item), catchUp.isReplayed(item.record));
         span?.end();
         count(item.record);
       }
+      catchUp.moved();
     }
   }
 
@@ -119,6 +127,7 @@ export function openRecordFlow(options: RecordFlowOptions): Flow {
     if (closed) return;
     closed = true;
     open.dec();
+    catchUp.close();
     stream.close();
   }
 }

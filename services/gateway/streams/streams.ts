@@ -63,6 +63,8 @@ export function openStreams(options: StreamsOptions): Streams {
       completeness.require(topic, key);
       const binding = canonicalArguments(plan.field, args);
       const cursorOf = (position: StreamPosition) => cursors.ofStream(userKey, binding, position);
+      const openedAtMs = Date.now();
+      const ends = askedAtOnce(() => records.ends(topic, path?.slice(-1).map(({ partition }) => partition) ?? all));
       try {
         const start = startOf(call, request, { userKey, binding, topic });
         const stream: RecordStream =
@@ -81,6 +83,8 @@ export function openStreams(options: StreamsOptions): Streams {
           pace,
           metrics,
           tracer,
+          ends,
+          openedAtMs,
         });
       } catch (error) {
         const partitions = path === undefined ? all : path.slice(0, 1).map(({ partition }) => partition);
@@ -105,4 +109,15 @@ export function openStreams(options: StreamsOptions): Streams {
     const asked = askedStart({ lastEventId: call.lastEventId, extensions });
     return asked.kind === 'cursor' ? { kind: 'position', position: cursors.read(asked.cursor, use) } : asked;
   }
+}
+
+/** Asks now, so that the first call has the answer for this moment, and again with each later call. */
+function askedAtOnce<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let first: Promise<Answer> | undefined = ask();
+  first.catch(() => undefined);
+  return () => {
+    const answer = first ?? ask();
+    first = undefined;
+    return answer;
+  };
 }

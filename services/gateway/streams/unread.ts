@@ -50,6 +50,7 @@ export function openCompleteness(partitions: Pick<UnreadPartitions, 'of' | 'onCh
         },
         advance: record => stream.advance(record),
         watermark: () => stream.watermark(),
+        live: stream.live,
         close,
       };
     },

@@ -5,6 +5,7 @@ import { closeCodes } from '../../../lib/errors.ts';
 import { openAfterEvent } from '../after-event.ts';
 import type { EventSink, Flow } from '../flow.ts';
 import { openOutlet } from '../outlet.ts';
+import { extensionsMember } from '../streams/extensions.ts';
 
 export interface ConnectionOptions {
   socket: WebSocket;
@@ -20,6 +21,13 @@ export interface ConnectionOptions {
 
 /** A client that answers none of this many pings in a row is gone. */
 const unansweredPings = 3;
+
+/** A subscription, and what pings have told the client of it. */
+interface Followed {
+  readonly flow: Flow;
+  isPinged: boolean;
+  isToldLive: boolean;
+}
 
 /** One WebSocket: its frames, its pings, and the subscriptions under way on it. */
 export interface Connection {
@@ -46,7 +54,7 @@ export interface Connection {
 
 export function openConnection(options: ConnectionOptions): Connection {
   const { socket, wire, pingIntervalMs } = options;
-  const flows = new Map<string, Flow>();
+  const flows = new Map<string, Followed>();
   const events = openAfterEvent();
   let bytesHeard = 0;
   let unanswered = 0;
@@ -68,25 +76,30 @@ export function openConnection(options: ConnectionOptions): Connection {
     send,
     close,
     afterEvent: events.run,
-    announceMove: () => send(pingFrame({ cursors: cursors(), move: true })),
+    announceMove: () => send(pingFrame(flows, true)),
     sinkOf(operationId) {
       const head = `{"id":${JSON.stringify(operationId)},"type":"next","payload":{`;
       return {
-        next(members, cursor) {
-          const extensions = cursor === undefined ? '' : `,"extensions":{"cursor":${JSON.stringify(cursor)}}`;
-          send(`${head}${members}${extensions}}}`);
+        next(members, cursor, replayed) {
+          send(`${head}${members}${extensionsMember(cursor, replayed)}}}`);
           events.delivered();
         },
         room: outlet.room,
       };
     },
     follow(operationId, flow) {
-      flows.set(operationId, flow);
-      const cursor = flow.cursor();
-      if (cursor !== undefined) send(pingFrame({ cursors: { [operationId]: cursor } }));
+      const followed: Followed = { flow, isPinged: false, isToldLive: false };
+      flows.set(operationId, followed);
+      const { replay } = flow;
+      if (replay === undefined) return;
+      const pingIt = () => {
+        if (flows.get(operationId) === followed) send(pingFrame(new Map([[operationId, followed]])));
+      };
+      void replay.known.then(() => followed.isPinged || pingIt());
+      void replay.over.then(() => followed.isToldLive || pingIt());
     },
     unfollow(operationId, flow) {
-      if (flows.get(operationId) === flow) flows.delete(operationId);
+      if (flows.get(operationId)?.flow === flow) flows.delete(operationId);
     },
     ended: () => clearInterval(pings),
   };
@@ -109,17 +122,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       return;
     }
     socket.ping();
-    send(pingFrame({ cursors: cursors() }));
-  }
-
-  /** By operation. */
-  function cursors(): Record<string, string> {
-    const found: Record<string, string> = {};
-    for (const [operationId, flow] of flows) {
-      const cursor = flow.cursor();
-      if (cursor !== undefined) found[operationId] = cursor;
-    }
-    return found;
+    send(pingFrame(flows));
   }
 
   /** Not a byte for several pings, although nothing that we sent could have held up their pongs. */
@@ -131,6 +134,19 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 }
 
-function pingFrame(payload: { cursors: Readonly<Record<string, string>>; move?: true }): string {
+/** Cursors by operation, and the operations that have come to the end of their replay since the ping before. */
+function pingFrame(flows: ReadonlyMap<string, Followed>, move = false): string {
+  const cursors: Record<string, string> = {};
+  const live: string[] = [];
+  for (const [operationId, followed] of flows) {
+    const cursor = followed.flow.cursor();
+    if (cursor === undefined) continue;
+    cursors[operationId] = cursor;
+    followed.isPinged = true;
+    if (followed.isToldLive || followed.flow.replay?.isOver() !== true) continue;
+    followed.isToldLive = true;
+    live.push(operationId);
+  }
+  const payload = { cursors, ...(live.length > 0 && { live }), ...(move && { move }) };
   return JSON.stringify({ type: 'ping', payload });
 }

@@ -78,8 +78,8 @@ export function runningFlow(options: RunningFlowOptions): RunningOperation<never
   let flow: Flow | undefined;
   let closed = false;
   const quietSink: EventSink = {
-    next(members, cursor) {
-      if (!closed) sink.next(members, cursor);
+    next(members, cursor, replayed) {
+      if (!closed) sink.next(members, cursor, replayed);
     },
     room: () => sink.room(),
   };

@@ -4,7 +4,7 @@ import type { SentCommand } from '../../proof/check.ts';
 import type { Random } from '../../proof/random.ts';
 import { verdictText } from '../../proof/workload.ts';
 import { type Account, openAccount, transferMoney } from '../../support/bank.ts';
-import type { Answer, User } from '../../support/client.ts';
+import type { Answer, User } from '../../support/user.ts';
 
 export interface RequestsOptions {
   users: ReadonlyMap<string, User>;

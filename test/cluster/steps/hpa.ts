@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { openUser, type User } from '../../support/client.ts';
+import { openUser, type User } from '../../support/user.ts';
 import { until } from '../../support/until.ts';
 import { adapterObjects, startAdapter } from '../metrics/adapter.ts';
 import { startDiscovery } from '../metrics/discovery.ts';

@@ -22,7 +22,8 @@ test('a subscription under an id that was used before keeps its cursor in the pi
   });
   const flowOf = (cursor: string): Flow => {
     const over = Promise.withResolvers<void>();
-    return { cursor: () => cursor, run: () => over.promise, close: () => over.resolve() };
+    const replay = { known: Promise.resolve(), over: Promise.resolve(), isOver: () => true };
+    return { cursor: () => cursor, replay, run: () => over.promise, close: () => over.resolve() };
   };
   const subscribe = (open: () => Promise<Flow>) => {
     const running = runningFlow({

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
-import { openUser } from './client.ts';
+import { openStockUser } from './stock-client.ts';
 import { until } from './until.ts';
 
 test('a client asks again where to go when a router breaks off or has no answer', async () => {
@@ -22,7 +22,7 @@ test('a client asks again where to go when a router breaks off or has no answer'
     arrived++;
     socket.once('message', () => socket.send('{"type":"connection_ack"}'));
   });
-  const user = await openUser(`http://127.0.0.1:${port}`, 'alice', { accessToken: 'any' });
+  const user = await openStockUser(`http://127.0.0.1:${port}`, 'alice', { accessToken: 'any' });
   try {
     user.subscribe({ query: 'subscription { anything }' }, { next() {} });
     await until('the client to come', () => arrived === 1);

@@ -1,5 +1,7 @@
 import { type Client, createClient, type SubscribePayload } from 'graphql-ws';
 import { WebSocket } from 'ws';
+import { logIn } from './log-in.ts';
+import type { ConnectionWatch } from './user.ts';
 
 /** Who a client is to the router: logs in, and asks where to go. */
 export interface Session {
@@ -9,11 +11,6 @@ export interface Session {
   logIn(): Promise<void>;
   /** The owner's address, and the access token that it is bound to; undefined while no router can say. */
   askForRoute(): Promise<{ address: string; accessToken: string } | undefined>;
-}
-
-export interface ConnectionWatch {
-  connected(): void;
-  closed(code: number, reason: string): void;
 }
 
 /** A connection of a client and those that follow when it breaks: stock graphql-ws, which asks the router at each connect. */
@@ -27,16 +24,10 @@ export interface Line {
 export interface LineOptions {
   url: string;
   session: Session;
-  /** Connects at once, and not with the first operation. */
-  eager: boolean;
-  /** Told to the gateway: it need not be closed to make it move. */
-  moves: boolean;
   idOf(payload: SubscribePayload): string;
   watch: ConnectionWatch;
   /** A server's ping. */
-  pinged(payload: { cursors?: Record<string, string>; move?: boolean }): void;
-  /** An eager line that will never be connected. */
-  failed?(): void;
+  pinged(payload: { cursors?: Record<string, string> }): void;
 }
 
 /** Whoever is closed while it connects has to connect first: so often it is tried. */
@@ -44,20 +35,6 @@ const closingAttempts = 10;
 
 /** ms; jittered. */
 const backOffMs = (attempt: number) => Math.min(1_000, 50 * attempt) * (0.5 + Math.random());
-
-export async function logIn(url: string, username: string, password = `${username}-password`): Promise<string> {
-  for (;;) {
-    const response = await fetch(`${url}/login`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ username, password }),
-    });
-    if (response.status === 200) return ((await response.json()) as { accessToken: string }).accessToken;
-    if (![429, 503].includes(response.status))
-      throw new Error(`login of ${username}: ${response.status} ${await response.text()}`);
-    await new Promise(resolve => setTimeout(resolve, 200));
-  }
-}
 
 export async function openSession(url: string, name: string, given: string | undefined): Promise<Session> {
   let accessToken = given ?? (await logIn(url, name));
@@ -82,7 +59,7 @@ export async function openSession(url: string, name: string, given: string | und
   return session;
 }
 
-export function openLine({ url, session, eager, moves, idOf, watch, pinged, failed }: LineOptions): Line {
+export function openLine({ url, session, idOf, watch, pinged }: LineOptions): Line {
   let closed = false;
   /** The route token is bound to the access token with which it was asked for: a fresh one that came since is for the next time. */
   let routedToken = session.accessToken();
@@ -107,10 +84,8 @@ export function openLine({ url, session, eager, moves, idOf, watch, pinged, fail
       }
       return `${url.replace(/^http/, 'ws')}/graphql`;
     },
-    connectionParams: () => ({ accessToken: routedToken, ...(moves && { moves }) }),
+    connectionParams: () => ({ accessToken: routedToken }),
     webSocketImpl: KnownSocket,
-    lazy: !eager,
-    onNonLazyError: () => failed?.(),
     lazyCloseTimeout: 1_000,
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: () => true,

@@ -1,0 +1,77 @@
+import { UnauthorizedError } from './errors.ts';
+
+/** Access tokens, as the application gives them. */
+export interface Tokens {
+  /** Asks the application. Whoever asks while another does gets the same. @throws UnauthorizedError: final. */
+  fresh(): Promise<string>;
+  /** The last one while it holds, else a fresh one. */
+  get(): Promise<string>;
+  /** The token has expired. */
+  expire(token: string): void;
+  /** The token does not hold: getting it once more is final. */
+  refuse(token: string): void;
+  /** The user key of the last token; undefined before the first, and where it has none. */
+  user(): string | undefined;
+}
+
+/** A token is not used for a request in its last moments, ms. */
+const marginMs = 2_000;
+
+export function openTokens(getToken: () => string | Promise<string>): Tokens {
+  let last: string | undefined;
+  let refused: string | undefined;
+  let asking: Promise<string> | undefined;
+
+  let user: string | undefined;
+
+  async function ask(): Promise<string> {
+    const token = await getToken();
+    if (token === refused) throw new UnauthorizedError('token refused');
+    last = token;
+    user = claimsOf(token).sub;
+    return token;
+  }
+
+  function fresh(): Promise<string> {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  }
+
+  function expire(token: string): void {
+    if (token === last) last = undefined;
+  }
+
+  return {
+    fresh,
+    get: async () => (last && isCurrent(last) ? last : fresh()),
+    expire,
+    refuse(token) {
+      refused = token;
+      expire(token);
+    },
+    user: () => user,
+  };
+}
+
+function isCurrent(token: string): boolean {
+  const { exp } = claimsOf(token);
+  return !exp || Date.now() + marginMs < exp * 1_000;
+}
+
+interface Claims {
+  sub?: string;
+  /** Seconds since 1970. */
+  exp?: number;
+}
+
+/** Reads a JWT without verifying it, which is the servers' work. Characters beyond ASCII come out otherwise, but always the same. */
+function claimsOf(token: string): Claims {
+  try {
+    const [, payload = ''] = token.split('.');
+    return JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
+  } catch {
+    return {};
+  }
+}
