@@ -12,10 +12,10 @@ import {
   transferMoney,
   verdictOf,
 } from '../support/bank.ts';
-import { type Answer, openUser, type User } from '../support/user.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { openTraceCollector, type TraceCollector, traceTree } from '../support/trace-collector.ts';
 import { until } from '../support/until.ts';
+import { type Answer, openUser, type User } from '../support/user.ts';
 
 let collector: TraceCollector;
 let stack: Stack;

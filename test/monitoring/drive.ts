@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis';
 import { connectKafka, openLanes } from '../../lib/kafka/index.ts';
 import { account, collector, transactions, transferMoney, verdictOf } from '../support/bank.ts';
-import { openUser, type User } from '../support/user.ts';
 import { openEvents } from '../support/events.ts';
 import { quietOps } from '../support/quiet-ops.ts';
 import { kafkaConfig } from '../support/scratch-kafka.ts';
 import type { Stack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
 
 /**
  * Does what a client does: opens an account, subscribes over WebSocket and SSE, pays in, goes away and comes back by cursor. Returns a

@@ -1,7 +1,7 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { openUser, type User } from '../../support/user.ts';
 import { until } from '../../support/until.ts';
+import { openUser, type User } from '../../support/user.ts';
 import { adapterObjects, startAdapter } from '../metrics/adapter.ts';
 import { startDiscovery } from '../metrics/discovery.ts';
 import { release } from '../objects/bank.ts';
