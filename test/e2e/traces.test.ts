@@ -13,6 +13,7 @@ import {
   verdictOf,
 } from '../support/bank.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { openStockUser } from '../support/stock-client.ts';
 import { openTraceCollector, type TraceCollector, traceTree } from '../support/trace-collector.ts';
 import { until } from '../support/until.ts';
 import { type Answer, openUser, type User } from '../support/user.ts';
@@ -128,17 +129,13 @@ test("a client's own trace is gone on with, and one that it does not record is n
 
 test('operations of a WebSocket are spans of their own, below the upgrade', async () => {
   const from = await quiet();
-  const answer = await alice.mutate(transferMoney, { ...hers, from: 'cash', to: hers.iban, amount: 1 });
+  const stock = await openStockUser(stack.url, 'alice', { accessToken: alice.accessToken() });
+  const answer = await stock.mutate(transferMoney, { ...hers, from: 'cash', to: hers.iban, amount: 1 });
   assert.equal(verdictOf(answer).success, true);
-  const spans = await spansSince(from, way.length - 1);
-  assert.deepEqual(
-    traceTree(spans),
-    way.slice(1).map(line => line.slice(2)),
-  );
-  const upgrade = collector.spans.find(
-    ({ spanId }) => spanId === spans.find(({ name }) => name === 'mutation')?.parentSpanId,
-  );
-  assert.deepEqual([upgrade?.service, upgrade?.name], ['penstock-router', 'GET /graphql']);
+  const spans = await spansSince(from, way.length);
+  await stock.close();
+  assert.deepEqual(traceTree(spans), ['penstock-router: server GET /graphql', ...way.slice(1)]);
+  const upgrade = spans.find(({ name }) => name === 'GET /graphql');
   assert.equal(upgrade?.attributes['http.response.status_code'], 101);
 });
 
