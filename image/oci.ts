@@ -71,7 +71,7 @@ export async function writeImage(options: ImageOptions): Promise<string> {
   const manifest = await putJson({ schemaVersion: 2, mediaType, config, layers }, mediaType);
   const tag = options.name.slice(options.name.lastIndexOf(':') + 1);
   const annotations = {
-    'io.containerd.image.name': options.name,
+    'io.containerd.image.name': referenceOf(options.name),
     'org.opencontainers.image.ref.name': tag,
   };
   const index = { schemaVersion: 2, manifests: [{ ...manifest, platform, annotations }] };
@@ -80,6 +80,17 @@ export async function writeImage(options: ImageOptions): Promise<string> {
   await run('tar', [...reproducible, pax, '-C', work, '-cf', options.archive, 'oci-layout', 'index.json', 'blobs']);
   await rm(work, { recursive: true });
   return manifest.digest;
+}
+
+/**
+ * Returns the full reference of a short name, `docker.io/library/penstock:0.1.0` for `penstock:0.1.0`. The kubelet asks containerd for
+ * the full one, and an import takes the name of the annotation as it stands.
+ */
+export function referenceOf(name: string): string {
+  const [first = '', ...rest] = name.split('/');
+  if (rest.length === 0) return `docker.io/library/${name}`;
+  const isRegistry = first.includes('.') || first.includes(':') || first === 'localhost';
+  return isRegistry ? name : `docker.io/${name}`;
 }
 
 function sha256(content: Buffer): string {
