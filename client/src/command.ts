@@ -15,7 +15,7 @@ export interface CommandRequest {
   commandId?: string | undefined;
 }
 
-/** What was refused before it was written: a later call is another command. */
+/** Codes of commands that were refused before they were written: a later call is another command. */
 const neverWritten = ['BAD_USER_INPUT', 'FORBIDDEN'];
 
 /**

@@ -55,7 +55,7 @@ export function openConnection({ http, tokens, webSocket, counters, show }: Conn
   let isRunning = false;
   let isClosed = false;
   let refusedWebSockets = 0;
-  /** Until then WebSockets count as blocked. */
+  /** WebSockets count as blocked until then. */
   let blockedUntilMs = 0;
   /** Attempts since a subscription was last served. */
   let attempts = 0;

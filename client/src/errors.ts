@@ -22,7 +22,7 @@ export class OperationError extends Error {
 /** A connection has ended, or could not be made. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
-  /** Of the WebSocket's close; 1006 where there was none. */
+  /** The code of the WebSocket's close; 1006 where there was none. */
   readonly code: number;
   /** The server wants this much time, ms. */
   readonly retryAfterMs: number;
@@ -34,7 +34,7 @@ export class ConnectionError extends Error {
   }
 }
 
-/** What says that this client is wrong: the same again would end the same way. */
+/** Codes that say that this client is wrong: the same again would end the same way. */
 const finalCodes = [1009, 4400, 4406, 4409, 4429];
 
 /** By its name: an application may have two copies of this package. */

@@ -1,13 +1,13 @@
-/** What waits for one consumer, who takes it by an async iterator. */
+/** Keeps values for one consumer, who takes them by an async iterator. */
 export interface Inbox<Value> {
   push(value: Value): void;
   /** No more comes; what waits is still handed out, and the error, where there is one, after it. */
   end(error?: Error): void;
-  /** How many values wait. */
+  /** The number of values that wait. */
   size(): number;
   last(): Value | undefined;
   next(): Promise<IteratorResult<Value, undefined>>;
-  /** What waits is handed out no more. */
+  /** Drops what waits. */
   clear(): void;
 }
 

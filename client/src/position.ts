@@ -5,7 +5,7 @@ export interface StoredPosition {
   load(): Promise<string | null | undefined>;
   /** Writes one after the other; of those that come while one is being written, only the newest. */
   save(cursor: string): void;
-  /** It does not hold. */
+  /** Forgets the position: it does not hold. */
   drop(): void;
 }
 

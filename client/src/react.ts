@@ -66,7 +66,7 @@ export interface Command<Data, Variables> {
   /** Sends the command; the same one again, until it has its verdict, is the same command. */
   send(variables: Variables, commandId?: string): Promise<Result<Data>>;
   readonly isPending: boolean;
-  /** Of the last command. */
+  /** The answer to the last command. */
   readonly result: Result<Data> | undefined;
   readonly error: unknown;
 }

@@ -4,7 +4,7 @@ import type { Line, LineWatch, Sink, WireResult } from './line.ts';
 import { deferred } from './time.ts';
 import type { GraphqlError } from './types.ts';
 
-/** Until a gateway has let us in, ms. */
+/** The time within which a gateway has to let us in, ms. */
 const connectTimeoutMs = 10_000;
 /** The gateway pings at least every 10 s. A connection over which nothing comes for this long is dead, ms. */
 const silenceMs = 25_000;
@@ -16,7 +16,7 @@ interface Socket {
 
 type SocketConstructor = new (address: string, protocol: string) => Socket;
 
-/** What the gateway's ping carries. */
+/** The payload of a gateway's ping. */
 interface PingPayload {
   cursors?: Record<string, string>;
   live?: string[];

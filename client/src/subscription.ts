@@ -120,7 +120,7 @@ function openFeed({ connection, counters, onGap }: SubscriptionParts, request: F
   const { query, variables, from, stored, refetch } = request;
   /** Behind the newest event or ping that has come. */
   let { cursor } = request;
-  /** What storage has is not known yet; the user is known only with the first connection. */
+  /** The stored cursor is not known yet: the user is known only with the first connection. */
   let mayLoad = stored && !cursor;
   /** The cursor is from storage, and nothing has come since. */
   let isStored = false;
@@ -128,7 +128,7 @@ function openFeed({ connection, counters, onGap }: SubscriptionParts, request: F
   let line: Line | undefined;
   let leave = () => {};
   let isPaused = false;
-  /** It is being decided where to go on. */
+  /** The next position is being decided. */
   let isHeld = false;
   let isOver = false;
   let gap: true | undefined;

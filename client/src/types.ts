@@ -13,7 +13,7 @@ export interface State {
   readonly retryAtMs?: number;
 }
 
-/** What a client has counted since it was created. */
+/** Counts since a client was created. */
 export interface Counters {
   /** Events that were handed to a consumer, and how many of them were replayed. */
   delivered: number;
@@ -76,7 +76,7 @@ export interface Gap {
  */
 export type GapAnswer = 'refetch' | 'continue' | 'throw';
 
-/** Where cursors and the ids of commands are kept. `localStorage` fits. */
+/** Keeps cursors and the ids of commands. `localStorage` fits. */
 export interface ClientStorage {
   getItem(key: string): string | null | undefined | Promise<string | null | undefined>;
   setItem(key: string, value: string): void | Promise<void>;
@@ -102,9 +102,9 @@ export interface ClientOptions {
 export interface SubscribeOptions<Data, Variables> {
   query: Document<Data, Variables>;
   variables?: Variables;
-  /** Where to begin without a cursor: `now` (default), `earliest`, or an ISO time with an offset. */
+  /** The beginning where there is no cursor: `now` (default), `earliest`, or an ISO time with an offset. */
   from?: string;
-  /** Where to begin: behind the event, or the query, that carried it. It goes before a stored one. */
+  /** The subscription begins behind the event, or the query, that carried this cursor. It goes before a stored one. */
   cursor?: string;
   /** The name under which storage keeps the cursor. Default: it is not kept. */
   key?: string;

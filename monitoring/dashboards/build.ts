@@ -20,7 +20,7 @@ import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-s
 import type { Dashboard, Panel } from './types.ts';
 
 const datasource = { type: 'prometheus', uid: '$datasource' };
-/** Of the 24 columns that a dashboard has. */
+/** The width of a panel, of the 24 columns that a dashboard has. */
 const panelWidth = 8;
 
 /** Returns the JSON of a dashboard as Grafana imports it. */

@@ -4,7 +4,7 @@ import { by, type Group, ofNamespace, series } from './types.ts';
 const lag = `max by (namespace, job, component, topic) (${series('penstock_consumer_lag_seconds')})`;
 const certificate = `min by (namespace, job, variable) (${series('penstock_tls_certificate_expiry_timestamp_seconds')})`;
 
-/** What every service tells. */
+/** Alerts about what every service tells. */
 export const services: Group = {
   name: 'penstock.services',
   alerts: [

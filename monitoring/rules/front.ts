@@ -1,6 +1,6 @@
 import { by, type Group, series } from './types.ts';
 
-/** What gateways tell: ownership, replay, clients, the topics that they read. */
+/** Alerts about what gateways tell: ownership, replay, clients, the topics that they read. */
 export const gateway: Group = {
   name: 'penstock.gateway',
   alerts: [

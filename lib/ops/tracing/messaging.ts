@@ -1,6 +1,6 @@
 import type { Attributes, Span, Tracer } from './tracer.ts';
 
-/** Where a record lies, or is to be written. */
+/** The place where a record lies, or is to be written. */
 interface RecordPlace {
   topic: string;
   partition: number;

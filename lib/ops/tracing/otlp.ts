@@ -141,7 +141,7 @@ function openExporter({ endpoint, headers, tlsCaFile, timeoutMs }: OtlpOptions):
   });
 }
 
-/** Where a collector takes traces: https://opentelemetry.io/docs/specs/otlp/#otlphttp-request */
+/** The path at which a collector takes traces: https://opentelemetry.io/docs/specs/otlp/#otlphttp-request */
 export function tracesUrl(endpoint: string): string {
   return `${endpoint.replace(/\/+$/, '')}/v1/traces`;
 }

@@ -3,7 +3,7 @@
  * they are not, there is no tracer, and `tracer?.begin(…)` costs one comparison: not even its arguments are worked out.
  */
 
-/** What part a process has in the step: it serves a request, produces a record, or consumes one. */
+/** The part that a process has in a step: it serves a request, produces a record, or consumes one. */
 export type SpanKind = 'server' | 'producer' | 'consumer';
 
 /** Names are those of OpenTelemetry's semantic conventions. Never a token, a payload, a user key or a document. */

@@ -5,7 +5,7 @@ import type { Replay } from '../flow.ts';
 
 /** Tells the records from before a subscription from those since, and when the last of them has been queued. */
 export interface CatchUp extends Replay {
-  /** Whether the record was appended before the subscription came. */
+  /** Returns whether the record was appended before the subscription came. */
   isReplayed(record: KafkaRecord): boolean;
   /** The flow has queued more. */
   moved(): void;

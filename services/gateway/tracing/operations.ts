@@ -4,7 +4,7 @@ import { isTraceparent, type Span, type Tracer, traceparentOf } from '../../../l
 import type { Prepared } from '../graphql/engine.ts';
 import { classify, codeOf } from '../graphql/errors.ts';
 
-/** How an operation has come. */
+/** The origin of an operation. */
 export interface OperationOrigin {
   /** A `traceparent`, as it came. */
   parent: unknown;
@@ -37,7 +37,7 @@ export function endFailed(span: Span, error: unknown): void {
   endWith(span, code, extensions);
 }
 
-/** What is the client's fault is no failure of the span, as with the HTTP statuses from 400 to 499. */
+/** Errors that are the client's fault don't make a span fail, as with the HTTP statuses from 400 to 499. */
 function endWith(span: Span, code: ErrorCode, extensions: Readonly<Record<string, unknown>> | undefined): void {
   span.set({ 'penstock.error.code': code });
   span.end(code === 'COMMAND_PENDING' || httpStatusOf(code, extensions) >= 500 ? code : undefined);

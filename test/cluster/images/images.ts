@@ -30,7 +30,7 @@ export interface ImagesOptions {
   /** The archives go there, as `*.tar`. */
   to: string;
   work: string;
-  /** Of `nodePrograms`. */
+  /** The folder of `nodePrograms`. */
   programs: string;
   report: Report;
 }

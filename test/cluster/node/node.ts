@@ -19,7 +19,7 @@ const processesOfNode = 24;
 export interface NodeOptions {
   /** Absolute; holds everything that the node writes. It must be short enough for Unix sockets, and new. */
   folder: string;
-  /** Of `nodePrograms`. */
+  /** The folder of `nodePrograms`. */
   programs: string;
   report: Report;
 }
