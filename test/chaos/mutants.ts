@@ -15,7 +15,7 @@ export interface ChaosMutant {
 
 const delivery = {
   file: 'services/gateway/streams/record-flow.ts',
-  find: 'sink.next(members, cursorBehind(item));',
+  find: 'sink.next(members, cursorBehind(item), catchUp.isReplayed(item.record));',
 };
 /** True once in the life of a gateway, after a while. */
 const once = '(globalThis.chaosCount = (globalThis.chaosCount ?? 0) + 1) === 500';
@@ -32,7 +32,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         ...delivery,
-        replace: `const cursor = cursorBehind(item); if (!(${once})) sink.next(members, cursor);`,
+        replace: `const cursor = cursorBehind(item); if (!(${once})) sink.next(members, cursor, false);`,
       },
     ],
   },
@@ -42,7 +42,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         ...delivery,
-        replace: `const cursor = cursorBehind(item); sink.next(members, cursor); if (${once}) sink.next(members, cursor);`,
+        replace: `const cursor = cursorBehind(item); sink.next(members, cursor, false); if (${once}) sink.next(members, cursor, false);`,
       },
     ],
   },
@@ -52,7 +52,7 @@ export const mutants: Readonly<Record<string, ChaosMutant>> = {
     changes: [
       {
         ...delivery,
-        replace: `const next = [members, cursorBehind(item)];
+        replace: `const next = [members, cursorBehind(item), false];
           if (held === undefined && ${once}) held = next;
           else { sink.next(...next); if (held) sink.next(...held); held = undefined; }`,
       },

@@ -44,7 +44,8 @@ async function serving(): Promise<string | undefined> {
 test('a gateway that hangs ends by itself, says why, and is started again; its clients get every event, each once and in order', async () => {
   const { token, iban } = await account(alice);
   const seen = collector();
-  alice.subscribe({ query: transactions }, seen);
+  const stream = alice.subscribe({ query: transactions }, seen);
+  await until('the stream has begun', () => stream.cursor() !== undefined);
   const pay = async (amount: number) =>
     assert.equal(verdictOf(await alice.mutate(transferMoney, { token, from: 'cash', to: iban, amount })).success, true);
   await pay(1);

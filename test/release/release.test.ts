@@ -104,7 +104,7 @@ test('a release sets the version everywhere, closes the changelog and packs what
   });
   assert.equal((parse(packed) as { version: string }).version, version);
   const { stdout: index } = await run('tar', ['-xOf', `dist/${image}`, 'index.json'], { cwd: clone });
-  assert.match(index, new RegExp(`"penstock:${version}"`));
+  assert.match(index, new RegExp(`/penstock:${version}"`));
 });
 
 test("the list of software names each of the product's packages, Node.js and nothing of development", {
