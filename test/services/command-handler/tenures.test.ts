@@ -44,7 +44,7 @@ function keep(t: TestContext, options: Partial<TenureOptions> = {}) {
 }
 const stored = (partition: number, generation: number, position: number, leaderEpoch?: number) =>
   postgres.query(
-    'INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position, topic_id, leader_epoch) VALUES ($1, $2, 1, $3, $4, $5, $6)',
+    'INSERT INTO penstock.command_positions (topic, partition, epoch, generation, position, topic_id, leader_epoch, leader_epoch_at) VALUES ($1, $2, 1, $3, $4, $5, $6, $4)',
     ['commands', partition, generation, position, 'id', leaderEpoch],
   );
 
