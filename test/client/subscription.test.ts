@@ -6,6 +6,7 @@ import type { ConnectionError } from '../../client/src/errors.ts';
 import type { Line, Sink } from '../../client/src/line.ts';
 import { openStorage } from '../../client/src/storage.ts';
 import { openSubscription, type SubscriptionRequest } from '../../client/src/subscription.ts';
+import { until } from '../support/until.ts';
 
 /** A log without I/O or clock, which a test lets grow, and lines over which it comes as far as the test lets it. */
 function openWorld(request: Partial<SubscriptionRequest> = {}) {
@@ -142,24 +143,25 @@ test('whatever is lost, moved or slow: every event once, in order, over one oper
 
 test('the position moves when the consumer asks for more, and with pings when nothing is left to deal with', async () => {
   const world = openWorld({ key: 'mine', cursor: '0' });
-  const stored = async () => {
-    await new Promise(resolve => setTimeout(resolve, 5));
-    return [...world.items.values()];
-  };
+  const stored = (cursor: string) => until(`${cursor} is stored`, () => [...world.items.values()].join() === cursor);
   world.append(3);
   world.deliver(2);
   world.ping();
   const { subscription } = world;
   assert.equal((await subscription.next()).value?.cursor, '1');
-  assert.deepEqual([subscription.cursor, await stored()], [undefined, []]);
+  await settle();
+  assert.deepEqual([subscription.cursor, [...world.items.values()]], [undefined, []]);
   assert.equal((await subscription.next()).value?.cursor, '2');
-  assert.deepEqual([subscription.cursor, await stored()], ['1', ['1']]);
+  assert.equal(subscription.cursor, '1');
+  await stored('1');
   const third = subscription.next();
-  assert.deepEqual([subscription.cursor, await stored()], ['2', ['2']]);
+  assert.equal(subscription.cursor, '2');
+  await stored('2');
   world.deliver(1);
   assert.equal((await third).value?.cursor, '3');
   await subscription.return();
-  assert.deepEqual(await stored(), ['2'], 'what it broke off at comes again');
+  await settle();
+  assert.deepEqual([...world.items.values()], ['2'], 'what it broke off at comes again');
 });
 
 test('a slow consumer has a bounded number of events waiting', async () => {
