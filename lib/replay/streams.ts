@@ -8,6 +8,7 @@ import type { BufferClaim } from './buffer/writer.ts';
 import type { FlowStart } from './flow-start.ts';
 import { type Bounds, openFreshOffsets } from './fresh-offsets.ts';
 import { openHistories } from './history.ts';
+import { openLogEnds } from './log-ends.ts';
 import type { Point } from './log-record.ts';
 import { replayMetrics } from './metrics.ts';
 import { openRings } from './ring.ts';
@@ -33,6 +34,7 @@ export interface RecordStreamsParts {
 /** Streams of records over shared live tails, resumable at any position within the log's retention. */
 export function openRecordStreams({ reader, topics, config, redis, ops }: RecordStreamsParts): RecordStreams {
   const offsets = openFreshOffsets(topics);
+  const logEnds = openLogEnds(topics);
   const rings = openRings(config.ringBytes);
   const metrics = replayMetrics(ops.metrics, rings.bytes);
   const histories = openHistories(topics);
@@ -212,13 +214,8 @@ export function openRecordStreams({ reader, topics, config, redis, ops }: Record
     }
   }
 
-  async function ends(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    const bounds = await within(
-      config.openTimeoutMs,
-      'asking for the end of the log',
-      offsets.bounds(topic, partitions),
-    );
-    return new Map([...bounds].map(([partition, { end }]) => [partition, end]));
+  function ends(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return within(config.openTimeoutMs, 'asking for the end of the log', logEnds(topic, partitions));
   }
 
   async function hold(topic: string, partition: number): Promise<void> {

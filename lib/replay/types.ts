@@ -1,5 +1,6 @@
 import type { KafkaRecord } from '../kafka/types.ts';
 import type { BufferClaim } from './buffer/writer.ts';
+import type { LogEnds } from './log-ends.ts';
 
 /** Where a subscription stands in one partition: it has everything up to and including `offset`. */
 export interface PartitionPosition {
@@ -93,11 +94,8 @@ export interface RecordStreams {
    * @throws PenstockError UNAVAILABLE when Kafka does not answer.
    */
   earliest(topic: string, partitions: readonly number[]): Promise<StreamPosition>;
-  /**
-   * Resolves with the log's end (offset of the next committed record) by partition, asked of the brokers after this call was
-   * made; a partition that does not exist is missing. Rejects when Kafka does not answer.
-   */
-  ends(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** As {@link LogEnds}. */
+  ends: LogEnds;
   /**
    * Keeps a partition of a topic being read although nobody is subscribed (owned partitions are warm). Resolves when it
    * is read; rejects when the streams are closed.
