@@ -164,8 +164,7 @@ export function openConnection({ http, tokens, webSocket, counters, show }: Conn
       lines.delete(line);
       if (line === current) lost.resolve(error);
       if (!isOpened && code !== 1000 && ++refusedWebSockets >= blockedAfter) blockedUntilMs = Date.now() + blockedMs;
-      if (code === 4401) tokens.refuse(token);
-      if (code === 4403) tokens.expire(token);
+      tokens.ended(token, code);
     });
     if (isClosed) line.close();
     const error = await Promise.race([letIn.promise, line.closed]);

@@ -65,8 +65,10 @@ export function openHttp(url: string, tokens: Tokens): Http {
   };
 
   function refusal({ errors }: WireResult, token: string): ConnectionError {
-    const isExpired = errors?.[0]?.extensions?.reason === 'expired';
-    tokens[isExpired ? 'expire' : 'refuse'](token);
-    return new ConnectionError(isExpired ? 4403 : 4401, errors?.[0]?.message ?? '');
+    const { extensions, message = '' } = errors?.[0] ?? {};
+    // A token from the future: a server's clock is wrong, and the token may hold at the next one.
+    const code = { expired: 4403, early: 1013 }[extensions?.reason as string] ?? 4401;
+    tokens.ended(token, code);
+    return new ConnectionError(code, message);
   }
 }

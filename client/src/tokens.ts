@@ -6,10 +6,8 @@ export interface Tokens {
   fresh(): Promise<string>;
   /** The last one while it holds, else a fresh one. */
   get(): Promise<string>;
-  /** The token has expired. */
-  expire(token: string): void;
-  /** The token does not hold: getting it once more is final. */
-  refuse(token: string): void;
+  /** A connection with this token has ended with a close code: with 4401 the token does not hold, and getting it once more is final. */
+  ended(token: string, code: number): void;
   /** The user key of the last token; undefined before the first, and where it has none. */
   user(): string | undefined;
 }
@@ -39,17 +37,12 @@ export function openTokens(getToken: () => string | Promise<string>): Tokens {
     return asking;
   }
 
-  function expire(token: string): void {
-    if (token === last) last = undefined;
-  }
-
   return {
     fresh,
     get: async () => (last && isCurrent(last) ? last : fresh()),
-    expire,
-    refuse(token) {
-      refused = token;
-      expire(token);
+    ended(token, code) {
+      if (code === 4401) refused = token;
+      if (token === last && code > 4400) last = undefined;
     },
     user: () => user,
   };
