@@ -50,6 +50,13 @@ export const catalogue = {
     ),
     maxHeaderBytes: v(integer(1_024, 1_048_576, 32_768), 'most bytes of the headers of a request, its URL included'),
   },
+  site: {
+    folder: v(
+      env.text().optional(),
+      'folder of the pages that the router serves, as `npm run web` builds them; default: `dist/web` beside the services, where the image has them',
+    ),
+    graphiql: v(flag(true), 'serve GraphiQL at /graphiql; false: 404'),
+  },
   app: {
     schema: v(env.text(), "the app's GraphQL schema: a file, or the schema itself", { name: 'PENSTOCK_SCHEMA' }),
     folder: v(env.text().optional(), 'folder of the app, with commands.ts; the command handler needs it'),

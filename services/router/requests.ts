@@ -6,14 +6,13 @@ import type { LimitRefusals, Logger, Transport } from '../../lib/ops/index.ts';
 import { answerError, answerJson, HttpRefusal } from './answers.ts';
 import type { HttpHandler } from './graphql-http.ts';
 import { targetOf } from './request-target.ts';
-import type { Site } from './site.ts';
 
 export interface Endpoints {
   login: HttpHandler;
   route: HttpHandler;
   graphql: HttpHandler;
   jwks: HttpHandler;
-  site: Site;
+  site: { has(path: string): boolean; serve: HttpHandler };
 }
 
 /** Which handler a path and a method lead to. Never rejects; every error is answered in JSON. */

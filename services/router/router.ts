@@ -11,6 +11,7 @@ import { graphqlHttp } from './graphql-http.ts';
 import { graphqlWs } from './graphql-ws.ts';
 import { loginHandler } from './login.ts';
 import { routerMetrics } from './metrics.ts';
+import { ownOrigin } from './own-origin.ts';
 import { wsRefusals } from './refusals.ts';
 import { jwksHandler, requestListener } from './requests.ts';
 import { routeHandler } from './route.ts';
@@ -47,6 +48,7 @@ export async function openRouter({
   const { maxPending, maxWaiting, maxConnections, connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, ownerWaitMs } =
     config.route;
   const origin = originReader(config.route.trustedProxies);
+  const own = ownOrigin(origin);
   const state = frontState();
   owners.onDead(address => abandonGateway(state, address));
   const admission = openAdmission({ maxPending, maxWaiting, maxWaitMs: ownerWaitMs });
@@ -68,10 +70,10 @@ export async function openRouter({
     requestListener(
       {
         login: loginHandler(users, keys, origin, config.login.maxBodyBytes),
-        route: routeHandler({ access, keys, routes, owners, admission, partitionFor, origin }),
+        route: routeHandler({ access, keys, routes, owners, admission, partitionFor, own }),
         graphql: graphqlHttp({ ...common, access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes }),
         jwks: jwksHandler(keys),
-        site,
+        site: { has: site.has, serve: site.handler(own) },
       },
       metrics.refusals,
       log,

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
 import {
   openAccessTokens,
   openAuthDatabase,
@@ -97,7 +98,7 @@ export async function openTestRouter(
   const access = openAccessTokens(config.auth, { localKeys: keys.keys }, ops);
   const routes = openRouteTokens({ localKeys: keys.keys }, ops);
   const owners = ownersByHand();
-  const site = await loadSite(new URL('../../web', import.meta.url).pathname);
+  const site = await loadSite({ folder: join(import.meta.dirname, 'site'), graphiql: true });
   const router = await openRouter({ config, keys, users, access, routes, owners: table ?? owners, site, ops });
   const url = router.urls[0] ?? '';
   return {

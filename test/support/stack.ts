@@ -61,6 +61,8 @@ export interface StackWishes {
   tls?: boolean;
   /** PENSTOCK_* for all services. */
   env?: Readonly<Record<string, string>>;
+  /** Whether the routers serve the real pages, which are built where that has not been done yet. Default false: a page that says so. */
+  pages?: boolean;
   /** Default true; false runs only Kafka, Redis and PostgreSQL. */
   services?: boolean;
   /** Processes, by name, that run another release than this one. */
@@ -112,7 +114,8 @@ export async function launchStack(wishes: StackWishes, extraArguments: readonly 
     replaceJson(filesOf(folder).releases, wishes.releases);
   }
   const script = join(root, 'dev', wishes.services === false ? 'infra.ts' : 'start.ts');
-  const env = { ...plainEnvironment(process.env), ...wishes.env };
+  const pages = wishes.pages === true ? {} : { PENSTOCK_SITE_FOLDER: join(import.meta.dirname, 'site') };
+  const env = { ...plainEnvironment(process.env), ...pages, ...wishes.env };
   const args = [...(await argumentsOf(wishes, folder)), ...extraArguments];
   // the channel's end tells it that this process has died
   const child = spawn(process.execPath, [script, ...args], {
