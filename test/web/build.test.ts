@@ -4,7 +4,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
+import { root } from '../../dev/stack/options.ts';
 import { builtPages } from '../../dev/stack/site.ts';
+import { billOf } from '../../image/sbom.ts';
 
 let folder: string;
 let assets: ReadonlySet<string>;
@@ -68,6 +70,17 @@ test('what shrinks is there compressed, and is the same', async () => {
     compressed++;
   }
   assert.ok(compressed > 3);
+});
+
+test('the list of the software in the image names every package that is in the pages', async () => {
+  const { components } = JSON.parse(await billOf(root)) as { components: { name: string; version: string }[] };
+  const listed = new Set(components.map(({ name, version }) => `${name}@${version}`));
+  const shipped = JSON.parse(await readFile(join(folder, 'licenses.json'), 'utf8')) as typeof components;
+  assert.ok(shipped.some(({ name }) => name === 'preact'));
+  assert.deepEqual(
+    shipped.map(({ name, version }) => `${name}@${version}`).filter(name => !listed.has(name)),
+    [],
+  );
 });
 
 test('a second call builds nothing', async () => {
