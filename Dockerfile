@@ -11,6 +11,7 @@ COPY client/package.json client/
 RUN npm ci --ignore-scripts
 COPY tsconfig.json LICENSE ./
 COPY apps apps
+COPY client client
 COPY image image
 COPY jobs jobs
 COPY lib lib

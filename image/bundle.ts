@@ -5,6 +5,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { buildSite } from '../web/build.ts';
 import { billOf } from './sbom.ts';
 
 const thisClone = join(import.meta.dirname, '..');
@@ -79,7 +80,7 @@ export async function bundle(folder: string, root = thisClone): Promise<void> {
   });
   await mkdir(join(folder, 'apps/bank'), { recursive: true });
   await cp(join(root, 'apps/bank/schema.graphql'), join(folder, 'apps/bank/schema.graphql'));
-  await cp(join(root, 'web'), join(folder, 'web'), { recursive: true });
+  await buildSite(join(folder, 'dist/web'), () => undefined, root);
   await cp(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   await writeFile(join(folder, 'sbom.cdx.json'), await billOf(root));
 }

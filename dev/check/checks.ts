@@ -11,6 +11,7 @@ export interface CheckResult {
 
 const checks: readonly { name: string; command: string; args: readonly string[] }[] = [
   { name: 'types (tsc)', command: 'tsc', args: ['-p', '.'] },
+  { name: 'types of the pages (tsc)', command: 'tsc', args: ['-p', 'web'] },
   { name: 'lint and formatting (biome)', command: 'biome', args: ['ci', '--colors=off', '--max-diagnostics=50', '.'] },
   { name: 'dead code (knip)', command: 'knip', args: ['--no-progress'] },
 ];

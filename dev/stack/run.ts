@@ -12,6 +12,7 @@ import { root, type Scale, type StackOptions, scaleShape, services } from './opt
 import { isFree } from './ports.ts';
 import { prepareServers, type ServerAddresses } from './servers.ts';
 import { cursorSecrets, hasCommands, refusePerProcess } from './services.ts';
+import { builtPages } from './site.ts';
 import { type StackProcess, writeStackFile } from './stack-file.ts';
 import { openSupervisor, type Supervisor } from './supervisor.ts';
 import { type Report, Trouble } from './trouble.ts';
@@ -77,7 +78,12 @@ async function startAndRun(
   const files = filesOf(folder);
   const env = plainEnvironment(parts.env);
   const reservedPorts = [port];
-  const plan = await prepareServers({ ...options, reservedPorts, given, env }, report, signal);
+  const [plan, siteFolder] = await together(
+    signal,
+    both => prepareServers({ ...options, reservedPorts, given, env }, report, both),
+    // Whoever names a folder has the pages already, or wants none.
+    async both => (parts.withServices ? (given.PENSTOCK_SITE_FOLDER ?? (await builtPages(report, both))) : undefined),
+  );
   const { addresses, settings, ports } = plan;
   report(`starting ${plan.servers.map(({ name }) => name).join(', ') || 'no servers'}`);
   await all(plan.servers.map(server => supervisor.startFirst(server, serverReadyWithinMs, signal)));
@@ -110,6 +116,7 @@ async function startAndRun(
       partitions,
       publicPort: port,
       app,
+      siteFolder,
       cursorSecrets: cursorSecrets(files.secrets),
       given,
       env,
@@ -180,6 +187,24 @@ async function dismiss(guard: ChildProcess): Promise<void> {
   const gone = once(guard, 'exit');
   guard.stdin?.destroy();
   await gone;
+}
+
+/** Does both beside each other. Where one fails the other is told to stop, and both have ended when this rejects with the first failure. */
+async function together<One, Other>(
+  signal: AbortSignal,
+  one: (signal: AbortSignal) => Promise<One>,
+  other: (signal: AbortSignal) => Promise<Other>,
+): Promise<[One, Other]> {
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  const work = [one(both), other(both)] as const;
+  try {
+    return await Promise.all(work);
+  } catch (error) {
+    failed.abort();
+    await Promise.allSettled(work);
+    throw error;
+  }
 }
 
 /** Waits for all, then fails with the first failure: nothing is left going on. */

@@ -19,6 +19,8 @@ export interface ServiceContext {
   publicPort: number;
   /** The app's folder. */
   app: string;
+  /** Where the pages are that the routers serve; undefined: there are no routers. */
+  siteFolder: string | undefined;
   /** `id:base64`, signs cursors. */
   cursorSecrets: string;
   /** PENSTOCK_* of the caller; these win. */
@@ -121,6 +123,7 @@ export function serviceVariables(
     PENSTOCK_CURSOR_SECRETS: context.cursorSecrets,
   };
   if (addresses.kafkaCaFile !== undefined) variables.PENSTOCK_KAFKA_TLS_CA_FILE = addresses.kafkaCaFile;
+  if (context.siteFolder !== undefined) variables.PENSTOCK_SITE_FOLDER = context.siteFolder;
   if (hasCommands(app)) variables.PENSTOCK_APP_FOLDER = app;
   Object.assign(variables, context.given, { PENSTOCK_ADMIN_PORT: String(ports.admin) });
   if (ports.http !== undefined) {

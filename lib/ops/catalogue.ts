@@ -48,7 +48,18 @@ export const catalogue = {
       env.list().default(['127.0.0.1:0']),
       'addresses host:port to serve on, comma-separated; several processes may share one on Linux (SO_REUSEPORT)',
     ),
+    allowedOrigins: v(
+      env.origins().default([]),
+      'origins as `https://app.example`, comma-separated, whose pages may use the router besides its own; see docs/operations.md',
+    ),
     maxHeaderBytes: v(integer(1_024, 1_048_576, 32_768), 'most bytes of the headers of a request, its URL included'),
+  },
+  site: {
+    folder: v(
+      env.text().optional(),
+      'folder of the pages that the router serves, as `npm run web` builds them; default: `dist/web` beside the services, where the image has them',
+    ),
+    graphiql: v(flag(true), 'serve GraphiQL at /graphiql; false: 404'),
   },
   app: {
     schema: v(env.text(), "the app's GraphQL schema: a file, or the schema itself", { name: 'PENSTOCK_SCHEMA' }),

@@ -14,7 +14,7 @@ import { closeRedis, openRedis } from '../../lib/redis/index.ts';
 import { lateOwnerTable } from './late-owner-table.ts';
 import { partitionCountOf } from './partition-count.ts';
 import { openRouter } from './router.ts';
-import { loadSite } from './site.ts';
+import { loadSite } from './site/site.ts';
 import { logWarnings } from './warnings.ts';
 
 const sections = [
@@ -33,6 +33,7 @@ const sections = [
     'login',
     'route',
     'ownership',
+    'site',
   ] as const),
   // For the largest request: the router turns away what no gateway would take.
   'gateway' as const,
@@ -43,7 +44,8 @@ start('router', async () => {
   const ops = await openOps('router', config);
   logWarnings(ops.log);
   const plan = await loadApp(config.app.schema);
-  const site = await loadSite(join(import.meta.dirname, '../../web'));
+  const { folder = join(import.meta.dirname, '../../dist/web'), graphiql } = config.site;
+  const site = await loadSite({ folder, graphiql });
   const database = openAuthDatabase(config.postgres, ops);
   const keys = openKeyStore({ auth: config.auth, routeTokenTtlSeconds: config.route.tokenTtlSeconds }, database, ops);
   const users =

@@ -2,9 +2,10 @@ import type { AccessTokenVerifier, KeyStore, RouteTokenVerifier } from '../../li
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import type { Admission } from './admission.ts';
 import { answerJson, HttpRefusal } from './answers.ts';
-import type { OriginReader } from './client-origin.ts';
 import { routeCookie } from './credentials.ts';
 import type { HttpHandler } from './graphql-http.ts';
+import type { AllowedOrigins } from './origins/allowed-origins.ts';
+import type { OwnOrigin } from './origins/own-origin.ts';
 import { bearerToken } from './request-target.ts';
 
 export interface RouteParts {
@@ -15,7 +16,8 @@ export interface RouteParts {
   owners: OwnerTable;
   admission: Pick<Admission, 'checkRoom'>;
   partitionFor(userKey: string): number;
-  origin: OriginReader;
+  own: OwnOrigin;
+  origins: AllowedOrigins;
 }
 
 /** `POST /route`: where to connect, and the route token for it, in the body, in the address and as a cookie. */
@@ -26,17 +28,17 @@ export function routeHandler({
   owners,
   admission,
   partitionFor,
-  origin,
+  own,
+  origins,
 }: RouteParts): HttpHandler {
   return async (request, response) => {
     const caller = await access.verify(bearerToken(request.headers.authorization));
     const partition = partitionFor(caller.userKey);
     admission.checkRoom(owners.owner(partition)?.address);
-    const host = request.headers.host ?? '';
-    if (!/^[\w.-]+(:\d+)?$|^\[[\da-f:.]+\](:\d+)?$/i.test(host)) {
+    const address = own(request);
+    if (address === undefined) {
       throw new HttpRefusal(400, 'BAD_USER_INPUT', 'the Host header is missing or malformed');
     }
-    const { secure } = origin(request.headers, request.socket.remoteAddress);
     const { userKey, accessTokenHash } = caller;
     const claims = { userKey, accessTokenHash, partition, epoch: owners.owner(partition)?.epoch ?? 0 };
     const signed = await keys.signRoute({ ...claims, notAfterMs: caller.expiresAtMs });
@@ -47,18 +49,19 @@ export function routeHandler({
       `Max-Age=${signed.expiresInSeconds}`,
       'HttpOnly',
       'SameSite=Strict',
-      ...(secure ? ['Secure'] : []),
+      ...(address.webSocket.startsWith('wss:') ? ['Secure'] : []),
     ];
     answerJson(
       response,
       200,
       {
         token: signed.token,
-        url: `${secure ? 'wss' : 'ws'}://${host}/graphql?route=${signed.token}`,
+        url: `${address.webSocket}/graphql?route=${signed.token}`,
         partition,
         expiresIn: signed.expiresInSeconds,
       },
-      { 'set-cookie': cookie.join('; ') },
+      // A browser sends the cookie to pages of this origin alone (SameSite=Strict): to any other it is of no use.
+      origins.senderOf(request) === 'listed' ? {} : { 'set-cookie': cookie.join('; ') },
     );
   };
 }

@@ -17,6 +17,7 @@ const context: ServiceContext = {
   partitions: () => 24,
   publicPort: 8_080,
   app: join(root, 'apps/bank'),
+  siteFolder: join(root, 'dist/web'),
   cursorSecrets: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
   given: {},
   env: {},

@@ -35,7 +35,8 @@ before(async () => {
   const { kafka, redis, postgres } = servers;
   const context: ServiceContext = {
     addresses: { kafka: [...kafka], kafkaCaFile: undefined, redis, postgres },
-    ...{ brokers: 1, partitions: () => 6, publicPort, app: join(folder, 'apps/bank'), given: {}, env: {} },
+    ...{ brokers: 1, partitions: () => 6, publicPort, app: join(folder, 'apps/bank'), siteFolder: undefined },
+    ...{ given: {}, env: {} },
     cursorSecrets: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
   };
   for (const service of services) {

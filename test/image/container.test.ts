@@ -90,7 +90,7 @@ test('each service gets ready in it', { skip }, async () => {
   const [publicPort = 0] = await freePorts(1);
   const context: ServiceContext = {
     addresses: { kafka: [...kafka], kafkaCaFile: undefined, redis, postgres },
-    ...{ brokers: 1, partitions: () => 6, publicPort, app, given: {}, env: {} },
+    ...{ brokers: 1, partitions: () => 6, publicPort, app, siteFolder: undefined, given: {}, env: {} },
     cursorSecrets: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
   };
   for (const service of services) {

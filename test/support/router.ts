@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
 import {
   openAccessTokens,
   openAuthDatabase,
@@ -9,7 +10,7 @@ import {
 import { catalogue, type Ops, readConfig } from '../../lib/ops/index.ts';
 import type { Owner, OwnerTable } from '../../lib/ownership/types.ts';
 import { openRouter } from '../../services/router/router.ts';
-import { loadSite } from '../../services/router/site.ts';
+import { loadSite } from '../../services/router/site/site.ts';
 import { quietOps } from './quiet-ops.ts';
 import { until } from './until.ts';
 
@@ -97,7 +98,7 @@ export async function openTestRouter(
   const access = openAccessTokens(config.auth, { localKeys: keys.keys }, ops);
   const routes = openRouteTokens({ localKeys: keys.keys }, ops);
   const owners = ownersByHand();
-  const site = await loadSite(new URL('../../web', import.meta.url).pathname);
+  const site = await loadSite({ folder: join(import.meta.dirname, 'site'), graphiql: true });
   const router = await openRouter({ config, keys, users, access, routes, owners: table ?? owners, site, ops });
   const url = router.urls[0] ?? '';
   return {

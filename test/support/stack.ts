@@ -61,6 +61,8 @@ export interface StackWishes {
   tls?: boolean;
   /** PENSTOCK_* for all services. */
   env?: Readonly<Record<string, string>>;
+  /** Whether the routers serve the real pages, which are built where that has not been done yet. Default false: a page that says so. */
+  pages?: boolean;
   /** Default true; false runs only Kafka, Redis and PostgreSQL. */
   services?: boolean;
   /** Processes, by name, that run another release than this one. */
@@ -81,7 +83,7 @@ export async function startStack(wishes: StackWishes = {}): Promise<Stack> {
   return stackAt(run.folder, { output: run.output, stop: run.stop });
 }
 
-/** The stack that the runner has started for the tests of test/e2e; it goes on after the test. */
+/** The stack that the runner has started for the tests of test/e2e and test/browser; it goes on after the test. */
 export async function sharedStack(): Promise<Stack> {
   const file = process.env.TEST_STACK;
   if (file === undefined) throw new Error("TEST_STACK (the path of a stack's stack.json) is not set");
@@ -112,7 +114,8 @@ export async function launchStack(wishes: StackWishes, extraArguments: readonly 
     replaceJson(filesOf(folder).releases, wishes.releases);
   }
   const script = join(root, 'dev', wishes.services === false ? 'infra.ts' : 'start.ts');
-  const env = { ...plainEnvironment(process.env), ...wishes.env };
+  const pages = wishes.pages === true ? {} : { PENSTOCK_SITE_FOLDER: join(import.meta.dirname, 'site') };
+  const env = { ...plainEnvironment(process.env), ...pages, ...wishes.env };
   const args = [...(await argumentsOf(wishes, folder)), ...extraArguments];
   // the channel's end tells it that this process has died
   const child = spawn(process.execPath, [script, ...args], {
