@@ -83,7 +83,11 @@ async function main(): Promise<number> {
 
 function endDriver(): void {
   if (driver?.pid === undefined || driver.exitCode !== null || driver.signalCode !== null) return;
-  process.kill(-driver.pid, 'SIGKILL');
+  try {
+    process.kill(-driver.pid, 'SIGKILL');
+  } catch {
+    // A second signal: its group is gone, and its exit has not been told yet.
+  }
 }
 
 /** Runs drive.ts inside the node's network and passes on what it says. */
