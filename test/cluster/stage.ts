@@ -122,7 +122,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   };
 }
 
-async function execute(statement: string): Promise<void> {
+/** Runs a statement at the run's PostgreSQL as its superuser. */
+export async function execute(statement: string): Promise<void> {
   const client = new pg.Client(postgresUrl(superuser.name, superuser.password));
   await client.connect();
   try {

@@ -98,7 +98,7 @@ for (const part of parts) {
 }
 
 for (const part of ['overlays/local', 'overlays/production']) {
-  test(`k8s/${part}: every setting is in every process that has it`, { skip }, async () => {
+  test(`k8s/${part}: every setting is in every process that has it, and nowhere else`, { skip }, async () => {
     const settings = parse(readFileSync(join(k8s, part, 'settings.yaml'), 'utf8')) as { data: Record<string, string> };
     const pods = await workloads(part);
     assert.ok(pods.size >= 4);
@@ -110,6 +110,14 @@ for (const part of ['overlays/local', 'overlays/production']) {
       assert.ok(values.length > 0, `${variable} is nowhere`);
       assert.deepEqual([...new Set(values)], [value], variable);
     }
+    const isSetting = (name: string) =>
+      settings.data[name.slice('PENSTOCK_'.length).toLowerCase().replaceAll('_', '-')];
+    const others = (of: typeof pods) =>
+      [...of].map(([name, { containers }]) => [
+        name,
+        containers.map(({ env }) => env.filter(variable => isSetting(variable.name) === undefined)),
+      ]);
+    assert.deepEqual(others(pods), others(new Map([...(await workloads('base'))].filter(([name]) => pods.has(name)))));
     assert.ok(!objectsOf(await build(part)).some(({ kind }) => kind === 'ConfigMap'), 'settings are not applied');
   });
 }

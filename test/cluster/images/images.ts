@@ -10,6 +10,7 @@ import type { Report } from '../../../dev/stack/trouble.ts';
 import { writeImage } from '../../../image/oci.ts';
 import { makeRoot, writePenstock } from '../../../image/penstock.ts';
 import { librariesOf } from '../../../image/runtime.ts';
+import packageJson from '../../../package.json' with { type: 'json' };
 import { makeServersRoot } from './servers.ts';
 
 const run = promisify(execFile);
@@ -72,6 +73,14 @@ export async function writePenstockImages(to: string, work: string): Promise<voi
   await writeFile(join(root, 'app/RELEASE'), '2\n');
   await one('2');
   await one('bad', { entrypoint: ['/usr/local/bin/node', '-e', 'console.error("a bad image"); process.exit(1)'] });
+  await rm(root, { recursive: true });
+}
+
+/** Writes the image as `npm run image` does, under the name that the chart's values ask for. */
+export async function writeNamedImage(to: string, work: string): Promise<void> {
+  const root = join(work, 'penstock');
+  await makeRoot(root);
+  await writePenstock({ root, archive: join(to, 'penstock.tar'), name: `penstock:${packageJson.version}` });
   await rm(root, { recursive: true });
 }
 
