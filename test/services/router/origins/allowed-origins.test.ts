@@ -127,6 +127,15 @@ test('behind a trusted proxy that ends TLS the own origin is an https one', asyn
   await echo(connect({ ...proxied, origin: 'https://bank.example' }));
 });
 
+test('behind a proxy that ends TLS and is not trusted the same host over https is the own origin, and no other is', async () => {
+  const host = 'bank.example:8443';
+  assert.equal((await send('/route', { host, origin: 'https://bank.example:8443' })).status, 200);
+  assert.equal((await send('/route', { host, origin: 'http://bank.example:8443' })).status, 200);
+  for (const origin of ['https://bank.example', 'https://x.bank.example:8443']) {
+    assert.equal((await send('/route', { host, origin })).status, 403, origin);
+  }
+});
+
 test('a WebSocket without an Origin, of the own origin or of a listed one is joined', async () => {
   for (const headers of [{}, { origin: router.url }, { origin: listed }, { origin: 'http://localhost:5173' }]) {
     await echo(connect(headers as Record<string, string>));
