@@ -262,6 +262,24 @@ test('a wrong password is told, and the log-out leaves nothing of the session', 
   await textIs(alice.balance, '€ 100.00');
 });
 
+test('when the session has ended the page says so, and a log-in goes on where it was', { skip }, async () => {
+  const alice = await customer('alice');
+  const { page, opened, username } = alice;
+  // A clock that can be put forward; it holds from the next load on.
+  await page.addInitScript('lateMs = 0; Date.now = (now => () => now() + lateMs)(Date.now);');
+  await page.reload();
+  await textIs(alice.balance, '€ 100.00');
+  await page.evaluate('lateMs = 7 * 86_400_000');
+  await opened.context.setOffline(true);
+  await textIs(alice.connection, 'offline');
+  await opened.context.setOffline(false);
+  await page.getByText('Your session has ended.').waitFor();
+  await page.evaluate('lateMs = 0');
+  await alice.logIn(username);
+  await textIs(alice.balance, '€ 100.00');
+  opened.assertClean(networkErrors);
+});
+
 test('everything is done by keyboard alone', { skip }, async () => {
   const { page, balance } = await visit();
   const press = async (...keys: string[]): Promise<void> => {
