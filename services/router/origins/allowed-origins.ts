@@ -21,7 +21,7 @@ export function allowedOrigins(listed: readonly string[], own: OwnOrigin): Allow
     senderOf(request) {
       const { origin } = request.headers;
       if (origin === undefined) return 'none';
-      if (origin === own(request)?.origin) return 'own';
+      if (own(request)?.origins.includes(origin)) return 'own';
       return others.has(origin) ? 'listed' : 'foreign';
     },
   };

@@ -1,4 +1,4 @@
-import type { Client } from '@penstock/client';
+import { type Client, ConnectionError } from '@penstock/client';
 import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import { openReader } from '../../shared/iteration.ts';
 import { MatchingTransactionsDocument, TransactionsDocument } from '../graphql/documents.ts';
@@ -70,7 +70,8 @@ export function openTransactionFeed({ client, onError }: TransactionFeedParts): 
         const { data } = await client.query({ query: TransactionsDocument, variables: olderVariables(list.peek()) });
         if (asked === generation) list.value = withOlder(list.peek(), data.transactions);
       } catch (error) {
-        onError(error);
+        // No answer for half a minute: the button is there to ask again.
+        if (!(error instanceof ConnectionError)) onError(error);
       } finally {
         isLoadingOlder.value = false;
       }

@@ -18,7 +18,9 @@ export function Transactions({ feed }: { feed: TransactionFeed }) {
       <table aria-label="Transactions">
         <thead>
           <tr>
-            <th scope="col">Time</th>
+            <th scope="col" class="wide">
+              Time
+            </th>
             <th scope="col">Description</th>
             <th scope="col" class="number">
               Amount
@@ -53,7 +55,7 @@ function TransactionRow({ row: { transaction, isArrival } }: { row: Row }) {
   const { time, descr, fromTo, changedBy, newBalance, direction } = transaction;
   return (
     <tr class={isArrival ? 'arrival' : undefined}>
-      <td>
+      <td class="wide">
         <time dateTime={time}>
           <span>{formatTime(time)}</span> <span class="caption">{formatDay(time)}</span>
         </time>
@@ -63,6 +65,9 @@ function TransactionRow({ row: { transaction, isArrival } }: { row: Row }) {
         <span class="caption">
           {direction === 'CREDIT' ? 'from ' : 'to '}
           <Iban value={fromTo} />
+        </span>
+        <span class="caption short">
+          {formatDay(time)}, {formatTime(time)}
         </span>
       </td>
       <td class={`number ${changedBy > 0 ? 'credit' : 'debit'}`}>{formatChange(changedBy)}</td>
