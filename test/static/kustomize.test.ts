@@ -137,7 +137,9 @@ test('in production, TLS is verified by the files of the operators’ Secrets', 
   }
 });
 
-test('the topics of production are those of the bank, with one count of partitions, and that of the console', { skip }, async () => {
+test('the topics of production are those of the bank, with one count of partitions, and that of the console', {
+  skip,
+}, async () => {
   const schema = readFileSync(join(root, 'apps/bank/schema.graphql'), 'utf8');
   const ofSchema = new Set(
     [...schema.matchAll(/(?:topic|feedback|topics): (\[[^\]]*\]|"[^"]*")/g)].flatMap(([, names = '']) =>
