@@ -13,7 +13,7 @@ let browser: TestBrowser;
 
 before(async () => {
   if (skip) return;
-  stack = await startStack({ gateways: 2 });
+  stack = await startStack({ gateways: 2, pages: true });
   browser = await openBrowser();
 });
 after(async () => {

@@ -22,7 +22,7 @@ let browser: TestBrowser;
 before(async () => {
   if (skip) return;
   const given = process.env.TEST_CONSOLE_STACK;
-  stack = given ? attachStack(given) : await startStack({ gateways: 2 });
+  stack = given ? attachStack(given) : await startStack({ gateways: 2, pages: true });
   browser = await openBrowser();
 });
 after(async () => {
