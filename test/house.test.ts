@@ -21,6 +21,7 @@ const floors: Readonly<Record<string, number>> = {
   'lib/ownership': 4,
   'lib/replay': 4,
   'lib/views': 5,
+  'lib/fleet': 5,
 };
 
 interface Import {

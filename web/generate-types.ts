@@ -8,21 +8,25 @@ import { preset } from '@graphql-codegen/client-preset';
 import { codegen } from '@graphql-codegen/core';
 import { buildASTSchema, concatAST, parse, printSchema } from 'graphql';
 import { definitions } from '../lib/app/definitions.ts';
+import { consoleSchema } from '../services/gateway/console/schema.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** Which page speaks to which schema. Paths are relative to the repository. */
-export const pages: readonly { folder: string; schema: string }[] = [
-  { folder: 'web/bank/graphql', schema: 'apps/bank/schema.graphql' },
+const bank = () => readFile(join(root, 'apps/bank/schema.graphql'), 'utf8');
+
+/** Which documents speak to which schema. Folders are relative to the repository. */
+export const pages: readonly { folder: string; schema(): Promise<string> }[] = [
+  { folder: 'web/bank/graphql', schema: bank },
+  { folder: 'web/console/graphql', schema: async () => consoleSchema('penstock_fleet') },
+  { folder: 'web/console/proof/graphql', schema: bank },
 ];
 
 /** The types of the scalars' values in JSON. */
 const scalars = { Cents: 'number', SafeInt: 'number', DateTime: 'string', JSON: 'unknown' };
 
 /** Returns the text of `documents.ts` of one page. @throws Error for a document that does not fit the schema. */
-export async function typesOf({ folder, schema: schemaFile }: (typeof pages)[number]): Promise<string> {
-  const text = await readFile(join(root, schemaFile), 'utf8');
-  const schema = buildASTSchema(concatAST([definitions, parse(text)]));
+export async function typesOf({ folder, schema: schemaText }: (typeof pages)[number]): Promise<string> {
+  const schema = buildASTSchema(concatAST([definitions, parse(await schemaText())]));
   const location = join(folder, 'documents.graphql');
   const rawSDL = await readFile(join(root, location), 'utf8');
   const config = { documentMode: 'string', useTypeImports: true, scalars, strictScalars: true } as const;

@@ -22,12 +22,14 @@ export function plainEnvironment(env: Environment): NodeJS.ProcessEnv {
  * @throws Trouble naming all that no service knows.
  */
 export function penstockVariables(env: Environment): Record<string, string> {
-  const known = new Set(variablesOf(catalogue).map(({ name }) => name));
+  const known = new Map(variablesOf(catalogue).map(({ name, variable }) => [name, variable]));
   const unknown: string[] = [];
   const set: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('PENSTOCK_') || value === undefined || value === '') continue;
-    if (known.has(name)) set[name] = value;
+    if (!name.startsWith('PENSTOCK_') || value === undefined) continue;
+    const variable = known.get(name);
+    if (value === '' && variable?.mayBeEmpty !== true) continue;
+    if (variable !== undefined) set[name] = value;
     else unknown.push(name);
   }
   if (unknown.length > 0) throw new Trouble(`unknown: ${unknown.sort().join(', ')}; see docs/configuration.md`);

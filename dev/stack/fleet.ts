@@ -22,6 +22,8 @@ export interface Fleet {
   startFirst(signal: AbortSignal): Promise<void>;
   /** Starts and drains until there are so many; those with the highest numbers go first. */
   scale(service: Service, count: number): Promise<void>;
+  /** Kills a gateway that is up: the one of this name, else any. @returns its name; undefined: there is none. */
+  killGateway(name: string | undefined): string | undefined;
   stop(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export function openFleet({ counts, context, ports, supervisor, releaseOf, onCha
       stopSignal: 'SIGTERM',
       async spec() {
         assigned = {
+          name,
           admin: await ports.take(`${name}-admin`),
           http: servesHttp(service) ? await ports.take(name) : undefined,
         };
@@ -118,6 +121,13 @@ export function openFleet({ counts, context, ports, supervisor, releaseOf, onCha
       while (!stopping && present[service] < count) supervisor.start(workOf(service, present[service]++));
       while (!stopping && present[service] > count)
         await supervisor.stop(`${service}-${--present[service]}`, graceMs(service));
+    },
+    killGateway(name) {
+      const gateways = [...up.values()].filter(one => one.service === 'gateway' && (name ?? one.name) === one.name);
+      const chosen = gateways[Math.floor(Math.random() * gateways.length)];
+      if (chosen === undefined || stopping) return undefined;
+      process.kill(chosen.pid, 'SIGKILL');
+      return chosen.name;
     },
     async stop() {
       stopping = true;

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openRegister } from '../processes/register.ts';
+import { openControl } from './control.ts';
 import { penstockVariables, plainEnvironment } from './environment.ts';
 import { readIfThere } from './files.ts';
 import { type Fleet, openFleet } from './fleet.ts';
@@ -106,7 +107,8 @@ async function startAndRun(
     await watch(supervisor, () => undefined, signal);
     return;
   }
-  const fleet = openFleet({
+  const control = await openControl(name => fleet.killGateway(name), report);
+  const fleet: Fleet = openFleet({
     counts,
     ports,
     supervisor,
@@ -117,6 +119,7 @@ async function startAndRun(
       publicPort: port,
       app,
       siteFolder,
+      control: control.url,
       cursorSecrets: cursorSecrets(files.secrets),
       given,
       env,
@@ -131,6 +134,7 @@ async function startAndRun(
     await watch(supervisor, scaling(files.scale, fleet, report), signal);
   } finally {
     report('stopping');
+    await control.close();
     await fleet.stop();
   }
 }

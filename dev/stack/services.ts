@@ -21,6 +21,8 @@ export interface ServiceContext {
   app: string;
   /** Where the pages are that the routers serve; undefined: there are no routers. */
   siteFolder: string | undefined;
+  /** Where routers pass the console's orders on to. */
+  control?: string;
   /** `id:base64`, signs cursors. */
   cursorSecrets: string;
   /** PENSTOCK_* of the caller; these win. */
@@ -31,11 +33,19 @@ export interface ServiceContext {
 
 /** Loopback ports of one process; `http` only for those that serve HTTP. */
 export interface ServicePorts {
+  /** What the process is called in the console. */
+  name?: string;
   admin: number;
   http: number | undefined;
 }
 
-const perProcess = ['PENSTOCK_HTTP_LISTEN', 'PENSTOCK_ADMIN_PORT', 'PENSTOCK_GATEWAY_ADVERTISED_URL'];
+const perProcess = [
+  'PENSTOCK_HTTP_LISTEN',
+  'PENSTOCK_ADMIN_PORT',
+  'PENSTOCK_GATEWAY_ADVERTISED_URL',
+  'PENSTOCK_FLEET_INSTANCE',
+  'PENSTOCK_CONSOLE_LOCAL_CONTROL',
+];
 
 /** @throws Trouble for variables that the stack gives out itself, differently to each process. */
 export function refusePerProcess(given: Readonly<Record<string, string>>): void {
@@ -126,6 +136,8 @@ export function serviceVariables(
   if (context.siteFolder !== undefined) variables.PENSTOCK_SITE_FOLDER = context.siteFolder;
   if (hasCommands(app)) variables.PENSTOCK_APP_FOLDER = app;
   Object.assign(variables, context.given, { PENSTOCK_ADMIN_PORT: String(ports.admin) });
+  if (ports.name !== undefined) variables.PENSTOCK_FLEET_INSTANCE = ports.name;
+  if (service === 'router' && context.control !== undefined) variables.PENSTOCK_CONSOLE_LOCAL_CONTROL = context.control;
   if (ports.http !== undefined) {
     const own = `127.0.0.1:${ports.http}`;
     variables.PENSTOCK_HTTP_LISTEN = service === 'router' ? `${own},127.0.0.1:${publicPort}` : own;

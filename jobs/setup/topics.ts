@@ -1,24 +1,29 @@
 import { Registry } from 'prom-client';
 import { type AppPlan, loadApp, SchemaError } from '../../lib/app/index.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { findFleetTopic } from '../../lib/fleet/index.ts';
 import {
   connectKafka,
   DeadLetterTopicError,
+  KafkaUnavailableError,
   openDeadLetters,
   openTopics,
   PartitionCountError,
+  type Topics,
 } from '../../lib/kafka/index.ts';
-import { catalogue, readConfig } from '../../lib/ops/index.ts';
+import { catalogue, type Logger, readConfig } from '../../lib/ops/index.ts';
 import { prepareTopics } from '../../services/gateway/topics.ts';
 import { untilDone } from '../run-job.ts';
 import type { SetUp } from './options.ts';
 
 /**
- * Creates the topics that the app's schema names where they are missing, and those for dead letters of the services that write such.
+ * Creates the topics that the app's schema names where they are missing, those for dead letters of the services that write such, and the
+ * one for the operators' console.
  * It waits for Kafka. Topics that exist stay as they are.
  * @throws ConfigError; SchemaError and PartitionCountError where a topic exists with another partition count; DeadLetterTopicError.
  */
 export async function createTopics({ env, services, log }: SetUp): Promise<void> {
-  const config = readConfig(catalogue, ['app', 'kafka', 'projector'], env);
+  const config = readConfig(catalogue, ['app', 'kafka', 'projector', 'fleet'], env);
   const plan = await loadApp(config.app.schema);
   const connection = connectKafka(config.kafka, { service: 'setup', log, metrics: new Registry() });
   const topics = openTopics(connection);
@@ -32,6 +37,7 @@ export async function createTopics({ env, services, log }: SetUp): Promise<void>
     const { partitionCount } = await untilDone('topics', () => prepareTopics(plan, topics, settings), isFinal, log);
     const originals = originalsOf(plan, services, config.projector.deadLetters === 'topic');
     await untilDone('topics of dead letters', () => letters.prepare(originals), isFinal, log);
+    await createFleetTopic(topics, config.fleet.topic, replicationFactor, log);
     log.info(
       { event: 'topics_ready', topics: plan.topics.map(({ name }) => name), partitionCount },
       'topics are there',
@@ -40,6 +46,19 @@ export async function createTopics({ env, services, log }: SetUp): Promise<void>
     await topics.close();
     await connection.close();
   }
+}
+
+/** The console is worth having, and no reason not to install: where its topic may not be created, that is said, and the rest goes on. */
+async function createFleetTopic(topics: Topics, name: string, replicationFactor: number, log: Logger): Promise<void> {
+  const isRefusal = (error: unknown) => !(error instanceof KafkaUnavailableError);
+  await untilDone(
+    "the console's topic",
+    () => findFleetTopic(topics, name, { replicationFactor }),
+    isRefusal,
+    log,
+  ).catch((error: unknown) =>
+    log.warn({ event: 'fleet_topic_missing', reason: messageOf(error) }, "the console's topic could not be created"),
+  );
 }
 
 /** Returns the topics whose records may become dead letters. */

@@ -24,9 +24,13 @@ const resolving = ['view', 'command', 'records'] as const;
 /**
  * Compiles an app's schema into its plan. Pure.
  * @param source `name` is the file's name, for messages; `body` the SDL.
+ * @param options.resolvedElsewhere fields of Query that whoever executes the plan resolves itself: a built-in schema has such.
  * @throws SchemaError with everything that contradicts itself, in the order of the text.
  */
-export function compileApp(source: { name: string; body: string }): AppPlan {
+export function compileApp(
+  source: { name: string; body: string },
+  { resolvedElsewhere = new Set() }: { resolvedElsewhere?: ReadonlySet<string> } = {},
+): AppPlan {
   const problems = new Problems(source.name);
   const { schema, scalars } = buildApp(source, problems);
   const query = objectType(schema.getQueryType());
@@ -53,6 +57,7 @@ export function compileApp(source: { name: string; body: string }): AppPlan {
   checkPlacement(schema, isRoot, problems);
   const tables = compileTables(schema, isRoot, shapes, topics, problems);
   for (const field of fieldsOf(query)) {
+    if (resolvedElsewhere.has(field.name)) continue;
     const directive = theOne(field, ['view'], problems);
     const view = query && directive && compileView(field, directive, tables, compilation(query));
     if (view) views.set(field.name, view);

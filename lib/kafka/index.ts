@@ -18,6 +18,7 @@ export {
 } from './errors.ts';
 export { describeAssignment, evictMember, type GroupAssignment } from './group-admin.ts';
 export { type Growth, type Growths, readGrowths, recordGrowth } from './growths.ts';
+export { lagsOf, type PartitionLag } from './lag.ts';
 export { type LaneOptions, openLanes } from './lanes.ts';
 export { murmur2, partitionOf } from './murmur2.ts';
 export { type Unread, type UnreadPartitions, watchPartitions } from './partition-watch.ts';

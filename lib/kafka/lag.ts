@@ -2,15 +2,42 @@ import { Gauge, type Registry } from 'prom-client';
 
 interface Lagging {
   topic: string;
+  partition: number;
   position: number;
   endOffset: number;
   highWatermark: number;
   held: { sinceMs: number } | undefined;
+  /** Whether {@link endOffset} is what a broker said last. */
+  isEndKnown: boolean;
   /** Timestamp of the oldest record that is not worked off, ms since the epoch; undefined where there is none. */
   oldestMs(): number | undefined;
 }
 
 type Source = () => Iterable<Lagging>;
+
+/** How far a process is behind in one partition that it reads. */
+export interface PartitionLag {
+  topic: string;
+  partition: number;
+  /** Undefined where it is not known. */
+  records: number | undefined;
+  /** Age of the oldest record that is not worked off, s; 0: there is none; undefined where it is not known. */
+  seconds: number | undefined;
+}
+
+/** Returns what the registry's gauges of lag are made of: a reading for each partition that this process reads. */
+export function lagsOf(metrics: Registry): PartitionLag[] {
+  return [...(sources.get(metrics) ?? [])].flatMap(source =>
+    [...source()].map(one => {
+      const { topic, partition, position, endOffset } = one;
+      if (!one.isEndKnown) return { topic, partition, records: undefined, seconds: undefined };
+      const records = Math.max(0, endOffset - position);
+      const oldestMs = one.oldestMs();
+      if (oldestMs !== undefined) return { topic, partition, records, seconds: (Date.now() - oldestMs) / 1_000 };
+      return { topic, partition, records, seconds: records === 0 ? 0 : undefined };
+    }),
+  );
+}
 
 const sources = new WeakMap<Registry, Set<Source>>();
 

@@ -53,6 +53,7 @@ export class Reading implements TopicPartition {
   /** Timestamp of the last record that was handed out, ms since the epoch. */
   #lastMs: number | undefined;
   #failures = 0;
+  #isHeard = false;
   #sinkFailures = 0;
   /** The last epoch before the batch that was handed out last. */
   #epochBefore: number | undefined;
@@ -83,11 +84,17 @@ export class Reading implements TopicPartition {
     return nameOf(this);
   }
 
+  /** Whether the end is what a broker said last: before its first answer, and while it gives none, nobody knows how far behind this is. */
+  get isEndKnown(): boolean {
+    return this.#isHeard && this.#failures === 0;
+  }
+
   /** The partition's part of a fetch from {@link position}. Moves the position past what it returns. */
   take(fetched: FetchedPartition): Outcome {
     const { errorCode, highWatermark, lastStableOffset: endOffset, topicId, aborted, records: bytes } = fetched;
     if (errorCode !== codes.NONE) return this.#refused(errorCode);
     this.#failures = 0;
+    this.#isHeard = true;
     this.#outOfRange = 0;
     this.#missingSince = undefined;
     this.#otherIdSince = undefined;

@@ -96,6 +96,31 @@ export const catalogue = {
     partitions: v(integer(1, 100_000, 24), 'partition count of topics that are created'),
     replicationFactor: v(integer(1, 15, 1), 'replication factor of topics that are created'),
   },
+  fleet: {
+    topic: v(
+      z
+        .string()
+        .regex(/^[\w.-]{0,249}$/, "must be a topic's name, or empty")
+        .default('penstock_fleet'),
+      "compacted topic to which services publish their state, for the operators' console; empty: nothing is published, and there is no console",
+      { mayBeEmpty: true },
+    ),
+    intervalMs: v(
+      integer(250, 60_000, 1_000),
+      'how often a service publishes its state, ms; a change of ownership is published at once, and a large state less often: 16 KiB a second',
+    ),
+    instance: v(
+      env.text().max(200).optional(),
+      "name of this process in the console; must be no other process's. Default: the host's name, with the process id where that is not 1",
+    ),
+  },
+  console: {
+    localControl: v(
+      z.url({ protocol: /^http$/, hostname: /^127\.0\.0\.1$/, error: 'must be on loopback' }).optional(),
+      "internal: where the local stack takes the console's orders; `npm start` alone sets it",
+      { secret: true },
+    ),
+  },
   redis: {
     url: v(
       env.redis(),

@@ -12,6 +12,8 @@ export interface Variable<T = unknown> {
   secret?: boolean;
   /** A PEM file with certificates: `/metrics` tells when the first of them ends. */
   certificates?: boolean;
+  /** An empty value is a value of its own; of all others it means that the variable is not set. */
+  mayBeEmpty?: boolean;
   /** Only for names that predate the PENSTOCK_<SECTION>_<NAME> form. */
   name?: string;
 }
@@ -104,7 +106,7 @@ export function readConfig<C extends Catalogue, K extends keyof C & string>(
         Object.defineProperty(values, key, { enumerable: true, get: () => file.value });
         continue;
       }
-      const parsed = variable.schema.safeParse(raw === '' ? undefined : raw);
+      const parsed = variable.schema.safeParse(raw === '' && !variable.mayBeEmpty ? undefined : raw);
       if (parsed.success) {
         values[key] = parsed.data;
         if (variable.certificates && typeof parsed.data === 'string')

@@ -82,6 +82,8 @@ export const logEvents = {
       'The process ends with 1: not everything drained in time. Raise `PENSTOCK_DRAIN_TIMEOUT_MS` if it recurs.',
     event_not_written: 'Kafka refuses an event; it stays in the outbox and is tried again. Do what `reason` says.',
     fetch_failed: 'A broker did not answer a fetch; it is asked again. Check the broker if it lasts.',
+    fleet_topic_missing:
+      'The topic for the console cannot be used: this process is not shown there. `reason` says what to do.',
     gateway_answer_lost: 'A gateway went away within an answer; the client got 502. Check whether it was restarted.',
     gateway_refused_upgrade:
       'A gateway refused a WebSocket that the router brought; the client comes again. See `reason`.',
@@ -143,6 +145,8 @@ export const logEvents = {
     skips_unreadable:
       'What `npm run skip` recorded cannot be read: unreadable batches are not skipped now. Check Kafka.',
     start_waits: 'A step of the start is not possible yet, for `reason`, and is tried again.',
+    state_not_published:
+      'The state of this process could not be published for the console, and is tried again. Check Kafka if it lasts.',
     stream_open_failed: 'A stream could not be opened; its client got `UNAVAILABLE`. Check Kafka.',
     stream_record_skipped: 'A stream left out a record that does not fit its type. Mend what writes it, or the schema.',
     traces_dropped:
@@ -164,6 +168,7 @@ export const logEvents = {
     drain_started: 'The process was asked to end, by `signal`, and drains.',
     gateway_listening: 'The gateway listens, at `listening`; it serves when it is ready.',
     group_assigned: 'The consumer group gave this process its partitions.',
+    instance_silent: 'A process said nothing for long, and leaves the console. Look at it where it should be running.',
     jwks_back: "The issuer's keys are fetched again.",
     kafka_back: 'Kafka answers again.',
     open_transaction_over: 'The transaction that held up a partition was committed or aborted.',
@@ -188,6 +193,7 @@ export const logEvents = {
     claim_not_released: 'Redis was not told that a partition is released; its next owner claims it all the same.',
     command_batch_retried: 'A batch of commands met a conflict or a lost connection, and is tried again at once.',
     command_ended: 'A command was answered, or its client has gone; `seconds` is how long it took.',
+    fleet_not_swept: 'Processes that were killed could not be taken out of the console; it is tried again.',
     kafka_client_line: 'A line of the library kafkajs, in its words.',
     log_bounds_unknown: "The bounds of a partition's log could not be asked for a replay.",
     login_attempts_kept: 'Old login attempts could not be deleted from PostgreSQL; it is tried again.',

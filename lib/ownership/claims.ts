@@ -153,7 +153,9 @@ export function openClaims(parts: ClaimsParts): Claims {
     }
     const since = gainedAt.get(partition);
     gainedAt.delete(partition);
-    if (since !== undefined) metrics.handedOff((clock.nowMs() - since) / 1_000);
+    if (since === undefined) return true;
+    const atMs = clock.nowMs();
+    metrics.handedOff({ partition, epoch, atMs, seconds: (atMs - since) / 1_000 });
     return true;
   }
 

@@ -1,13 +1,19 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { sharedCounter } from '../ops/index.ts';
+import type { Handoff } from './types.ts';
 
 /** What a gateway's side of ownership counts. */
 export interface OwnershipMetrics {
   rebalanced(): void;
   fenced(): void;
   /** From the assignment that gave the partition to the claim being visible to routers. */
-  handedOff(seconds: number): void;
+  handedOff(handoff: Handoff): void;
+  /** The newest handoffs, the newest first. */
+  handoffs(): readonly Handoff[];
 }
+
+/** So many handoffs are kept. */
+const keptHandoffs = 50;
 
 /** What every member of a control group tells of its peers. */
 export function membershipMetrics(registry: Registry, current: { peers(): number }): void {
@@ -63,9 +69,15 @@ export function ownershipMetrics(
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
+  const handoffs: Handoff[] = [];
   return {
     rebalanced: () => rebalances.inc(),
     fenced: () => fenced.inc(),
-    handedOff: seconds => handoff.observe(seconds),
+    handedOff(made) {
+      handoff.observe(made.seconds);
+      handoffs.unshift(made);
+      handoffs.length = Math.min(handoffs.length, keptHandoffs);
+    },
+    handoffs: () => handoffs,
   };
 }

@@ -110,6 +110,7 @@ export async function joinOwnership(parts: JoinOwnershipParts): Promise<Ownershi
     admits: holdings.admits,
     onTransition: holdings.onTransition,
     released: holdings.released,
+    handoffs: metrics.handoffs,
     verify,
     leave,
     close,

@@ -23,6 +23,17 @@ export type Tenure =
   /** `succeeded`: the successor's claim is visible, so that clients who are sent away find it. */
   | { state: 'handing-over'; epoch: number; untilMs: number; succeeded: boolean };
 
+/** A partition that came to this gateway. */
+export interface Handoff {
+  partition: number;
+  /** 0 where it was taken over without Redis. */
+  epoch: number;
+  /** When its claim was visible to routers, ms since the epoch. */
+  atMs: number;
+  /** From the assignment to that moment. */
+  seconds: number;
+}
+
 /** A gateway's side of ownership. */
 export interface Ownership {
   tenure(partition: number): Tenure;
@@ -42,6 +53,8 @@ export interface Ownership {
   verify(partition: number): Promise<'member' | 'zombie' | 'unknown'>;
   /** The last client of a partition that is handed over has gone: it becomes foreign before its window ends. */
   released(partition: number): void;
+  /** The newest 50 partitions that came here, the newest first. */
+  handoffs(): readonly Handoff[];
   /** Leaves the group; partitions go through `handing-over`. Resolves when the last window has ended. */
   leave(): Promise<void>;
   close(): Promise<void>;

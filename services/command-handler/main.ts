@@ -1,10 +1,12 @@
 import { loadApp, loadCommands } from '../../lib/app/index.ts';
+import { openFleetPublisher } from '../../lib/fleet/index.ts';
 import { connectKafka, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
 import { catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
 import { joinMembership } from '../../lib/ownership/index.ts';
 import { openFence } from './fence.ts';
 import { startHandler } from './handler.ts';
 import { within } from './signal.ts';
+import { commandHandlerState } from './state.ts';
 
 const sections = [
   'log',
@@ -17,6 +19,7 @@ const sections = [
   'postgres',
   'ownership',
   'handler',
+  'fleet',
 ] as const;
 /** Rows wait in the outbox whatever the lanes do with them, so that no time-out may tear a key's records apart, ms. */
 const deliveryTimeoutMs = 86_400_000;
@@ -50,13 +53,20 @@ start('command-handler', async () => {
     joinGroup: options =>
       joinMembership(connection, { ...options, onContact: fence.confirmed, peerListen, peerSilenceMs, ops }),
   });
+  const fleet = openFleetPublisher({ config, connection, topics, ops });
+  fleet.describe(commandHandlerState(ops.metrics));
+  const onDraining = () => {
+    ops.onDraining();
+    fleet.changed();
+  };
   await Promise.all([
     handler.running,
-    runUntilSignal(ops, [
+    runUntilSignal({ ...ops, onDraining }, [
       handler,
       reader,
       { close: () => within(lanes.close(), ops.drainTimeoutMs / 5) },
       fence,
+      fleet,
       topics,
       connection,
       ops,

@@ -4,6 +4,8 @@ import { type Clock, systemClock } from '../../lib/ownership/clock.ts';
 export interface Client {
   /** Partition of the caller's key. */
   readonly partition: number;
+  /** Whose it is; only to count the connections of a user. */
+  readonly userKey?: string;
   /** A router has sent it, because this replica owned the partition. */
   readonly routed: boolean;
   /** Asks the client to reconnect and resume: WebSocket close code 1012, or the end of the SSE response. */
@@ -33,7 +35,7 @@ export interface Clients {
    * `stillSo` is asked again before each: ownership may have come back meanwhile.
    */
   moveOn(partition: number, windowMs: number, stillSo?: () => boolean, which?: (client: Client) => boolean): void;
-  count(partition?: number): number;
+  count(partition?: number, which?: (client: Client) => boolean): number;
   onJoined(listener: (client: Client) => void): void;
   /** The last client of a partition has gone. */
   onEmptied(listener: (partition: number) => void): void;
@@ -72,8 +74,11 @@ export function openClients(random: () => number = Math.random, clock: Clock = s
         clock.after(random() * (windowMs - patienceMs), () => client.afterEvent(patienceMs, moveOn));
       }
     },
-    count(partition) {
-      if (partition !== undefined) return byPartition.get(partition)?.size ?? 0;
+    count(partition, which) {
+      if (partition !== undefined) {
+        const peers = byPartition.get(partition) ?? new Set();
+        return which ? [...peers].filter(which).length : peers.size;
+      }
       return [...byPartition.values()].reduce((sum, { size }) => sum + size, 0);
     },
     onJoined: listener => void joined.push(listener),

@@ -1,6 +1,7 @@
 import type { WebSocketServer } from 'ws';
 import type { AppPlan } from '../../lib/app/index.ts';
 import type { AccessTokenVerifier, RouteTokenVerifier } from '../../lib/auth/index.ts';
+import type { FleetPublisher } from '../../lib/fleet/index.ts';
 import { type Growths, type Lanes, partitionOf, type UnreadPartitions } from '../../lib/kafka/index.ts';
 import type { Closable, Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import { systemClock } from '../../lib/ownership/clock.ts';
@@ -11,25 +12,29 @@ import { bufferOwned } from './buffering.ts';
 import { type Clients, openClients } from './clients.ts';
 import { type Commands, openCommands } from './commands/commands.ts';
 import { openFeedbackTaps } from './commands/feedback-taps.ts';
+import { consoleQueries, openConsoleEngine } from './console/engine.ts';
+import { consolePlan } from './console/schema.ts';
+import { gatewayState } from './console/state.ts';
+import { sweepFleet } from './console/sweep.ts';
 import { openDocuments } from './graphql/documents.ts';
-import { type Engine, openEngine } from './graphql/engine.ts';
+import { type Engine, type EngineParts, openEngine } from './graphql/engine.ts';
 import type { ErrorFormatter } from './graphql/errors.ts';
 import { followOwnership } from './handover.ts';
 import { openRequests } from './http/requests.ts';
-import type { Service } from './http/server.ts';
+import { paths, type Service } from './http/server.ts';
 import { openSubscriptions } from './http/subscriptions.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { openPlacement } from './placement.ts';
 import { openCursors } from './streams/cursors.ts';
-import { openRecords } from './streams/records.ts';
+import { openRecords, type Records } from './streams/records.ts';
 import { openStreams } from './streams/streams.ts';
 import type { Warmth } from './warmth.ts';
 import { openWebSockets } from './ws/server.ts';
 
 export interface GatewayParts {
-  config: PenstockConfig<'gateway' | 'ownership'>;
+  config: PenstockConfig<'gateway' | 'ownership' | 'fleet'>;
   plan: AppPlan;
-  ops: Pick<Ops, 'log' | 'tracer'>;
+  ops: Pick<Ops, 'log' | 'tracer' | 'metrics'>;
   metrics: GatewayMetrics;
   warmth: Pick<Warmth, 'cool'>;
   format: ErrorFormatter;
@@ -41,6 +46,9 @@ export interface GatewayParts {
   lanes: Lanes;
   views: Views;
   codec: CursorCodec;
+  fleet: FleetPublisher;
+  /** Base URL under which routers reach this gateway. */
+  address: string;
   clusterId: string;
   growths: Growths;
   unread: Pick<UnreadPartitions, 'of' | 'onChange'>;
@@ -76,7 +84,6 @@ export function openGateway(parts: GatewayParts): Gateway {
   const engine = engineOf(parts, metrics, commands);
   const placement = openPlacement(parts.routeTokens, ownership, { claimWaitMs });
   const outward = {
-    engine,
     format,
     accessTokens,
     placement,
@@ -96,8 +103,13 @@ export function openGateway(parts: GatewayParts): Gateway {
   };
   bufferOwned(ownership, records, parts.plan);
   followOwnership({ ownership, clients, cool: parts.warmth.cool, clock: systemClock });
+  const sweeper = watchFleet(parts, clients);
   return {
     service: {
+      engines: new Map([
+        [paths.app, engine],
+        [paths.console, consoleEngine(parts, { clients, commands })],
+      ]),
       placement,
       webSockets: openWebSockets(parts.webSocketServer, outward),
       requests: openRequests({ ...outward, subscriptions: openSubscriptions(outward) }),
@@ -108,6 +120,7 @@ export function openGateway(parts: GatewayParts): Gateway {
         // The others go when their successors are there.
         if (ownership.tenure(partition).state === 'foreign') clients.moveOn(partition, handoverWindowMs);
       }
+      await sweeper?.close();
       await ownership.leave();
       await emptied(clients, farewellMs);
       for (const socket of parts.webSocketServer.clients) socket.terminate();
@@ -117,36 +130,52 @@ export function openGateway(parts: GatewayParts): Gateway {
   };
 }
 
-function engineOf(
-  { config, plan, ops, format, ownership, records, views, codec, clusterId, growths, unread, offsetAt }: GatewayParts,
-  metrics: GatewayMetrics,
-  commands: Commands,
-): Engine {
-  const cursors = openCursors(codec, clusterId);
+/** Publishes what this gateway does, and looks after the topic when it is its turn. */
+function watchFleet(parts: GatewayParts, clients: Clients): Closable | undefined {
+  const { config, plan, ops, ownership, records, fleet: publisher, address } = parts;
+  const topics = new Set(plan.topics.map(({ name }) => name));
+  publisher.describe(gatewayState({ address, ownership, clients, registry: ops.metrics, topics }));
+  ownership.onTransition(publisher.changed);
+  const { topic } = config.fleet;
+  return topic === '' ? undefined : sweepFleet({ topic, publisher, ownership, records, log: ops.log });
+}
+
+function engineOf(parts: GatewayParts, metrics: GatewayMetrics, commands: Commands): Engine {
+  const { config, plan, ops, ownership } = parts;
   const rendered = openRecords(metrics, ops.log, config.gateway.resultBytes);
-  return openEngine({
-    plan,
-    format,
-    cursors,
-    views,
+  return openEngine(engineParts(parts, { plan, commands, rendered, partitionCount: ownership.partitionCount }));
+}
+
+/** Bytes of states that are kept for further operators to take. */
+const consoleResultBytes = 1_048_576;
+
+function consoleEngine(parts: GatewayParts, { clients, commands }: { clients: Clients; commands: Commands }): Engine {
+  const { config, ops, metrics, ownership, fleet: publisher } = parts;
+  const { topic } = config.fleet;
+  const plan = consolePlan(topic);
+  const rendered = openRecords(metrics, ops.log, consoleResultBytes);
+  const queries = consoleQueries({ topicName: topic, publisher, ownership, clients });
+  const open = (partitionCount: number) =>
+    openEngine({ ...engineParts(parts, { plan, commands, rendered, partitionCount }), queries });
+  return openConsoleEngine(open, publisher.topic);
+}
+
+/** What engines have in common, and what one over this plan has besides. */
+function engineParts(
+  { config, ops, format, metrics, records, views, codec, clusterId, growths, unread, offsetAt }: GatewayParts,
+  own: { plan: AppPlan; commands: Commands; rendered: Records; partitionCount: number },
+): EngineParts {
+  const { plan, commands, rendered, partitionCount } = own;
+  const cursors = openCursors(codec, clusterId);
+  const { maxDepth, maxNameLength, maxResponseBytes, socketBufferBytes: bufferBytes } = config.gateway;
+  return {
+    ...{ plan, format, cursors, views, commands, maxDepth, maxNameLength, maxResponseBytes },
     documents: openDocuments(plan.schema, config.gateway),
-    maxDepth: config.gateway.maxDepth,
-    maxNameLength: config.gateway.maxNameLength,
-    maxResponseBytes: config.gateway.maxResponseBytes,
     streams: openStreams({
-      records,
-      rendered,
-      cursors,
-      metrics,
+      ...{ records, rendered, cursors, metrics, partitionCount, growths, unread, offsetAt, bufferBytes },
       tracer: ops.tracer,
-      partitionCount: ownership.partitionCount,
-      growths,
-      unread,
-      offsetAt,
-      bufferBytes: config.gateway.socketBufferBytes,
     }),
-    commands,
-  });
+  };
 }
 
 /** Resolves when the last client has gone, or the time is over. */

@@ -1,5 +1,6 @@
 import { loadApp, SchemaError } from '../../lib/app/index.ts';
 import { openAccessTokens, openRouteTokens } from '../../lib/auth/index.ts';
+import { type FleetPublisher, openFleetPublisher } from '../../lib/fleet/index.ts';
 import {
   connectKafka,
   openLanes,
@@ -45,7 +46,7 @@ const sections = [
     'auth',
     'route',
   ] as const),
-  ...(['ownership', 'gateway', 'cursor', 'replay'] as const),
+  ...(['ownership', 'gateway', 'cursor', 'replay', 'fleet'] as const),
 ];
 
 /** Rows have fields that a result need not have. */
@@ -76,6 +77,7 @@ start('gateway', async () => {
   // Of its own, so that appends never hold up a claim. That Redis is away is said by the other.
   const bufferRedis = connectRedis(config.redis, ops, () => undefined);
   const stopping = new AbortController();
+  const late: { fleet?: FleetPublisher } = {};
   /** Closed from left to right; what opens later closes earlier. */
   const parts: Closable[] = [server, views, accessTokens, routeTokens, topics, kafka, ops];
   const opened = <Part extends Closable>(part: Part): Part => {
@@ -94,6 +96,8 @@ start('gateway', async () => {
     const isRefusal = (error: unknown) => error instanceof SchemaError || error instanceof PartitionCountError;
     const prepare = () => prepareTopics(plan, topics, config.kafka);
     const { clusterId, partitionCount, growths } = await untilKafkaAnswers(prepare, isRefusal, ops, stopping.signal);
+    const fleet = opened(openFleetPublisher({ config, connection: kafka, topics, ops }));
+    late.fleet = fleet;
     const lanes = opened(
       openLanes(kafka, { bufferBytes: config.kafka.laneBufferBytes, paceMs: config.kafka.producePaceMs }),
     );
@@ -108,6 +112,7 @@ start('gateway', async () => {
     const unread = opened(watchPartitions({ topics, names, partitionCount, ops }));
     const metrics = openGatewayMetrics(ops.metrics);
     const warmth = openWarmth({ records, plan, partitionCount, metrics, log: ops.log });
+    const address = config.gateway.advertisedUrl ?? server.url;
     const ownership = opened(
       await joinOwnership({
         connection: kafka,
@@ -115,14 +120,14 @@ start('gateway', async () => {
         config,
         topics: names,
         partitionCount,
-        address: config.gateway.advertisedUrl ?? server.url,
+        address,
         warm: warmth.warm,
         ops,
       }),
     );
     const gateway = openGateway({
       ...{ config, plan, ops, metrics, warmth, format, webSocketServer, accessTokens, routeTokens },
-      ...{ ownership, records, lanes, views, codec, clusterId, growths, unread },
+      ...{ ownership, records, lanes, views, codec, clusterId, growths, unread, fleet, address },
       offsetAt: (topic, partition, timestampMs) => topics.offsetAt({ topic, partition }, timestampMs),
     });
     opened({
@@ -134,6 +139,7 @@ start('gateway', async () => {
     });
     server.serve(gateway.service);
     ops.readiness.set('start', undefined);
+    fleet.changed();
     ops.log.info({ event: 'service_ready', partitions: partitionCount }, 'serving');
   };
   const serving = serve().catch((error: unknown) => {
@@ -142,6 +148,7 @@ start('gateway', async () => {
   const onDraining = () => {
     stopping.abort();
     ops.onDraining();
+    late.fleet?.changed();
   };
   await Promise.all([serving, runUntilSignal({ ...ops, onDraining }, parts)]);
 });

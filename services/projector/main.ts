@@ -1,10 +1,23 @@
 import { loadApp } from '../../lib/app/index.ts';
+import { openFleetPublisher } from '../../lib/fleet/index.ts';
 import { connectKafka, openLanes, openReader, openTopics } from '../../lib/kafka/index.ts';
 import { type Closable, catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
 import { startProjector } from './projector.ts';
+import { projectorState } from './state.ts';
 import { openStore } from './store.ts';
 
-const sections = ['log', 'drain', 'watchdog', 'admin', 'app', 'kafka', 'postgres', 'ownership', 'projector'] as const;
+const sections = [
+  'log',
+  'drain',
+  'watchdog',
+  'admin',
+  'app',
+  'kafka',
+  'postgres',
+  'ownership',
+  'projector',
+  'fleet',
+] as const;
 
 /** A dead letter is given up after this time, and sent again later, ms: a drain must not wait for one that is stuck. */
 const letterTimeoutMs = 10_000;
@@ -20,8 +33,10 @@ start('projector', async () => {
   const lanes = openLanes(connection, { bufferBytes: laneBufferBytes, deliveryTimeoutMs: letterTimeoutMs });
   const store = openStore(config.postgres, ops);
   const stopping = new AbortController();
+  const fleet = openFleetPublisher({ config, connection, topics, ops });
+  fleet.describe(projectorState(ops.metrics));
   /** Closed from left to right. */
-  const parts: Closable[] = [reader, lanes, store, topics, connection, ops];
+  const parts: Closable[] = [reader, lanes, store, fleet, topics, connection, ops];
 
   const serving = startProjector({ config, plan, connection, reader, topics, lanes, store, ops }, stopping.signal).then(
     projector => {
@@ -36,6 +51,7 @@ start('projector', async () => {
   const onDraining = () => {
     stopping.abort();
     ops.onDraining();
+    fleet.changed();
   };
   await Promise.all([serving, runUntilSignal({ ...ops, onDraining }, parts)]);
 });

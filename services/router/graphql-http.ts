@@ -11,7 +11,7 @@ import type { GatewayProxy } from './gateway-proxy.ts';
 import { answerHeaders, httpHeaders } from './headers.ts';
 import type { Outcome, RouterMetrics } from './metrics.ts';
 import type { OriginReader } from './origins/client-origin.ts';
-import { bearerToken, type RequestTarget, withoutParameter } from './request-target.ts';
+import { bearerToken, parameter, type RequestTarget, withoutParameter } from './request-target.ts';
 import { beginTrace, endWithAnswer, endWithHeaders, type RequestTrace } from './request-trace.ts';
 import type { RouteMinter } from './route-minter.ts';
 
@@ -28,9 +28,14 @@ export interface GraphqlHttpParts {
   state: FrontState;
   maxRequestBytes: number;
   ownerWaitMs: number;
+  /** Any gateway serves it, so that none needs a route token; a partition in the query asks for its owner. */
+  anyGateway?: true;
 }
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse, target: RequestTarget) => Promise<void>;
+
+/** The largest number of a partition in a query has fewer digits than this. */
+const partitionText = /^\d{1,6}$/;
 
 /** `/graphql` over HTTP: verified, buffered, and sent to the owner of the caller's partition; answers stream through. */
 export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
@@ -46,7 +51,7 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
     const gone = new AbortController();
     response.once('close', () => gone.abort('closed'));
     const caller = await access.verify(bearerToken(request.headers.authorization));
-    const partition = partitionFor(caller.userKey);
+    const partition = partitionAsked(query) ?? partitionFor(caller.userKey);
     const body =
       request.method === 'POST'
         ? await readBody(request, parts.maxRequestBytes, 'PENSTOCK_GATEWAY_MAX_REQUEST_BYTES')
@@ -78,7 +83,8 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
         onWaited: metrics.unownedWait,
       },
       async owner => {
-        const routeToken = owner.standsIn ? undefined : await minter.mint(caller, partition, owner.epoch);
+        const routeToken =
+          owner.standsIn || parts.anyGateway ? undefined : await minter.mint(caller, partition, owner.epoch);
         const router = { routeToken, traceparent, clientAddress: address, secure };
         // http-proxy sends what it finds on the request itself.
         request.url = rest === '' ? path : `${path}?${rest}`;
@@ -116,6 +122,11 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
         );
     }
   };
+
+  function partitionAsked(query: string): number | undefined {
+    const asked = parts.anyGateway && parameter(query, 'partition');
+    return asked !== undefined && partitionText.test(asked) ? Number(asked) : undefined;
+  }
 
   return async (request, response, target) => {
     const trace = beginTrace(tracer, request);

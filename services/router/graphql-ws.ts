@@ -21,7 +21,8 @@ import { splice } from './splice.ts';
 
 export interface GraphqlWsParts {
   credentials: CredentialReader;
-  owners: OwnerTable;
+  /** Who may serve a path; undefined: nobody serves it. */
+  served(path: string): Served | undefined;
   minter: RouteMinter;
   proxy: GatewayProxy;
   admission: Pick<Admission, 'run'>;
@@ -35,6 +36,13 @@ export interface GraphqlWsParts {
   state: FrontState;
 }
 
+/** The gateways of one path. */
+export interface Served {
+  owners: OwnerTable;
+  /** Any of them will do, so that none needs a route token. */
+  anyGateway?: true;
+}
+
 /** Sub-protocol not acceptable, and a request that is wrong in itself: codes of graphql-transport-ws, final. */
 const notAcceptable = 4406;
 const badRequest = 4400;
@@ -44,8 +52,7 @@ const badRequest = 4400;
  * closed with a code.
  */
 export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
-  const { credentials, owners, minter, proxy, admission, refusals, origin, origins, metrics, tracer, log, state } =
-    parts;
+  const { credentials, minter, proxy, admission, refusals, origin, origins, metrics, tracer, log, state } = parts;
 
   const serve = async (
     [request, socket, head]: readonly [IncomingMessage, Socket, Buffer],
@@ -72,9 +79,10 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
       return refuse(closeCodes.unauthorized, foreignOrigin);
     }
     const offered = offeredProtocols(request);
-    if (path !== '/graphql' || !offered.includes(subProtocol)) {
+    const served = parts.served(path);
+    if (served === undefined || !offered.includes(subProtocol)) {
       metrics.routed('refused');
-      if (path !== '/graphql') return refuse(badRequest, 'WebSockets are served at /graphql');
+      if (served === undefined) return refuse(badRequest, 'WebSockets are served at /graphql');
       return refuse(notAcceptable, `Subprotocol not acceptable: use ${subProtocol}`);
     }
 
@@ -96,9 +104,9 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     };
 
     const asked = await askOwners(
-      { partition, owners, waitMs: parts.ownerWaitMs, clientGone: gone, onWaited: metrics.unownedWait },
+      { partition, owners: served.owners, waitMs: parts.ownerWaitMs, clientGone: gone, onWaited: metrics.unownedWait },
       async owner => {
-        const token = owner.standsIn ? undefined : await tokenFor(owner.epoch);
+        const token = owner.standsIn || served.anyGateway ? undefined : await tokenFor(owner.epoch);
         // http-proxy sends what it finds on the request itself.
         request.url = path;
         request.headers = upgradeHeaders(

@@ -7,6 +7,7 @@ import {
   openLocalUsers,
   openRouteTokens,
 } from '../../lib/auth/index.ts';
+import { openFleetPublisher } from '../../lib/fleet/index.ts';
 import { connectKafka, openTopics } from '../../lib/kafka/index.ts';
 import { catalogue, openOps, readConfig, runUntilSignal, start } from '../../lib/ops/index.ts';
 import { openOwnerTable } from '../../lib/ownership/index.ts';
@@ -15,6 +16,7 @@ import { lateOwnerTable } from './late-owner-table.ts';
 import { partitionCountOf } from './partition-count.ts';
 import { openRouter } from './router.ts';
 import { loadSite } from './site/site.ts';
+import { routerState } from './state.ts';
 import { logWarnings } from './warnings.ts';
 
 const sections = [
@@ -34,6 +36,8 @@ const sections = [
     'route',
     'ownership',
     'site',
+    'fleet',
+    'console',
   ] as const),
   // For the largest request: the router turns away what no gateway would take.
   'gateway' as const,
@@ -66,10 +70,17 @@ start('router', async () => {
   }, ops);
   const router = await openRouter({ config, keys, users, access, routes, owners, site, ops });
   ops.readiness.set('start', undefined);
+  const fleet = openFleetPublisher({ config, connection: kafka, topics, ops });
+  fleet.describe(routerState);
   const redisClosable = { close: async () => closeRedis(redis) };
   const local = users === undefined ? [] : [users];
-  await runUntilSignal(ops, [
+  const onDraining = () => {
+    ops.onDraining();
+    fleet.changed();
+  };
+  await runUntilSignal({ ...ops, onDraining }, [
     router,
+    fleet,
     owners,
     redisClosable,
     topics,

@@ -19,6 +19,7 @@ export interface Endpoints {
   route: HttpHandler;
   graphql: HttpHandler;
   jwks: HttpHandler;
+  console: { route: HttpHandler; graphql: HttpHandler; settings: HttpHandler; kill: HttpHandler | undefined };
   site: { has(path: string): boolean; serve: HttpHandler };
 }
 
@@ -40,6 +41,12 @@ export function requestListener(
     '/login': { methods: ['POST'], handler: endpoints.login, forPages: true },
     '/route': { methods: ['POST'], handler: endpoints.route, forPages: true },
     '/graphql': { methods: ['GET', 'POST'], handler: endpoints.graphql, forPages: true },
+    '/console/route': { methods: ['POST'], handler: endpoints.console.route, forPages: true },
+    '/console/graphql': { methods: ['GET', 'POST'], handler: endpoints.console.graphql, forPages: true },
+    '/console/settings': { methods: ['GET'], handler: endpoints.console.settings, forPages: true },
+    ...(endpoints.console.kill && {
+      '/console/local/kill': { methods: ['POST'], handler: endpoints.console.kill, forPages: true },
+    }),
     '/.well-known/jwks.json': { methods: ['GET', 'HEAD'], handler: endpoints.jwks },
   };
   const find = (path: string): Endpoint => {

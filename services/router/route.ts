@@ -17,6 +17,8 @@ export interface RouteParts {
   admission: Pick<Admission, 'checkRoom'>;
   partitionFor(userKey: string): number;
   own: OwnOrigin;
+  /** Where the schema is served that the client is going to. */
+  path: string;
   origins: AllowedOrigins;
 }
 
@@ -29,6 +31,7 @@ export function routeHandler({
   admission,
   partitionFor,
   own,
+  path,
   origins,
 }: RouteParts): HttpHandler {
   return async (request, response) => {
@@ -45,7 +48,7 @@ export function routeHandler({
     routes.remember(signed.token, { ...claims, expiresAtMs: signed.expiresAtMs });
     const cookie = [
       `${routeCookie}=${signed.token}`,
-      'Path=/graphql',
+      `Path=${path}`,
       `Max-Age=${signed.expiresInSeconds}`,
       'HttpOnly',
       'SameSite=Strict',
@@ -56,7 +59,7 @@ export function routeHandler({
       200,
       {
         token: signed.token,
-        url: `${address.webSocket}/graphql?route=${signed.token}`,
+        url: `${address.webSocket}${path}?route=${signed.token}`,
         partition,
         expiresIn: signed.expiresInSeconds,
       },

@@ -3,11 +3,13 @@ import { partitionOf } from '../../lib/kafka/index.ts';
 import type { Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import { openAdmission } from './admission.ts';
+import { anyOwner } from './console/any-owner.ts';
+import { localConsole } from './console/local-console.ts';
 import { credentialReader } from './credentials.ts';
 import { abandonGateway, type Front, frontState, openFront } from './front.ts';
 import { openGatewayProxy } from './gateway-proxy.ts';
 import { graphqlHttp } from './graphql-http.ts';
-import { graphqlWs } from './graphql-ws.ts';
+import { graphqlWs, type Served } from './graphql-ws.ts';
 import { loginHandler } from './login.ts';
 import { routerMetrics } from './metrics.ts';
 import { allowedOrigins } from './origins/allowed-origins.ts';
@@ -20,7 +22,7 @@ import { openRouteMinter } from './route-minter.ts';
 import type { Site } from './site/site.ts';
 
 export interface RouterParts {
-  config: PenstockConfig<'http' | 'login' | 'route' | 'gateway'>;
+  config: PenstockConfig<'http' | 'login' | 'route' | 'gateway' | 'console'>;
   keys: KeyStore;
   /** Undefined where another issuer makes the access tokens. */
   users: LocalUsers | undefined;
@@ -58,7 +60,15 @@ export async function openRouter({
   const minter = openRouteMinter(keys);
   const proxy = openGatewayProxy({ connectTimeoutMs, answerTimeoutMs, upgradeTimeoutMs, maxSockets: maxConnections });
   const partitionFor = (userKey: string): number => partitionOf(userKey, owners.partitionCount());
-  const common = { owners, minter, proxy, origin, metrics, tracer, log, state, ownerWaitMs };
+  const common = { minter, proxy, origin, metrics, tracer, log, state, ownerWaitMs };
+
+  const routing = { access, keys, routes, owners, admission, partitionFor, own, origins };
+  const requests = { access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes };
+  const anyone = { owners: anyOwner(owners), anyGateway: true } as const;
+  const served = new Map<string, Served>([
+    ['/graphql', { owners }],
+    ['/console/graphql', anyone],
+  ]);
 
   const front = await openFront(
     {
@@ -72,8 +82,13 @@ export async function openRouter({
     requestListener(
       {
         login: loginHandler(users, keys, { origin, origins }, config.login.maxBodyBytes),
-        route: routeHandler({ access, keys, routes, owners, admission, partitionFor, own, origins }),
-        graphql: graphqlHttp({ ...common, access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes }),
+        route: routeHandler({ ...routing, path: '/graphql' }),
+        graphql: graphqlHttp({ ...common, ...requests, owners }),
+        console: {
+          route: routeHandler({ ...routing, path: '/console/graphql' }),
+          graphql: graphqlHttp({ ...common, ...requests, ...anyone }),
+          ...localConsole(access, config.console.localControl),
+        },
         jwks: jwksHandler(keys),
         site: { has: site.has, serve: site.handler(own) },
       },
@@ -83,6 +98,7 @@ export async function openRouter({
     ),
     graphqlWs({
       ...common,
+      served: path => served.get(path),
       admission,
       credentials: credentialReader(access, routes, partitionFor),
       refusals: wsRefusals(),

@@ -58,6 +58,33 @@ test('what the user sets wins over what the stack would set, but for the ports',
   });
 });
 
+test('each process has a name in the console, and routers alone are told where the local stack takes orders', () => {
+  const control = 'http://127.0.0.1:7/secret/kill';
+  const variables = (service: 'router' | 'gateway') =>
+    serviceVariables(service, { name: `${service}-0`, admin: 5, http: 6 }, { ...context, control });
+  assert.equal(variables('gateway').PENSTOCK_FLEET_INSTANCE, 'gateway-0');
+  assert.equal(variables('gateway').PENSTOCK_CONSOLE_LOCAL_CONTROL, undefined);
+  assert.equal(variables('router').PENSTOCK_CONSOLE_LOCAL_CONTROL, control);
+  for (const name of ['PENSTOCK_FLEET_INSTANCE', 'PENSTOCK_CONSOLE_LOCAL_CONTROL']) {
+    assert.throws(() => refusePerProcess({ [name]: 'x' }), { name: 'Trouble', message: new RegExp(name) });
+  }
+});
+
+test("an empty variable is one that is not set, but for the fleet's topic, which it turns off", () => {
+  const given = penstockVariables({ PENSTOCK_FLEET_TOPIC: '', PENSTOCK_LOG_LEVEL: '' });
+  assert.deepEqual(given, { PENSTOCK_FLEET_TOPIC: '' });
+  assert.equal(readConfig(catalogue, ['fleet'], given).fleet.topic, '');
+  assert.equal(readConfig(catalogue, ['fleet'], {}).fleet.topic, 'penstock_fleet');
+});
+
+test('orders of the console come from loopback alone', () => {
+  const control = (url: string) => readConfig(catalogue, ['console'], { PENSTOCK_CONSOLE_LOCAL_CONTROL: url });
+  assert.equal(control('http://127.0.0.1:7/kill').console.localControl, 'http://127.0.0.1:7/kill');
+  for (const url of ['http://gateway:7/kill', 'http://127.0.0.1.example/kill', 'https://127.0.0.1/kill']) {
+    assert.throws(() => control(url), /must be on loopback/);
+  }
+});
+
 test('a variable that no service knows is refused, all such at once', () => {
   assert.throws(() => penstockVariables({ PENSTOCK_KAFKA_BROKER: 'x', PENSTOCK_A: '1' }), {
     name: 'Trouble',

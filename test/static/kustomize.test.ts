@@ -145,7 +145,9 @@ test('in production, TLS is verified by the files of the operators’ Secrets', 
   }
 });
 
-test('the topics of production are those of the bank, with one count of partitions', { skip }, async () => {
+test('the topics of production are those of the bank, with one count of partitions, and that of the console', {
+  skip,
+}, async () => {
   const schema = readFileSync(join(root, 'apps/bank/schema.graphql'), 'utf8');
   const ofSchema = new Set(
     [...schema.matchAll(/(?:topic|feedback|topics): (\[[^\]]*\]|"[^"]*")/g)].flatMap(([, names = '']) =>
@@ -154,11 +156,16 @@ test('the topics of production are those of the bank, with one count of partitio
   );
   const Topic = z.object({ topicName: z.string().optional(), partitions: z.number() });
   const topics = objectsOf(await build('overlays/production')).filter(({ kind }) => kind === 'KafkaTopic');
-  const named = topics.map(({ metadata, spec }) => {
-    const { topicName, partitions } = Topic.parse(spec);
-    assert.equal(partitions, 24);
-    return topicName ?? metadata.name;
-  });
+  const counts = new Map(
+    topics.map(({ metadata, spec }) => {
+      const { topicName, partitions } = Topic.parse(spec);
+      return [topicName ?? metadata.name, partitions];
+    }),
+  );
+  assert.equal(counts.get('penstock_fleet'), 1);
+  counts.delete('penstock_fleet');
+  assert.deepEqual(new Set(counts.values()), new Set([24]));
+  const named = [...counts.keys()];
   const deadLetters = named.filter(name => name.endsWith('-dlt'));
   assert.deepEqual(named.filter(name => !deadLetters.includes(name)).sort(), [...ofSchema].sort());
   for (const name of deadLetters) assert.ok(ofSchema.has(name.replace(/-dlt$/, '')), name);

@@ -82,7 +82,7 @@ export async function openTestRouter(
   variables: Readonly<Record<string, string>> = {},
   { drainTimeoutMs = 4_000, owners: table }: { drainTimeoutMs?: number; owners?: OwnerTable } = {},
 ): Promise<TestRouter> {
-  const config = readConfig(catalogue, ['http', 'postgres', 'auth', 'login', 'route', 'gateway'], {
+  const config = readConfig(catalogue, ['http', 'postgres', 'auth', 'login', 'route', 'gateway', 'console'], {
     PENSTOCK_POSTGRES_URL: postgresUrl,
     PENSTOCK_ROUTE_JWKS_URL: 'http://127.0.0.1:1/unused',
     PENSTOCK_AUTH_LOCAL_SIGN_UP: 'true',

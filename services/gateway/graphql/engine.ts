@@ -43,6 +43,9 @@ export interface Engine {
   subscribe(prepared: Prepared, call: Call): Promise<Flow>;
 }
 
+/** Resolves a root field of a built-in schema. @throws PenstockError */
+export type OwnQuery = (args: Readonly<Record<string, unknown>>, call: Call) => unknown;
+
 export interface EngineParts {
   plan: AppPlan;
   documents: Documents;
@@ -51,6 +54,8 @@ export interface EngineParts {
   commands: Commands;
   views: Views;
   cursors: Cursors;
+  /** Fields of Query that are no views, by name. */
+  queries?: ReadonlyMap<string, OwnQuery>;
   maxDepth: number;
   maxNameLength: number;
   maxResponseBytes: number;
@@ -153,7 +158,8 @@ export function openEngine(parts: EngineParts): Engine {
     const name = info.fieldName;
     if (info.parentType === queryType) {
       const view = plan.views.get(name);
-      return view ? context.reading.read(view, args) : null;
+      if (view) return context.reading.read(view, args);
+      return parts.queries?.get(name)?.(args, context) ?? null;
     }
     const found = plan.commands.get(`Mutation.${name}`);
     return found ? command(found, { ...args }, responsePathAsArray(info.path), context) : null;

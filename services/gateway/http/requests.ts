@@ -14,7 +14,6 @@ import { type AnswerForm, acceptedForms } from './negotiation.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 export interface RequestsOptions {
-  engine: Engine;
   format: ErrorFormatter;
   accessTokens: AccessTokenVerifier;
   placement: Placement;
@@ -24,16 +23,16 @@ export interface RequestsOptions {
   maxRequestBytes: number;
 }
 
-/** Serves `/graphql` over HTTP: GraphQL over HTTP, and SSE where that is accepted. Never rejects. */
-export type Requests = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
+/** Serves a schema over HTTP: GraphQL over HTTP, and SSE where that is accepted. Never rejects. */
+export type Requests = (request: IncomingMessage, response: ServerResponse, url: URL, engine: Engine) => Promise<void>;
 
 export function openRequests(options: RequestsOptions): Requests {
-  const { engine, format, accessTokens, placement, subscriptions, tracer, maxRequestBytes } = options;
+  const { format, accessTokens, placement, subscriptions, tracer, maxRequestBytes } = options;
   const { refusals } = options.metrics;
-  return async (request, response, url) => {
+  return async (request, response, url, engine) => {
     const forms = acceptedForms(request.headers.accept);
     try {
-      await serve(request, response, url, forms);
+      await serve([request, response], url, forms, engine);
     } catch (error) {
       const transport = forms[0] === 'text/event-stream' ? 'sse' : 'http';
       if (error instanceof PenstockError) refusals.countErrors([coded(error)], transport);
@@ -43,10 +42,10 @@ export function openRequests(options: RequestsOptions): Requests {
   };
 
   async function serve(
-    request: IncomingMessage,
-    response: ServerResponse,
+    [request, response]: Exchange,
     url: URL,
     forms: readonly AnswerForm[],
+    engine: Engine,
   ): Promise<void> {
     const startedAtMs = tracer && Date.now();
     const caller = await accessTokens.verify(bearerToken(request.headers.authorization));
@@ -57,7 +56,7 @@ export function openRequests(options: RequestsOptions): Requests {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     if (response.destroyed) gone.abort();
-    const outcome = prepared(graphqlRequest);
+    const outcome = prepared(engine, graphqlRequest);
     const { traceparent: parent } = request.headers;
     const span =
       tracer && !('refused' in outcome)
@@ -72,7 +71,7 @@ export function openRequests(options: RequestsOptions): Requests {
       signal: gone.signal,
     };
     try {
-      await answer([request, response], outcome, call, { forms, routed: route !== undefined });
+      await answer([request, response], outcome, call, { engine, forms, routed: route !== undefined });
       span?.end();
     } catch (error) {
       if (span) endFailed(span, error);
@@ -80,7 +79,7 @@ export function openRequests(options: RequestsOptions): Requests {
     }
   }
 
-  function prepared(request: GraphqlRequest): Outcome {
+  function prepared(engine: Engine, request: GraphqlRequest): Outcome {
     try {
       return engine.prepare(request);
     } catch (refused) {
@@ -89,16 +88,16 @@ export function openRequests(options: RequestsOptions): Requests {
   }
 
   async function answer(
-    [request, response]: readonly [IncomingMessage, ServerResponse],
+    [request, response]: Exchange,
     outcome: Outcome,
     call: Call,
-    { forms, routed }: { forms: readonly AnswerForm[]; routed: boolean },
+    { engine, forms, routed }: { engine: Engine; forms: readonly AnswerForm[]; routed: boolean },
   ): Promise<void> {
     const form = 'refused' in outcome ? forms[0] : formOf(outcome, forms);
     if (!('refused' in outcome) && request.method === 'GET' && engine.runsCommand(outcome)) {
       throw new HttpRefusal(405, badInput('a command needs POST'), { allow: 'POST' });
     }
-    if (form === 'text/event-stream') return subscriptions.serve(response, outcome, call, routed);
+    if (form === 'text/event-stream') return subscriptions.serve(engine, response, outcome, call, routed);
     const result =
       'refused' in outcome
         ? { errors: format(outcome.refused, call.traceparent) }
@@ -108,6 +107,8 @@ export function openRequests(options: RequestsOptions): Requests {
     if (call.span) endOperation(call.span, result.errors);
   }
 }
+
+type Exchange = readonly [IncomingMessage, ServerResponse];
 
 /** A document that is sound, or what refuses it. */
 type Outcome = Prepared | { refused: unknown };

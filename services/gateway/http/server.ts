@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocketServer } from 'ws';
 import { closeCodes, limitExceeded, PenstockError } from '../../../lib/errors.ts';
 import type { Closable, LimitRefusals, Logger } from '../../../lib/ops/index.ts';
+import type { Engine } from '../graphql/engine.ts';
 import type { ErrorFormatter } from '../graphql/errors.ts';
 import type { Placement } from '../placement.ts';
 import { acceptAndClose, closingFor, type WebSockets } from '../ws/server.ts';
@@ -11,8 +12,14 @@ import { HttpRefusal } from './body.ts';
 import { listenOn } from './listen.ts';
 import { oneHeader, type Requests } from './requests.ts';
 
+/** The paths at which a schema is served: the app's, and the console's built-in one. */
+export const paths = { app: '/graphql', console: '/console/graphql' } as const;
+const nowhere = `only ${Object.values(paths).join(' and ')} are served here`;
+
 /** What answers once everything that it needs is there. */
 export interface Service {
+  /** By path. */
+  engines: ReadonlyMap<string, Engine>;
   requests: Requests;
   webSockets: WebSockets;
   placement: Placement;
@@ -92,26 +99,27 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = urlOf(request);
-    if (url?.pathname !== '/graphql') {
-      const error = new PenstockError('BAD_USER_INPUT', 'only /graphql is served here');
+    if (!isServed(url)) {
+      const error = new PenstockError('BAD_USER_INPUT', nowhere);
       return sendRefusal(response, new HttpRefusal(404, error), format);
     }
     const unavailable = whyNot(oneHeader(request, 'penstock-route'));
     if (unavailable) return sendRefusal(response, unavailable, format);
-    await service?.requests(request, response, url);
+    const engine = service?.engines.get(url.pathname);
+    if (engine) await service?.requests(request, response, url, engine);
   }
 
   async function upgrade(request: IncomingMessage, wire: Duplex, head: Buffer): Promise<void> {
     const url = urlOf(request);
-    if (url?.pathname !== '/graphql')
-      return refuseOnWire(wire, 404, new PenstockError('BAD_USER_INPUT', 'only /graphql is served here'));
+    if (!isServed(url)) return refuseOnWire(wire, 404, new PenstockError('BAD_USER_INPUT', nowhere));
     const routed = oneHeader(request, 'penstock-route');
     const routeToken = routed ?? url.searchParams.get('route') ?? undefined;
     try {
       const unavailable = whyNot(routed);
       if (unavailable) throw unavailable;
       const route = await service?.placement.admit(routeToken);
-      if (!wire.destroyed) service?.webSockets.accept(request, wire, head, route);
+      const engine = service?.engines.get(url.pathname);
+      if (engine && !wire.destroyed) service?.webSockets.accept([request, wire, head], route, engine);
     } catch (error) {
       if (wire.destroyed) return;
       if (error instanceof PenstockError && error.code === 'NOT_OWNER') {
@@ -149,6 +157,10 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
 
 function urlOf(request: IncomingMessage): URL | undefined {
   return URL.parse(request.url ?? '', 'http://gateway') ?? undefined;
+}
+
+function isServed(url: URL | undefined): url is URL {
+  return Object.values<unknown>(paths).includes(url?.pathname);
 }
 
 /** Where there is no response object. */

@@ -11,7 +11,6 @@ import { sendResult, statusOf } from './answers.ts';
 import { type EventStream, type EventStreamOptions, openEventStream } from './event-stream.ts';
 
 export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'> {
-  engine: Engine;
   format: ErrorFormatter;
   clients: Clients;
   metrics: GatewayMetrics;
@@ -23,6 +22,7 @@ export interface SubscriptionsOptions extends Omit<EventStreamOptions, 'onSlow'>
 export interface Subscriptions {
   /** A subscription's events, or the one result of a query or mutation. @throws PenstockError LIMIT_EXCEEDED, UNAVAILABLE: nothing has been answered yet. */
   serve(
+    engine: Engine,
     response: ServerResponse,
     prepared: Prepared | { refused: unknown },
     call: Call,
@@ -31,10 +31,10 @@ export interface Subscriptions {
 }
 
 export function openSubscriptions(options: SubscriptionsOptions): Subscriptions {
-  const { engine, format, clients, metrics } = options;
+  const { format, clients, metrics } = options;
   let open = 0;
   return {
-    async serve(response, prepared, call, routed) {
+    async serve(engine, response, prepared, call, routed) {
       if (open >= options.maxConnections) {
         throw limitExceeded('PENSTOCK_GATEWAY_MAX_CONNECTIONS', 'too many connections');
       }
@@ -63,6 +63,7 @@ export function openSubscriptions(options: SubscriptionsOptions): Subscriptions 
       const departures = [
         clients.add({
           partition: options.partitionOf(userKey),
+          userKey,
           routed,
           moveOn: () => end('break off'),
           afterEvent: events.afterEvent,

@@ -16,7 +16,6 @@ import { type Connection, openConnection } from './connection.ts';
 import { openProtocol } from './protocol.ts';
 
 export interface WebSocketOptions {
-  engine: Engine;
   format: ErrorFormatter;
   accessTokens: AccessTokenVerifier;
   placement: Placement;
@@ -35,9 +34,11 @@ export interface WebSocketOptions {
   maxPending: number;
 }
 
+export type Upgrade = readonly [request: IncomingMessage, wire: Duplex, head: Buffer];
+
 export interface WebSockets {
   /** Takes an upgrade whose client may be served here: {@link Placement.admit} has let it pass. */
-  accept(request: IncomingMessage, wire: Duplex, head: Buffer, route: RouteClaims | undefined): void;
+  accept(upgrade: Upgrade, route: RouteClaims | undefined, engine: Engine): void;
 }
 
 /** After a close frame the client has this long to answer. */
@@ -62,7 +63,7 @@ export function openWebSocketServer(maxMessageBytes: number): WebSocketServer {
 /** A router, and a client without one, always gets its upgrade; what is wrong is said by the close code. */
 export function acceptAndClose(
   server: WebSocketServer,
-  [request, wire, head]: readonly [IncomingMessage, Duplex, Buffer],
+  [request, wire, head]: Upgrade,
   code: number,
   reason: string,
 ): void {
@@ -74,21 +75,13 @@ export function acceptAndClose(
 
 export function openWebSockets(server: WebSocketServer, options: WebSocketOptions): WebSockets {
   const { accessTokens, clients, metrics, log, tracer } = options;
-  const protocol = openProtocol({
-    engine: options.engine,
-    format: options.format,
-    maxOperations: options.maxOperations,
-    maxOperationIdLength: options.maxOperationIdLength,
-    tracer,
-    refused: errors => metrics.refusals.countErrors(errors, 'ws'),
-    welcome,
-  });
+  const protocols = new Map<Engine, ReturnType<typeof openProtocol>>();
   /** What is undone when a connection ends. */
   const departures = new WeakMap<Connection, (() => void)[]>();
   const pending = new Set<Connection>();
 
   return {
-    accept(request, wire, head, route) {
+    accept([request, wire, head], route, engine) {
       if (server.clients.size >= options.maxConnections) {
         metrics.refusals.count('PENSTOCK_GATEWAY_MAX_CONNECTIONS', 'ws');
         return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many connections');
@@ -97,11 +90,28 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
         metrics.refusals.count('PENSTOCK_GATEWAY_MAX_PENDING', 'ws');
         return acceptAndClose(server, [request, wire, head], closeCodes.tryAgainLater, 'too many clients at once');
       }
-      server.handleUpgrade(request, wire, head, socket => serve(socket, wire, request, route));
+      server.handleUpgrade(request, wire, head, socket =>
+        serve(socket, [request, wire, head], route, protocolOf(engine)),
+      );
     },
   };
 
-  function serve(socket: WebSocket, wire: Duplex, request: IncomingMessage, route: RouteClaims | undefined): void {
+  function protocolOf(engine: Engine): ReturnType<typeof openProtocol> {
+    const known = protocols.get(engine);
+    if (known) return known;
+    const { format, maxOperations, maxOperationIdLength } = options;
+    const refused: Parameters<typeof openProtocol>[0]['refused'] = errors => metrics.refusals.countErrors(errors, 'ws');
+    const opened = openProtocol({ engine, format, maxOperations, maxOperationIdLength, tracer, refused, welcome });
+    protocols.set(engine, opened);
+    return opened;
+  }
+
+  function serve(
+    socket: WebSocket,
+    [request, wire]: Upgrade,
+    route: RouteClaims | undefined,
+    protocol: ReturnType<typeof openProtocol>,
+  ): void {
     const connection = openConnection({
       socket,
       wire,
@@ -166,6 +176,7 @@ export function openWebSockets(server: WebSocketServer, options: WebSocketOption
       undo.push(
         clients.add({
           partition: options.partitionOf(caller.userKey),
+          userKey: caller.userKey,
           routed: connection.route !== undefined,
           afterEvent: connection.afterEvent,
           announceMove: moves ? connection.announceMove : undefined,

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import {
   type DirectReader,
   type Lanes,
+  lagsOf,
   openLanes,
   openReader,
   type ReadFault,
@@ -293,6 +294,19 @@ test('the lag metric is what the positions are behind, per topic, also with two 
   assert.match(metrics, new RegExp(`penstock_consumer_lag_records\\{topic="${topic}"\\} 0\n`));
   reader.unassign({ topic, partition: 0 });
   await other.close();
+});
+
+test('the lag of a partition is unknown, and not 0, until a broker has told where it ends', async () => {
+  const topic = await kafka.topic(2);
+  await write({ topic, partition: 0 }, 0, 10);
+  const some = openReader(kafka.connection, { maxWaitMs: 100, partitionBytes: 4_096 });
+  const lags = () => lagsOf(kafka.ops.metrics).filter(lag => lag.topic === topic);
+  some.assign({ topic, partition: 0 }, 0, collect());
+  assert.deepEqual(lags(), [{ topic, partition: 0, records: undefined, seconds: undefined }]);
+  await until('it is known', () => lags()[0]?.records === 0);
+  assert.deepEqual(lags(), [{ topic, partition: 0, records: 0, seconds: 0 }]);
+  await some.close();
+  assert.deepEqual(lags(), []);
 });
 
 test('a paused partition keeps its position and its lag, and goes on from there', async () => {

@@ -8,7 +8,7 @@ import type { Share } from './group.ts';
 import type { World } from './world.ts';
 
 const { log } = quietOps();
-const metrics = { rebalanced() {}, fenced() {}, handedOff() {} };
+const metrics = { rebalanced() {}, fenced() {}, handedOff() {}, handoffs: () => [] };
 export const handoverWindowMs = 1_000;
 
 /** A gateway's process: its real holdings, clients and handover, between a simulated group and a simulated Redis. */

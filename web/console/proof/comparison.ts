@@ -1,0 +1,69 @@
+/** What came of the events of one user so far. */
+export interface Counts {
+  delivered: number;
+  /** Events of the view that have not arrived, though later ones have. */
+  lost: number;
+  /** Arrivals of events that had arrived before. */
+  twice: number;
+}
+
+/** Compares what arrives with what the view has: the one comes through the gateway, the other from the tables of the projector. */
+export interface Comparison {
+  /** An event has arrived. */
+  arrived(id: string): void;
+  /**
+   * What the view has of the events since the beginning, the newest first. Whatever arrives late is not lost any more.
+   * @param nowMs of any clock that does not go back.
+   */
+  compare(view: readonly string[], nowMs: number): void;
+  /** Whether the view was found to have everything up to this event, and all of it has arrived: nothing before it need be compared again. */
+  isSettled(id: string): boolean;
+  counts(): Counts;
+}
+
+/** An event that is the newest of all may still be on its way; after this time it is lost, ms. */
+const longestWayMs = 15_000;
+/** An event that comes again after so many others is not known any more. */
+const keptIds = 5_000;
+
+export function openComparison(): Comparison {
+  const arrivals = new Set<string>();
+  /** Since when the view has them and they have not arrived. */
+  const missing = new Map<string, number>();
+  const lost = new Set<string>();
+  let settled: string | undefined;
+  let delivered = 0;
+  let twice = 0;
+
+  return {
+    arrived(id) {
+      delivered++;
+      if (arrivals.has(id)) twice++;
+      arrivals.add(id);
+      missing.delete(id);
+      lost.delete(id);
+      const [oldest] = arrivals;
+      if (arrivals.size > keptIds && oldest !== undefined) arrivals.delete(oldest);
+    },
+    compare(view, nowMs) {
+      let isLaterThere = false;
+      let areOlderThere = true;
+      let newestSettled: string | undefined;
+      for (const id of view) {
+        if (arrivals.has(id)) {
+          isLaterThere = true;
+          newestSettled ??= id;
+          continue;
+        }
+        areOlderThere = false;
+        const sinceMs = missing.get(id) ?? nowMs;
+        missing.set(id, sinceMs);
+        // Events come in order: one that was passed does not come any more.
+        if (isLaterThere || nowMs - sinceMs > longestWayMs) lost.add(id);
+      }
+      if (areOlderThere) settled = newestSettled ?? settled;
+    },
+    isSettled: id => id === settled,
+    counts: () => ({ delivered, lost: lost.size, twice }),
+  };
+}
