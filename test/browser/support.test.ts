@@ -35,7 +35,7 @@ for (const [name, wishes] of Object.entries({
     assert.equal(await page.evaluate('matchMedia("(prefers-color-scheme: dark)").matches'), 'colorScheme' in wishes);
     assert.ok(statSync(await screenshot(page, `router-${name.replaceAll(' ', '-')}`)).size > 1_000);
     assert.ok(Array.isArray(await accessibilityViolations(page)));
-    opened.assertClean();
+    opened.assertClean(/\/favicon\.ico/); // the browser asks for it by itself
     await opened.close();
   });
 }
