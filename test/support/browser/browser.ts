@@ -7,6 +7,8 @@ import { type Complaint, watchPage } from './complaints.ts';
 export interface TestBrowser {
   /** Opens the address in a context of its own: another person, with other cookies and another storage. */
   open(url: string, wishes?: PageWishes): Promise<OpenPage>;
+  /** Ids of the processes that run pages now: what SIGSTOP does to one is what sleep does to a machine. */
+  pageProcesses(): Promise<number[]>;
   /** Closes all pages, too. */
   close(): Promise<void>;
 }
@@ -53,6 +55,12 @@ export async function openBrowser(): Promise<TestBrowser> {
   const browser = await chromium.launch({ executablePath: chromiumProgram, chromiumSandbox: false, args: flags });
   return {
     open: (url, wishes) => openPage(browser, url, wishes),
+    async pageProcesses() {
+      const session = await browser.newBrowserCDPSession();
+      const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+      await session.detach();
+      return processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+    },
     close: () => browser.close(),
   };
 }

@@ -53,7 +53,7 @@ async function buildPrograms(): Promise<string> {
 }
 
 /** Returns the machine's Go where it is new enough, else one that comes by name. */
-async function goCommand(): Promise<string> {
+export async function goCommand(): Promise<string> {
   const said = await runOr('', 'go', ['version']).catch(error => {
     if (error instanceof ToolMissing) return '';
     throw error;
