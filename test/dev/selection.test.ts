@@ -54,6 +54,7 @@ test('a file, a folder or a part of a path selects', () => {
 test('services are started only for the tests that speak to them', () => {
   assert.equal(select(['test/lib'], root).needsServices, false);
   assert.equal(select(['test/e2e'], root).needsServices, true);
+  assert.equal(select(['test/browser/support'], root).needsServices, true);
 });
 
 test('a filter that fits nothing is an error, not an empty success', () => {

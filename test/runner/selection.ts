@@ -64,7 +64,7 @@ export function select(args: readonly string[], root: string): Selection {
     together,
     apart,
     alone,
-    needsServices: together.some(inFolders(['test/e2e/'])),
+    needsServices: together.some(inFolders(['test/e2e/', 'test/browser/'])),
     needsServers: !chosen.every(inFolders([staticFolder])),
     needsTools: chosen.some(inFolders([staticFolder])),
     update: values.update,

@@ -83,7 +83,7 @@ export async function startStack(wishes: StackWishes = {}): Promise<Stack> {
   return stackAt(run.folder, { output: run.output, stop: run.stop });
 }
 
-/** The stack that the runner has started for the tests of test/e2e; it goes on after the test. */
+/** The stack that the runner has started for the tests of test/e2e and test/browser; it goes on after the test. */
 export async function sharedStack(): Promise<Stack> {
   const file = process.env.TEST_STACK;
   if (file === undefined) throw new Error("TEST_STACK (the path of a stack's stack.json) is not set");
