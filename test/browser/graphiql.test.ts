@@ -48,8 +48,14 @@ async function openLoggedIn(name: string, wishes: Parameters<TestBrowser['open']
   await logIn(stack.url, name); // signs the name up: the page's own log-in may be the second one of many
   const opened = await browser.open(`${stack.url}/graphiql`, wishes);
   await fillLogIn(opened.page, name);
-  await opened.page.locator('.graphiql-container .view-lines').first().waitFor();
+  await untilEditable(opened.page);
   return opened;
+}
+
+/** Before, a click on a button has no effect: GraphiQL ignores it. */
+async function untilEditable(page: Page): Promise<void> {
+  for (const editor of ['.graphiql-query-editor', '.result-window'])
+    await page.locator(`${editor} .view-lines`).waitFor();
 }
 
 async function fillLogIn(page: Page, name: string): Promise<void> {
@@ -75,10 +81,13 @@ async function untilResult(page: Page, pattern: RegExp): Promise<string> {
   return text;
 }
 
-/** What is wrong with the page for people, without the insides of Monaco's editors. */
+/** What keeps people from using the page, but for one fault of GraphiQL's own: it puts a tab's buttons into the tab. */
 async function violations(page: Page): Promise<string[]> {
-  const found = await new AxeBuilder({ page }).analyze();
-  return found.violations.flatMap(({ id, help, nodes }) =>
+  const elsewhere = await new AxeBuilder({ page }).exclude('.graphiql-tab').analyze();
+  const inTabs = new AxeBuilder({ page }).include('.graphiql-tab').disableRules('nested-interactive');
+  const hasTabs = (await page.locator('.graphiql-tab').count()) > 0;
+  const found = [...elsewhere.violations, ...(hasTabs ? (await inTabs.analyze()).violations : [])];
+  return found.flatMap(({ id, help, nodes }) =>
     nodes.map(
       ({ target, html, failureSummary }) => `${id} (${help}) at ${target.join(' ')}: ${html} ${failureSummary}`,
     ),
@@ -92,6 +101,7 @@ test('a visitor logs in, and the example of the schema runs', { skip }, async ()
   const { page } = opened;
   assert.equal(await page.locator('.graphiql-container').count(), 0, 'the editor is there before the log-in');
   await fillLogIn(page, alice.user.name);
+  await untilEditable(page);
   await run(page);
   const result = JSON.parse(await untilResult(page, /"cursor"/));
   assert.equal(result.data.account.iban, alice.iban);
@@ -146,7 +156,7 @@ test('a subscription shows what happens elsewhere, and goes on by its cursor thr
 
   // The beginning can be chosen: here, everything that there is.
   await stop(page);
-  await page.getByLabel('Start subscriptions at').selectOption('earliest');
+  await page.getByLabel('Start at').selectOption('earliest');
   await run(page);
   await until('all of them again', async () => /^4 events, 4 replayed/.test((await counts.textContent()) ?? ''));
   opened.assertClean(networkErrors);
@@ -212,14 +222,18 @@ test('where the server refuses introspection, the page says so, and documents ru
     return route.fulfill({ status: 400, contentType: 'application/graphql-response+json', json: { errors } });
   });
   await fillLogIn(page, 'graphiql-erin');
-  assert.match((await page.getByRole('alert').textContent()) ?? '', /refuses introspection .*is not allowed/);
+  await untilEditable(page);
+  const notice = page.locator('.fault[role=alert]');
+  assert.match((await notice.textContent()) ?? '', /refuses introspection .*is not allowed/);
   await page.locator('.graphiql-query-editor .view-lines').click();
   await page.keyboard.insertText('{ __typename }');
   await run(page);
   await untilResult(page, /"__typename": "Query"/);
   await page.unroute('**/graphql');
   await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByRole('alert').waitFor({ state: 'detached' });
+  await notice.waitFor({ state: 'detached' });
+  // What was written stays.
+  await page.locator('.graphiql-query-editor').getByText('__typename').waitFor();
   opened.assertClean(networkErrors);
   await opened.close();
 });

@@ -53,22 +53,21 @@ export function examplesOf(schema: GraphQLSchema): readonly Example[] {
   const streams = subscriptions.filter(({ name }) => !commands.has(name));
   return [
     ...example('query', atOnce(queries, 2), [
-      'Queries and mutations go over HTTP, with your access token.',
-      'Ctrl-Enter, or the button with the triangle, runs this one.',
+      'Run this with Ctrl-Enter, or by the button',
+      'with the triangle. It goes over HTTP.',
     ]),
     ...example('subscription', atOnce(streams, 1), [
-      'Events come over a WebSocket. After it is lost, the subscription goes on behind the cursor of the last one.',
-      'Run it, make something happen elsewhere, and see it arrive.',
+      'Run this, make something happen elsewhere,',
+      'and see it arrive. After the connection was',
+      'lost, it goes on behind the last cursor.',
     ]),
     ...someMutations(mutations).flatMap(field =>
       example(
         'mutation',
         [field],
-        [
-          field.args.some(isRequiredArgument)
-            ? 'The values under Variables are placeholders: put yours in their place.'
-            : 'Runs as it is; what may be given is under Variables.',
-        ],
+        field.args.some(isRequiredArgument)
+          ? ['The values under Variables are placeholders:', 'put yours in their place.']
+          : ['This runs as it is. What it takes is under', 'Variables.'],
       ),
     ),
   ];

@@ -22,3 +22,16 @@ export function editorStorage(storage: Storage, username: string): EditorStorage
     },
   };
 }
+
+/** Where GraphiQL keeps its tabs. */
+const tabsKey = 'graphiql:tabState';
+
+/** Forgets tabs in which nothing was written, as an editor without examples leaves them: one with examples shows these then. */
+export function forgetEmptyTabs(storage: EditorStorage): void {
+  try {
+    const { tabs }: { tabs: { query?: string | null }[] } = JSON.parse(storage.getItem(tabsKey) ?? '');
+    if (tabs.every(({ query }) => !query)) storage.removeItem(tabsKey);
+  } catch {
+    // None yet, or none that GraphiQL would take.
+  }
+}

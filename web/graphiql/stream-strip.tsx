@@ -22,7 +22,7 @@ export function StreamStrip({ stream, state }: { stream: StreamView; state: Read
           <p class="soft">Connection: {state.value.reason}</p>
         )}
         <label class="start">
-          Start subscriptions at
+          Start at
           <select
             value={start.value}
             onChange={event => {

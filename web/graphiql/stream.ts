@@ -9,7 +9,7 @@ export interface ShownEvent {
   /** 1 for the first one. */
   number: number;
   atMs: number;
-  /** JSON of `data`, or of `errors`. */
+  /** JSON of the field's value, or of the whole result where there are errors. */
   text: string;
   replayed: boolean;
   /** The first event behind positions that the log does not have any more. */
@@ -91,7 +91,7 @@ export function openStreamLog({ counters }: Pick<Client, 'counters'>, nowMs: () 
     got({ data, errors, cursor, replayed, gap = false }) {
       const number = counts.peek().events + 1;
       counts.value = { ...counts.peek(), events: number, replayed: counts.peek().replayed + Number(replayed) };
-      const text = JSON.stringify(errors === undefined ? data : { data, errors });
+      const text = JSON.stringify(errors === undefined ? fieldOf(data) : { data, errors });
       const event = { number, atMs: nowMs(), text, replayed, isBehindGap: gap, cursor };
       events.value = [event, ...events.peek().slice(0, mostShown - 1)];
       sawCursor(cursor);
@@ -103,4 +103,10 @@ export function openStreamLog({ counters }: Pick<Client, 'counters'>, nowMs: () 
     sawCursor,
     recount,
   };
+}
+
+/** A subscription has one field: its name says nothing in a list of events. */
+function fieldOf(data: unknown): unknown {
+  const values = typeof data === 'object' && data !== null ? Object.values(data) : [];
+  return values.length === 1 ? values[0] : data;
 }

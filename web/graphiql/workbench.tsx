@@ -7,7 +7,7 @@ import type { LoggedIn, Session } from '../shared/session.ts';
 import { examplesOf } from './examples.ts';
 import { type Operation, openFetcher, openPost } from './fetcher.ts';
 import { isIntrospection, type LoadedSchema, loadSchema } from './schema.ts';
-import { editorStorage } from './storage.ts';
+import { editorStorage, forgetEmptyTabs } from './storage.ts';
 import { openStreamLog } from './stream.ts';
 import { StreamStrip } from './stream-strip.tsx';
 
@@ -61,6 +61,7 @@ export function Workbench({ session, user }: { session: Session; user: LoggedIn 
         },
       });
       const examples = loaded === undefined ? [] : examplesOf(loaded.schema);
+      if (examples.length > 0) forgetEmptyTabs(storage);
       return module.mountEditor(element, { fetcher, storage, examples, hasSchema: loaded !== undefined });
 
       async function schema(): Promise<LoadedSchema | undefined> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'graphql';
 import { subscriptionOf } from '../../../web/graphiql/fetcher.ts';
-import { editorStorage } from '../../../web/graphiql/storage.ts';
+import { editorStorage, forgetEmptyTabs } from '../../../web/graphiql/storage.ts';
 import { mostShown, openStreamLog } from '../../../web/graphiql/stream.ts';
 
 test('the client gets the chosen subscription with its fragments, and nothing of the other operations', () => {
@@ -22,7 +22,7 @@ test('counts are those of the subscription that runs, and events beyond the last
   const log = openStreamLog({ counters }, () => 0);
   log.began();
   for (let index = 0; index < mostShown + 5; index++) {
-    log.got({ data: { index }, cursor: `c${index}`, replayed: index < 2 });
+    log.got({ data: { tick: { index } }, cursor: `c${index}`, replayed: index < 2 });
   }
   counters.reconnects = 4;
   log.recount();
@@ -46,9 +46,9 @@ test('a subscription begins now, at the earliest event, or behind the last resul
   assert.deepEqual(log.beginning(), { from: 'earliest' });
 });
 
-test("what one user has in the editor is not another's, and clearing it leaves the rest of the tab alone", () => {
-  const items = new Map<string, string>([['penstock.session', 'token']]);
-  const storage: Storage = {
+function tabStorage(): Storage {
+  const items = new Map<string, string>();
+  return {
     get length() {
       return items.size;
     },
@@ -58,6 +58,22 @@ test("what one user has in the editor is not another's, and clearing it leaves t
     removeItem: key => void items.delete(key),
     clear: () => items.clear(),
   };
+}
+
+test('tabs in which nothing was written make room for examples, others stay', () => {
+  const storage = editorStorage(tabStorage(), 'al');
+  forgetEmptyTabs(storage);
+  storage.setItem('graphiql:tabState', '{"tabs":[{"query":"{ a }"},{"query":null}]}');
+  forgetEmptyTabs(storage);
+  assert.ok(storage.getItem('graphiql:tabState'));
+  storage.setItem('graphiql:tabState', '{"tabs":[{"query":null},{"query":""}]}');
+  forgetEmptyTabs(storage);
+  assert.equal(storage.getItem('graphiql:tabState'), null);
+});
+
+test("what one user has in the editor is not another's, and clearing it leaves the rest of the tab alone", () => {
+  const storage = tabStorage();
+  storage.setItem('penstock.session', 'token');
   const al = editorStorage(storage, 'al');
   const alex = editorStorage(storage, 'al:ex');
   al.setItem('query', '{ a }');
