@@ -78,7 +78,9 @@ async function installPackages() {
     const started = Date.now();
     console.error('installing npm packages (first start, or package-lock.json has changed; about 170 MB)');
     const [command, first] = npm();
+    const progress = setInterval(() => console.error(installProgress(started)), 3_000);
     const code = await run(command, [...first, ...installArguments], ['ignore', 2, 2]);
+    clearInterval(progress);
     if (stopping) process.exit(0);
     if (code !== 0) fail(`npm install failed with code ${code}`);
     if (!installed()) fail('npm install did not install what package-lock.json names');
@@ -108,6 +110,14 @@ function installed() {
   } catch {
     return false;
   }
+}
+
+/** How many packages have a folder by now: npm itself says nothing unless its output is a terminal. @param {number} started */
+function installProgress(started) {
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  const paths = Object.keys(wanted).filter(path => path !== '');
+  const present = paths.filter(path => existsSync(join(root, path))).length;
+  return `  ${present} of up to ${paths.length} packages in ${Math.round((Date.now() - started) / 1000)} s …`;
 }
 
 /** @param {string | string[] | undefined} allowed @param {string} actual */

@@ -7,6 +7,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** What the pages are made of. They are built, so that these are packages for development; their code is in the image all the same. */
+const inPages = ['preact', '@preact/signals', 'uplot', 'graphiql', 'monaco-editor', 'react', 'react-dom'];
+
 interface Component {
   'bom-ref': string;
   type: string;
@@ -30,8 +33,8 @@ interface Package {
 }
 
 /**
- * Returns the SBOM of the project in `folder`, as text: the packages that `dependencies` of its package.json lead to, in the versions of
- * the lock file, and Node.js. The same project gives the same text. `npm sbom --omit dev` is not enough: it leaves out a
+ * Returns the SBOM of the project in `folder`, as text: the packages that `dependencies` of its package.json and the pages lead to, in
+ * the versions of the lock file, and Node.js. The same project gives the same text. `npm sbom --omit dev` is not enough: it leaves out a
  * package that is a peer or a dependency of one for development too, such as graphql and pg (npm 11).
  */
 export async function billOf(folder: string): Promise<string> {
@@ -63,10 +66,9 @@ function productionOf(bill: Bill, project: Package): { refs: Set<string>; depend
   const names = new Map(bill.components.map(component => [component['bom-ref'], component.name]));
   const edges = new Map(bill.dependencies.map(({ ref, dependsOn }) => [ref, dependsOn]));
   const root = bill.metadata.component['bom-ref'];
-  const first = (edges.get(root) ?? []).filter(
-    ref => names.get(ref) !== undefined && (names.get(ref) ?? '') in project.dependencies,
-  );
-  const missing = Object.keys(project.dependencies).filter(name => !first.some(ref => names.get(ref) === name));
+  const wanted = new Set([...Object.keys(project.dependencies), ...inPages]);
+  const first = (edges.get(root) ?? []).filter(ref => wanted.has(names.get(ref) ?? ''));
+  const missing = [...wanted].filter(name => !first.some(ref => names.get(ref) === name));
   if (missing.length > 0) throw new Error(`npm sbom does not list ${missing.join(', ')}`);
   const refs = new Set(first);
   for (const ref of refs) for (const next of edges.get(ref) ?? []) refs.add(next);

@@ -88,7 +88,7 @@ function add(tally: Tally, { passed, failed, skipped }: Tally): void {
 
 /** Runs what shares the runner's stack, where there is such. */
 async function withStack(
-  { together, needsServices }: Selection,
+  { together, needsServices, needsPages }: Selection,
   { signal }: RunSettings,
   tally: Tally,
   use: () => Promise<void>,
@@ -96,7 +96,7 @@ async function withStack(
   if (together.length === 0) return use();
   const failedBefore = tally.failed;
   const folder = newFolder();
-  const stack = await launchStack({ services: needsServices, folder });
+  const stack = await launchStack({ services: needsServices, pages: needsPages, folder });
   signal.addEventListener('abort', () => void stack.stop(), { once: true });
   try {
     await stack.ready;

@@ -28,6 +28,13 @@ export async function buildSite(folder: string, report: (line: string) => void, 
     appType: 'mpa',
     publicDir: false,
     plugins: [progress(report)],
+    // The client of this clone, wherever its packages are.
+    resolve: {
+      alias: [
+        { find: /^@penstock\/client$/, replacement: join(root, 'client/src/index.ts') },
+        { find: /^@penstock\/client\/(\w+)$/, replacement: join(root, 'client/src/$1.ts') },
+      ],
+    },
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     worker: { format: 'es' },
     build: {
@@ -37,6 +44,8 @@ export async function buildSite(folder: string, report: (line: string) => void, 
       // A file of its own for everything: the pages' policy allows `data:` for images alone.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
+      // What licences ask for: their texts go with what is built.
+      license: { fileName: 'licenses.json' },
       reportCompressedSize: false,
       chunkSizeWarningLimit: 5_000,
       rolldownOptions: {

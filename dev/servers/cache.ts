@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from '../lock.mjs';
 import { javaProblem, mavenProblem } from '../requirements.mjs';
+import { tellWhile } from '../stack/progress.ts';
 import { type Report, Trouble } from '../stack/trouble.ts';
 import { makeClassArchive } from './class-archive.ts';
 
@@ -89,7 +90,8 @@ async function fetchInto(
     await rm(folder, { recursive: true, force: true });
     await rename(draft, folder);
     report('running Kafka once, so that it starts faster later');
-    await makeClassArchive(join(folder, 'kafka'), signal); // after the rename: it holds for this path only
+    const archive = makeClassArchive(join(folder, 'kafka'), signal); // after the rename: it holds for this path only
+    await tellWhile(archive, report, seconds => `  ${seconds} s …`);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
@@ -101,11 +103,13 @@ export async function runMaven(to: string, redis: string, report: Report, signal
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
   });
-  const fetched = followDownloads(maven, report);
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const fetched = followDownloads(maven);
+  const closed = new Promise<number | null>((resolve, reject) => {
     maven.once('error', reject);
     maven.once('close', resolve);
   });
+  const line = (seconds: number) => `  ${fetched.files} files, ${megabytes(fetched.bytes)} in ${seconds} s …`;
+  const code = await tellWhile(closed, report, line);
   if (code !== 0) throw new Trouble(`Maven could not fetch the servers: ${fetched.error ?? `exit code ${code}`}`);
   const what =
     fetched.files === 0 ? 'all of it was in Maven’s own cache' : `${fetched.files} files, ${megabytes(fetched.bytes)}`;
@@ -118,9 +122,8 @@ interface Fetched {
   error?: string;
 }
 
-function followDownloads(maven: ChildProcess, report: Report): Fetched {
+function followDownloads(maven: ChildProcess): Fetched {
   const fetched: Fetched = { files: 0, bytes: 0 };
-  let reportedBytes = 0;
   for (const stream of [maven.stdout, maven.stderr]) {
     if (stream === null) continue;
     createInterface({ input: stream }).on('line', line => {
@@ -130,9 +133,6 @@ function followDownloads(maven: ChildProcess, report: Report): Fetched {
       if (size === null) return;
       fetched.files++;
       fetched.bytes += Number(size[1]) * ({ B: 1, kB: 1e3, MB: 1e6 }[size[2] as 'B' | 'kB' | 'MB'] ?? 0);
-      if (fetched.bytes - reportedBytes < 10e6) return;
-      reportedBytes = fetched.bytes;
-      report(`  ${megabytes(fetched.bytes)} …`);
     });
   }
   return fetched;

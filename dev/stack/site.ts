@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from '../lock.mjs';
 import { root } from './options.ts';
+import { tellWhile } from './progress.ts';
 import { type Report, Trouble } from './trouble.ts';
 
 const cache = join(root, 'node_modules/.cache/pages');
@@ -67,10 +68,11 @@ async function build(folder: string, report: Report, signal: AbortSignal): Promi
     builder.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-10_000);
     });
-    const code = await new Promise<number | null>((resolve, reject) => {
+    const closed = new Promise<number | null>((resolve, reject) => {
       builder.once('error', reject);
       builder.once('close', resolve);
     });
+    const code = await tellWhile(closed, report, seconds => `  ${seconds} s …`);
     if (code !== 0) throw new Trouble(`the pages could not be built: ${said.trim() || `exit code ${code}`}`);
     await rename(draft, folder);
     report(`pages built in ${Math.round((performance.now() - startedMs) / 1_000)} s`);

@@ -48,6 +48,10 @@ export const catalogue = {
       env.list().default(['127.0.0.1:0']),
       'addresses host:port to serve on, comma-separated; several processes may share one on Linux (SO_REUSEPORT)',
     ),
+    allowedOrigins: v(
+      env.origins().default([]),
+      'origins as `https://app.example`, comma-separated, whose pages may use the router besides its own; see docs/operations.md',
+    ),
     maxHeaderBytes: v(integer(1_024, 1_048_576, 32_768), 'most bytes of the headers of a request, its URL included'),
   },
   site: {

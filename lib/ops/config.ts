@@ -139,6 +139,10 @@ export function variablesOf(catalogue: Catalogue): { section: string; name: stri
   );
 }
 
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 /** Schemas for the kinds of values that environment variables hold. */
 export const env = {
   text: () => z.string().min(1),
@@ -162,6 +166,11 @@ export const env = {
           .map(item => item.trim())
           .filter(item => item !== ''),
       ),
+  /** Origins of pages, as browsers write them: no path, and not the scheme's usual port. */
+  origins: () =>
+    env
+      .list()
+      .refine(origins => origins.every(isOrigin), 'must be origins such as https://app.example, without a path'),
   integer: (min: number, max: number) =>
     z
       .string()

@@ -6,12 +6,13 @@ import type { Logger, Tracer } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import type { Admission } from './admission.ts';
 import { askOwners } from './ask-owners.ts';
-import type { OriginReader } from './client-origin.ts';
 import type { CredentialReader } from './credentials.ts';
 import { attemptAt, type FrontState, type UpgradeHandler } from './front.ts';
 import type { GatewayProxy } from './gateway-proxy.ts';
 import { upgradeHeaders } from './headers.ts';
 import type { RouterMetrics } from './metrics.ts';
+import { type AllowedOrigins, foreignOrigin } from './origins/allowed-origins.ts';
+import type { OriginReader } from './origins/client-origin.ts';
 import { endWithError, offeredProtocols, subProtocol, type WsRefusals } from './refusals.ts';
 import { targetOf } from './request-target.ts';
 import { beginTrace, endUpgrade, type RequestTrace } from './request-trace.ts';
@@ -26,6 +27,7 @@ export interface GraphqlWsParts {
   admission: Pick<Admission, 'run'>;
   refusals: WsRefusals;
   origin: OriginReader;
+  origins: AllowedOrigins;
   metrics: RouterMetrics;
   tracer: Tracer | undefined;
   log: Logger;
@@ -42,7 +44,8 @@ const badRequest = 4400;
  * closed with a code.
  */
 export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
-  const { credentials, owners, minter, proxy, admission, refusals, origin, metrics, tracer, log, state } = parts;
+  const { credentials, owners, minter, proxy, admission, refusals, origin, origins, metrics, tracer, log, state } =
+    parts;
 
   const serve = async (
     [request, socket, head]: readonly [IncomingMessage, Socket, Buffer],
@@ -63,6 +66,10 @@ export function graphqlWs(parts: GraphqlWsParts): UpgradeHandler {
     if (state.draining) {
       metrics.routed('overloaded');
       return refuse(closeCodes.restart, 'this router is leaving');
+    }
+    if (origins.senderOf(request) === 'foreign') {
+      metrics.routed('refused');
+      return refuse(closeCodes.unauthorized, foreignOrigin);
     }
     const offered = offeredProtocols(request);
     if (path !== '/graphql' || !offered.includes(subProtocol)) {

@@ -2,14 +2,15 @@ import type { KeyStore, LocalUsers } from '../../lib/auth/index.ts';
 import { PenstockError } from '../../lib/errors.ts';
 import { answerJson, HttpRefusal } from './answers.ts';
 import { readBody } from './body.ts';
-import type { OriginReader } from './client-origin.ts';
 import type { HttpHandler } from './graphql-http.ts';
+import type { AllowedOrigins } from './origins/allowed-origins.ts';
+import type { OriginReader } from './origins/client-origin.ts';
 
 /** `POST /login`: name and password for an access token. @param users undefined where another issuer makes the tokens. */
 export function loginHandler(
   users: LocalUsers | undefined,
   keys: KeyStore,
-  origin: OriginReader,
+  { origin, origins }: { origin: OriginReader; origins: AllowedOrigins },
   maxBodyBytes: number,
 ): HttpHandler {
   return async (request, response) => {
@@ -17,7 +18,7 @@ export function loginHandler(
       throw new HttpRefusal(404, 'BAD_USER_INPUT', 'access tokens are issued elsewhere: see PENSTOCK_AUTH_ISSUER');
     }
     // Any content type will do, so that a bare curl works; what a browser sends for another site will not.
-    if (request.headers['sec-fetch-site'] === 'cross-site') {
+    if (request.headers['sec-fetch-site'] === 'cross-site' && origins.senderOf(request) !== 'listed') {
       throw new PenstockError('FORBIDDEN', 'no logins from other sites');
     }
     const credentials = parseJson(await readBody(request, maxBodyBytes, 'PENSTOCK_LOGIN_MAX_BODY_BYTES'));

@@ -14,7 +14,7 @@ import { closeRedis, openRedis } from '../../lib/redis/index.ts';
 import { lateOwnerTable } from './late-owner-table.ts';
 import { partitionCountOf } from './partition-count.ts';
 import { openRouter } from './router.ts';
-import { loadSite } from './site.ts';
+import { loadSite } from './site/site.ts';
 import { logWarnings } from './warnings.ts';
 
 const sections = [

@@ -5,6 +5,13 @@ import { PenstockError } from '../../lib/errors.ts';
 import type { LimitRefusals, Logger, Transport } from '../../lib/ops/index.ts';
 import { answerError, answerJson, HttpRefusal } from './answers.ts';
 import type { HttpHandler } from './graphql-http.ts';
+import {
+  type AllowedOrigins,
+  answerPreflight,
+  foreignOrigin,
+  isPreflight,
+  shareWith,
+} from './origins/allowed-origins.ts';
 import { targetOf } from './request-target.ts';
 
 export interface Endpoints {
@@ -15,19 +22,27 @@ export interface Endpoints {
   site: { has(path: string): boolean; serve: HttpHandler };
 }
 
+interface Endpoint {
+  methods: readonly string[];
+  handler: HttpHandler;
+  /** Whether pages of other origins may use it, where they are listed; no others get through. */
+  forPages?: boolean;
+}
+
 /** Which handler a path and a method lead to. Never rejects; every error is answered in JSON. */
 export function requestListener(
   endpoints: Endpoints,
+  origins: AllowedOrigins,
   refusals: LimitRefusals,
   log: Logger,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const paths: Readonly<Record<string, { methods: readonly string[]; handler: HttpHandler }>> = {
-    '/login': { methods: ['POST'], handler: endpoints.login },
-    '/route': { methods: ['POST'], handler: endpoints.route },
-    '/graphql': { methods: ['GET', 'POST'], handler: endpoints.graphql },
+  const paths: Readonly<Record<string, Endpoint>> = {
+    '/login': { methods: ['POST'], handler: endpoints.login, forPages: true },
+    '/route': { methods: ['POST'], handler: endpoints.route, forPages: true },
+    '/graphql': { methods: ['GET', 'POST'], handler: endpoints.graphql, forPages: true },
     '/.well-known/jwks.json': { methods: ['GET', 'HEAD'], handler: endpoints.jwks },
   };
-  const find = (path: string): { methods: readonly string[]; handler: HttpHandler } => {
+  const find = (path: string): Endpoint => {
     const found = Object.hasOwn(paths, path) ? paths[path] : undefined;
     if (found !== undefined) return found;
     if (endpoints.site.has(path)) return { methods: ['GET', 'HEAD'], handler: endpoints.site.serve };
@@ -37,7 +52,11 @@ export function requestListener(
   return async (request, response) => {
     try {
       const target = targetOf(request.url);
-      const { methods, handler } = find(target.path);
+      const { methods, handler, forPages } = find(target.path);
+      if (forPages) {
+        checkOrigin(request, response, origins);
+        if (isPreflight(request)) return answerPreflight(request, response, methods);
+      }
       if (!methods.includes(request.method ?? '')) {
         const allow = methods.join(', ');
         throw new HttpRefusal(405, 'BAD_USER_INPUT', `the method must be ${allow}`, { allow });
@@ -54,6 +73,13 @@ export function requestListener(
       else answerError(response, error);
     }
   };
+}
+
+/** Lets a listed page read the answer. @throws PenstockError FORBIDDEN for a page that may not ask. */
+function checkOrigin(request: IncomingMessage, response: ServerResponse, origins: AllowedOrigins): void {
+  const sender = origins.senderOf(request);
+  if (sender === 'foreign') throw new PenstockError('FORBIDDEN', foreignOrigin);
+  if (sender === 'listed') shareWith(request.headers.origin ?? '', response);
 }
 
 function coded({ code, extensions }: PenstockError) {

@@ -4,7 +4,8 @@ import type { Admission } from './admission.ts';
 import { answerJson, HttpRefusal } from './answers.ts';
 import { routeCookie } from './credentials.ts';
 import type { HttpHandler } from './graphql-http.ts';
-import type { OwnOrigin } from './own-origin.ts';
+import type { AllowedOrigins } from './origins/allowed-origins.ts';
+import type { OwnOrigin } from './origins/own-origin.ts';
 import { bearerToken } from './request-target.ts';
 
 export interface RouteParts {
@@ -16,10 +17,20 @@ export interface RouteParts {
   admission: Pick<Admission, 'checkRoom'>;
   partitionFor(userKey: string): number;
   own: OwnOrigin;
+  origins: AllowedOrigins;
 }
 
 /** `POST /route`: where to connect, and the route token for it, in the body, in the address and as a cookie. */
-export function routeHandler({ access, keys, routes, owners, admission, partitionFor, own }: RouteParts): HttpHandler {
+export function routeHandler({
+  access,
+  keys,
+  routes,
+  owners,
+  admission,
+  partitionFor,
+  own,
+  origins,
+}: RouteParts): HttpHandler {
   return async (request, response) => {
     const caller = await access.verify(bearerToken(request.headers.authorization));
     const partition = partitionFor(caller.userKey);
@@ -49,7 +60,8 @@ export function routeHandler({ access, keys, routes, owners, admission, partitio
         partition,
         expiresIn: signed.expiresInSeconds,
       },
-      { 'set-cookie': cookie.join('; ') },
+      // A browser sends the cookie to pages of this origin alone (SameSite=Strict): to any other it is of no use.
+      origins.senderOf(request) === 'listed' ? {} : { 'set-cookie': cookie.join('; ') },
     );
   };
 }

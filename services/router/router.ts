@@ -3,7 +3,6 @@ import { partitionOf } from '../../lib/kafka/index.ts';
 import type { Ops, PenstockConfig } from '../../lib/ops/index.ts';
 import type { OwnerTable } from '../../lib/ownership/types.ts';
 import { openAdmission } from './admission.ts';
-import { originReader } from './client-origin.ts';
 import { credentialReader } from './credentials.ts';
 import { abandonGateway, type Front, frontState, openFront } from './front.ts';
 import { openGatewayProxy } from './gateway-proxy.ts';
@@ -11,12 +10,14 @@ import { graphqlHttp } from './graphql-http.ts';
 import { graphqlWs } from './graphql-ws.ts';
 import { loginHandler } from './login.ts';
 import { routerMetrics } from './metrics.ts';
-import { ownOrigin } from './own-origin.ts';
+import { allowedOrigins } from './origins/allowed-origins.ts';
+import { originReader } from './origins/client-origin.ts';
+import { ownOrigin } from './origins/own-origin.ts';
 import { wsRefusals } from './refusals.ts';
 import { jwksHandler, requestListener } from './requests.ts';
 import { routeHandler } from './route.ts';
 import { openRouteMinter } from './route-minter.ts';
-import type { Site } from './site.ts';
+import type { Site } from './site/site.ts';
 
 export interface RouterParts {
   config: PenstockConfig<'http' | 'login' | 'route' | 'gateway'>;
@@ -49,6 +50,7 @@ export async function openRouter({
     config.route;
   const origin = originReader(config.route.trustedProxies);
   const own = ownOrigin(origin);
+  const origins = allowedOrigins(config.http.allowedOrigins, own);
   const state = frontState();
   owners.onDead(address => abandonGateway(state, address));
   const admission = openAdmission({ maxPending, maxWaiting, maxWaitMs: ownerWaitMs });
@@ -69,12 +71,13 @@ export async function openRouter({
     state,
     requestListener(
       {
-        login: loginHandler(users, keys, origin, config.login.maxBodyBytes),
-        route: routeHandler({ access, keys, routes, owners, admission, partitionFor, own }),
+        login: loginHandler(users, keys, { origin, origins }, config.login.maxBodyBytes),
+        route: routeHandler({ access, keys, routes, owners, admission, partitionFor, own, origins }),
         graphql: graphqlHttp({ ...common, access, partitionFor, maxRequestBytes: config.gateway.maxRequestBytes }),
         jwks: jwksHandler(keys),
         site: { has: site.has, serve: site.handler(own) },
       },
+      origins,
       metrics.refusals,
       log,
     ),
@@ -83,6 +86,7 @@ export async function openRouter({
       admission,
       credentials: credentialReader(access, routes, partitionFor),
       refusals: wsRefusals(),
+      origins,
     }),
     log,
   );

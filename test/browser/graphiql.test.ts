@@ -180,6 +180,11 @@ test('a command runs with its placeholders, and an error is shown with its code'
   await opened.close();
 });
 
+/** What makes the page scroll, which has parts that scroll by themselves. */
+const belowTheWindow = `document.documentElement.scrollHeight <= innerHeight ? [] : [...document.body.querySelectorAll('*')]
+  .filter(element => element.closest('.graphiql-container') === null && element.getBoundingClientRect().bottom > innerHeight)
+  .map(element => element.outerHTML.slice(0, 200))`;
+
 for (const [name, wishes] of Object.entries({
   light: {},
   dark: { colorScheme: 'dark' },
@@ -202,6 +207,7 @@ for (const [name, wishes] of Object.entries({
       '[innerWidth, document.documentElement.scrollWidth]',
     );
     assert.ok(contentWidth <= width, `${contentWidth} px in a window of ${width} px`);
+    assert.deepEqual(await inside.page.evaluate(belowTheWindow), []);
     for (const part of ['.graphiql-query-editor', '.result-window', '.stream']) {
       const box = await inside.page.locator(part).boundingBox();
       assert.ok(box !== null && box.width > width * 0.3 && box.height >= 36, `${part}: ${JSON.stringify(box)}`);

@@ -55,6 +55,8 @@ test('services are started only for the tests that speak to them', () => {
   assert.equal(select(['test/lib'], root).needsServices, false);
   assert.equal(select(['test/e2e'], root).needsServices, true);
   assert.equal(select(['test/browser/support'], root).needsServices, true);
+  assert.equal(select(['test/browser/support'], root).needsPages, true);
+  assert.equal(select(['test/e2e'], root).needsPages, false);
 });
 
 test('a filter that fits nothing is an error, not an empty success', () => {

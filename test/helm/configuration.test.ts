@@ -24,7 +24,7 @@ const secure: Values = {
     sasl: { mechanism: 'SCRAM-SHA-512', existingSecret: 'kafka-user', secretKeys: { username: 'user' } },
   },
   redis: { existingSecret: 'redis' },
-  router: { trustedProxies: ['10.0.0.0/8', '::1'] },
+  router: { trustedProxies: ['10.0.0.0/8', '::1'], allowedOrigins: ['https://a.example', 'https://b.example'] },
   auth: { local: { signUp: true, roles: { ann: ['auditor'] } } },
 };
 
@@ -90,6 +90,7 @@ test('every program takes the configuration that the chart gives it', { skip }, 
   const router = configOf('router', (await render(secure)).one('Deployment', 'shop-penstock-router'));
   assert.equal(router.redis.url, files['redis/url']);
   assert.deepEqual(router.route.trustedProxies, ['10.0.0.0/8', '::1']);
+  assert.deepEqual(router.http.allowedOrigins, ['https://a.example', 'https://b.example']);
   assert.deepEqual([router.auth.localSignUp, router.auth.localRoles], [true, { ann: ['auditor'] }]);
   for (const [program, maker] of makersOf(await render({}))) configOf(program, maker);
 });

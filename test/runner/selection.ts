@@ -12,6 +12,8 @@ export interface Selection {
   alone: readonly string[];
   /** Whether the others need services, or only Kafka, Redis and PostgreSQL. */
   needsServices: boolean;
+  /** Whether the others open the pages that the router serves. */
+  needsPages: boolean;
   /** Whether any file needs Kafka, Redis or PostgreSQL. */
   needsServers: boolean;
   /** Whether any file needs the tools that look at the chart and the manifests. */
@@ -65,6 +67,7 @@ export function select(args: readonly string[], root: string): Selection {
     apart,
     alone,
     needsServices: together.some(inFolders(['test/e2e/', 'test/browser/'])),
+    needsPages: together.some(inFolders(['test/browser/'])),
     needsServers: !chosen.every(inFolders([staticFolder])),
     needsTools: chosen.some(inFolders([staticFolder])),
     update: values.update,

@@ -10,7 +10,7 @@ import {
 import { catalogue, type Ops, readConfig } from '../../lib/ops/index.ts';
 import type { Owner, OwnerTable } from '../../lib/ownership/types.ts';
 import { openRouter } from '../../services/router/router.ts';
-import { loadSite } from '../../services/router/site.ts';
+import { loadSite } from '../../services/router/site/site.ts';
 import { quietOps } from './quiet-ops.ts';
 import { until } from './until.ts';
 

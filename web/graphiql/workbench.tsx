@@ -1,7 +1,6 @@
 import { createClient, UnauthorizedError } from '@penstock/client';
-import { useSignal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { clientState } from '../shared/client-state.ts';
 import { Connection } from '../shared/connection.tsx';
 import type { LoggedIn, Session } from '../shared/session.ts';
 import { examplesOf } from './examples.ts';
@@ -21,17 +20,17 @@ export function Workbench({ session, user }: { session: Session; user: LoggedIn 
   const attempt = useSignal(0);
   const { client, state, log, storage } = useMemo(() => {
     const client = createClient({ url: location.origin, getToken: session.getToken });
-    const log = openStreamLog(client);
-    return { client, state: clientState(client), log, storage: editorStorage(sessionStorage, user.username) };
+    const storage = editorStorage(sessionStorage, user.username);
+    return { client, state: signal(client.state), log: openStreamLog(client), storage };
   }, [session, user]);
 
   useEffect(() => {
-    const forget = client.onState(log.recount);
-    return () => {
-      forget();
-      client.close();
-    };
-  }, [client, log]);
+    client.onState(next => {
+      state.value = next;
+      log.recount();
+    });
+    return () => client.close();
+  }, [client, state, log]);
 
   useEffect(() => {
     const editor = openEditor();

@@ -10,6 +10,7 @@ import { until } from '../../support/until.ts';
 import { deadAddress } from '../../support/upstream.ts';
 
 const main = fileURLToPath(new URL('../../../services/router/main.ts', import.meta.url));
+const site = fileURLToPath(new URL('../../support/site', import.meta.url));
 const schema = `type Query { notes: [Note!]! @view(table: "note") }
   type Note @table(name: "note", topics: ["nowhere"], id: ["id"]) { id: ID! }`;
 
@@ -48,7 +49,7 @@ after(async () => {
 
 function start(variables: Readonly<Record<string, string>>): RouterProcess {
   const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, ...variables },
+    env: { PATH: process.env.PATH, PENSTOCK_SITE_FOLDER: site, ...variables },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   dieWithUs(child);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
+import type { HttpHandler } from '../graphql-http.ts';
+import type { OwnOrigin } from '../origins/own-origin.ts';
 import { preferredEncoding } from './accept-encoding.ts';
-import type { HttpHandler } from './graphql-http.ts';
-import type { OwnOrigin } from './own-origin.ts';
 import { type PagePolicy, pageHeaders } from './page-headers.ts';
 
 const types: Readonly<Record<string, string>> = {

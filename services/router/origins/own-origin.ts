@@ -3,8 +3,11 @@ import type { OriginReader } from './client-origin.ts';
 
 /** The address under which a client has reached the router. */
 export interface OwnAddress {
-  /** As browsers write an origin: `https://bank.example`, without the scheme's usual port. */
-  origin: string;
+  /**
+   * Origins of the router's own pages, as browsers write them: `https://bank.example`, without the scheme's usual port. Where nothing that
+   * is trusted says that TLS ends before the router, it may end there all the same, so that the same host over https counts too.
+   */
+  origins: readonly string[];
   /** `wss://bank.example` */
   webSocket: string;
 }
@@ -19,7 +22,12 @@ export function ownOrigin(clientOrigin: OriginReader): OwnOrigin {
   return ({ headers, socket }) => {
     const { host = '' } = headers;
     const { secure } = clientOrigin(headers, socket.remoteAddress);
-    const url = soundHost.test(host) ? URL.parse(`${secure ? 'https' : 'http'}://${host}`) : null;
-    return url === null ? undefined : { origin: url.origin, webSocket: url.origin.replace(/^http/, 'ws') };
+    if (!soundHost.test(host)) return undefined;
+    const origins = (secure ? ['https'] : ['http', 'https']).flatMap(scheme => {
+      const url = URL.parse(`${scheme}://${host}`);
+      return url === null ? [] : [url.origin];
+    });
+    const [first] = origins;
+    return first === undefined ? undefined : { origins, webSocket: first.replace(/^http/, 'ws') };
   };
 }

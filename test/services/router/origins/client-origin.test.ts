@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { originReader } from '../../../services/router/client-origin.ts';
+import { originReader } from '../../../../services/router/origins/client-origin.ts';
 
 const lie = { 'x-forwarded-for': '6.6.6.6', 'x-forwarded-proto': 'https' };
 
