@@ -49,6 +49,8 @@ export async function buildSite(folder: string, report: (line: string) => void, 
       reportCompressedSize: false,
       chunkSizeWarningLimit: 5_000,
       rolldownOptions: {
+        // React's packages say `use client` and the like, which means nothing in a browser.
+        checks: { moduleLevelDirective: false },
         input: Object.fromEntries(Object.entries(pages).map(([name, file]) => [name, join(sources, file)])),
       },
     },

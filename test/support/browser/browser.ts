@@ -18,6 +18,8 @@ export interface PageWishes {
   colorScheme?: 'dark' | 'light';
   /** Width, touch and user agent of a phone. */
   phone?: boolean;
+  /** Pixels of a screenshot for one of the page. Default: 1, and what a phone has. */
+  scale?: number;
   /** Origins that the page may send requests to, beside its own. */
   otherOrigins?: readonly string[];
 }
@@ -66,10 +68,11 @@ export async function openBrowser(): Promise<TestBrowser> {
 }
 
 async function openPage(browser: Browser, url: string, wishes: PageWishes = {}): Promise<OpenPage> {
-  const { colorScheme = 'light', phone = false, otherOrigins = [] } = wishes;
+  const { colorScheme = 'light', phone = false, scale, otherOrigins = [] } = wishes;
   // Texts and amounts look the same whatever the machine is set to.
   const context = await browser.newContext({
     ...(phone && devices['Pixel 7']),
+    ...(scale !== undefined && { deviceScaleFactor: scale }),
     colorScheme,
     locale: 'en-IE',
     timezoneId: 'UTC',

@@ -1,0 +1,205 @@
+/**
+ * `npm run screenshots [-- --url http://127.0.0.1:8080] [--out docs/images]`: the pictures of README and docs, light and dark. Without
+ * an address it starts a stack of its own; at a running one, alice and bob have to be unknown, or to have been made by this script.
+ */
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Page } from 'playwright-core';
+import { main } from '../../dev/stack/main.ts';
+import { root } from '../../dev/stack/options.ts';
+import { Trouble } from '../../dev/stack/trouble.ts';
+import { account, transactions, transferMoney, verdictOf } from '../support/bank.ts';
+import { openBrowser, type TestBrowser, withoutChromium } from '../support/browser/index.ts';
+import { startStack } from '../support/stack.ts';
+import { until } from '../support/until.ts';
+import { openUser, type User } from '../support/user.ts';
+
+const schemes = ['light', 'dark'] as const;
+/** Pixels of the picture for one of the page: sharp where README is shown, and small enough to be kept here. */
+const scale = 1.5;
+/** Of a picture; more makes README slow. */
+const mostBytes = 200_000;
+/** Simulated users that are connected while the console is looked at. */
+const sessions = 24;
+
+/** What alice and bob have done before the last payment, which is made in her page: whole cents. */
+const payments = [
+  { by: 'alice', from: 'cash', to: 'alice', amount: 240_000, descr: 'Salary' },
+  { by: 'bob', from: 'cash', to: 'bob', amount: 185_050, descr: 'Savings from my old bank' },
+  { by: 'bob', from: 'bob', to: 'alice', amount: 65_000, descr: 'Half of the rent' },
+  { by: 'alice', from: 'alice', to: 'bob', amount: 1_850, descr: 'Pizza on Friday' },
+  { by: 'bob', from: 'bob', to: 'alice', amount: 4_200, descr: 'Concert tickets' },
+  { by: 'alice', from: 'alice', to: 'bob', amount: 620, descr: 'Coffee and cake' },
+] as const;
+const lastPayment = { euros: '12.75', descr: 'Flowers for grandma' };
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+interface Studio {
+  browser: TestBrowser;
+  url: string;
+  /** Writes a picture and says so. */
+  save(name: string, png: Buffer): Promise<void>;
+}
+
+await main(async signal => {
+  const { values } = parseArgs({
+    options: { url: { type: 'string' }, out: { type: 'string', default: 'docs/images' } },
+  });
+  if (withoutChromium) throw new Trouble(`the screenshots need ${withoutChromium}`);
+  const folder = resolve(root, values.out);
+  await mkdir(folder, { recursive: true });
+  const stack = values.url === undefined ? await startStack({ pages: true, gateways: 2 }) : undefined;
+  signal.addEventListener('abort', () => void stack?.stop(), { once: true });
+  const browser = await openBrowser();
+  try {
+    const url = values.url ?? stack?.url ?? '';
+    const studio = { browser, url, save: (name: string, png: Buffer) => save(join(folder, `${name}.png`), png) };
+    const people = await pay(url);
+    await takeBanks(studio, people);
+    await takeGraphiql(studio, people);
+    await takeConsole(studio);
+    for (const { user } of Object.values(people)) await user.close();
+  } finally {
+    await browser.close();
+    await stack?.stop();
+  }
+});
+
+async function save(file: string, png: Buffer): Promise<void> {
+  await writeFile(file, png);
+  const { size } = await stat(file);
+  print(`${relative(root, file)} ${Math.ceil(size / 1_000)} kB${size > mostBytes ? ': too large for README' : ''}`);
+}
+
+interface Person {
+  user: User;
+  iban: string;
+  token: string;
+}
+
+type People = Record<'alice' | 'bob', Person>;
+
+/** Opens both accounts, and makes the payments where they have not been made yet. */
+async function pay(url: string): Promise<People> {
+  const person = async (name: string): Promise<Person> => {
+    const user = await openUser(url, name);
+    return { user, ...(await account(user)) };
+  };
+  const people: People = { alice: await person('alice'), bob: await person('bob') };
+  const before = await people.alice.user.post('{ transactions(first: 1) { edges { cursor } } }');
+  const { edges } = before.data.transactions as { edges: unknown[] };
+  if (edges.length > 0) return people;
+  for (const { by, from, to, amount, descr } of payments) {
+    const { user, token } = people[by];
+    const variables = { token, amount, from: from === 'cash' ? from : people[from].iban, to: people[to].iban, descr };
+    const { success, reason } = verdictOf(await user.mutate(transferMoney, variables));
+    if (!success) throw new Error(`${descr}: ${reason}`);
+  }
+  return people;
+}
+
+async function logInAt(page: Page, username: string): Promise<void> {
+  await page.getByLabel('Username').fill(username);
+  await page.getByLabel('Password').fill(`${username}-password`);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+/** Both of alice's and bob's pages beside each other, just after she has paid him, and hers on a phone. */
+async function takeBanks({ browser, url, save }: Studio, { bob }: People): Promise<void> {
+  const open = async (name: string, phone = false) => {
+    const opened = await browser.open(url, phone ? { phone } : { scale });
+    if (!phone) await opened.page.setViewportSize({ width: 640, height: 940 });
+    await logInAt(opened.page, name);
+    await opened.page.getByTestId('iban').waitFor();
+    return opened;
+  };
+  const pages = [await open('alice'), await open('bob')] as const;
+  const [hers, his] = pages;
+  const form = hers.page.locator('form', { has: hers.page.getByRole('button', { name: 'Transfer' }) });
+  await form.getByLabel('To').fill(bob.iban);
+  await form.getByLabel('Amount').fill(lastPayment.euros);
+  await form.getByLabel('Description').fill(lastPayment.descr);
+  await form.getByRole('button', { name: 'Transfer' }).click();
+  for (const { page } of pages) await page.getByRole('cell', { name: lastPayment.descr }).first().waitFor();
+  await hers.page.getByRole('status').filter({ hasText: /\S/ }).first().waitFor();
+  for (const scheme of schemes) {
+    const shots = [await shotOf(hers.page, scheme), await shotOf(his.page, scheme)];
+    await save(`bank-${scheme}`, await sideBySide(browser, shots));
+  }
+  const phone = await open('alice', true);
+  for (const scheme of schemes) await save(`bank-phone-${scheme}`, await shotOf(phone.page, scheme));
+  for (const { close } of [...pages, phone]) await close();
+}
+
+/** A subscription's event in GraphiQL. */
+async function takeGraphiql({ browser, url, save }: Studio, { bob }: People): Promise<void> {
+  const opened = await browser.open(`${url}/graphiql`, { scale });
+  const { page } = opened;
+  await page.setViewportSize({ width: 1_280, height: 800 });
+  await logInAt(page, 'bob');
+  await page.getByRole('tab', { name: 'TransactionsLive' }).click();
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+  await page.locator('.connection.live').waitFor();
+  const variables = { token: '', amount: 4_000, from: 'cash', to: bob.iban, descr: 'Busking in the park' };
+  await bob.user.mutate(transferMoney, variables);
+  await page.locator('.result-window').getByText('Busking').waitFor();
+  await page.getByText('Events, newest first').click();
+  for (const scheme of schemes) await save(`graphiql-${scheme}`, await shotOf(page, scheme));
+  await opened.close();
+}
+
+/** The console, while there are sessions to be seen in it. */
+async function takeConsole({ browser, url, save }: Studio): Promise<void> {
+  const opened = await browser.open(`${url}/console`, { scale });
+  const { page } = opened;
+  await page.setViewportSize({ width: 1_280, height: 1_000 });
+  const isThere = await page
+    .getByLabel('Username')
+    .waitFor({ timeout: 10_000 })
+    .then(
+      () => true,
+      () => false,
+    );
+  if (isThere) {
+    const names = Array.from({ length: sessions }, (_, index) => `guest-${index + 1}`);
+    const users: User[] = [];
+    for (const name of names) users.push(await openUser(url, name));
+    for (const user of users) user.subscribe({ query: transactions }, { next: () => undefined });
+    await logInAt(page, 'operator');
+    await page.getByRole('table', { name: 'Partitions' }).waitFor();
+    await until('all sessions in the console', () => hasSessions(page), 60_000, 500);
+    for (const scheme of schemes) await save(`console-${scheme}`, await shotOf(page, scheme));
+    for (const user of users) await user.close();
+  } else print('no picture of the console: /console has no log-in yet');
+  await opened.close();
+}
+
+/** The gateways tell their state every few seconds. */
+async function hasSessions(page: Page): Promise<boolean> {
+  const text = (await page.getByRole('table', { name: 'Gateways' }).textContent()) ?? '';
+  return /[1-9]/.test(text);
+}
+
+async function shotOf(page: Page, colorScheme: 'light' | 'dark'): Promise<Buffer> {
+  await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+  // A focused element's ring and caret would say nothing here.
+  await page.evaluate('document.activeElement?.blur?.()');
+  return page.screenshot({ animations: 'disabled', caret: 'hide' });
+}
+
+/** One picture of two, with rounded corners on nothing: README may be light or dark itself. */
+async function sideBySide(browser: TestBrowser, shots: readonly Buffer[]): Promise<Buffer> {
+  const opened = await browser.open('about:blank', { scale });
+  const { page } = opened;
+  const images = shots.map(png => `<img src="data:image/png;base64,${png.toString('base64')}">`).join('');
+  await page.setViewportSize({ width: 1_304, height: 940 });
+  await page.setContent(`<style>
+    body { margin: 0; display: flex; gap: 24px; background: transparent }
+    img { width: 640px; height: 940px; border-radius: 12px; border: 1px solid #8886; box-sizing: border-box }
+  </style>${images}`);
+  const png = await page.screenshot({ omitBackground: true });
+  await opened.close();
+  return png;
+}
