@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { root as clone } from '../../../dev/stack/options.ts';
@@ -25,9 +25,11 @@ export async function writeOldImage(to: string, work: string): Promise<void> {
   // The packages of then are those of now: package-lock.json pins the same versions.
   await symlink(join(clone, 'node_modules'), join(sources, 'node_modules'));
   // What the chart's hook Jobs run: the services of then set up topics and tables themselves.
-  await mkdir(join(sources, 'jobs'), { recursive: true });
-  for (const job of ['setup', 'helm-test'])
-    await writeFile(join(sources, 'jobs', `${job}.ts`), "console.error('nothing to do');\n");
+  // Traces came later as well.
+  for (const file of ['jobs/setup.ts', 'jobs/helm-test.ts', 'lib/ops/tracing/otlp.ts']) {
+    await mkdir(join(sources, dirname(file)), { recursive: true });
+    await writeFile(join(sources, file), "console.error('nothing to do');\n");
+  }
   await makeRoot(root, sources);
   const known = await variablesOf(sources);
   for (const service of ['gateway', 'router', 'command-handler', 'projector']) {
