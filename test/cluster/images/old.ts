@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -30,7 +30,13 @@ export async function writeOldImage(to: string, work: string): Promise<void> {
     await mkdir(join(sources, dirname(file)), { recursive: true });
     await writeFile(join(sources, file), "console.error('nothing to do');\n");
   }
+  for (const page of ['console', 'graphiql']) {
+    await mkdir(join(sources, 'web', page), { recursive: true });
+    await writeFile(join(sources, 'web', page, 'index.html'), '<!doctype html><title>none</title>\n');
+  }
   await makeRoot(root, sources);
+  // The router of then serves the page from where it stood in the sources.
+  await cp(join(sources, 'web'), join(root, 'app/web'), { recursive: true });
   const known = await variablesOf(sources);
   for (const service of ['gateway', 'router', 'command-handler', 'projector']) {
     const folder = join(root, 'app/services', service);
