@@ -76,7 +76,7 @@ async function installPackages() {
   try {
     if (installed()) return; // another start has done it meanwhile
     const started = Date.now();
-    console.error('installing npm packages (first start, or package-lock.json has changed; about 170 MB)');
+    console.error('installing npm packages (first start, or package-lock.json has changed; about 290 MB)');
     const [command, first] = npm();
     const progress = setInterval(() => console.error(installProgress(started)), 3_000);
     const code = await run(command, [...first, ...installArguments], ['ignore', 2, 2]);
@@ -112,11 +112,11 @@ function installed() {
   }
 }
 
-/** How many packages have a folder by now: npm itself says nothing unless its output is a terminal. @param {number} started */
+/** How many packages have been unpacked by now: npm itself says nothing unless its output is a terminal. @param {number} started */
 function installProgress(started) {
   const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
   const paths = Object.keys(wanted).filter(path => path !== '');
-  const present = paths.filter(path => existsSync(join(root, path))).length;
+  const present = paths.filter(path => existsSync(join(root, path, 'package.json'))).length;
   return `  ${present} of up to ${paths.length} packages in ${Math.round((Date.now() - started) / 1000)} s …`;
 }
 

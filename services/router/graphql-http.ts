@@ -56,7 +56,10 @@ export function graphqlHttp(parts: GraphqlHttpParts): HttpHandler {
     const { address, secure } = origin(incoming, request.socket.remoteAddress);
     const rest = withoutParameter(query, 'route');
     const onAnswer = (gateway: string, answer: IncomingMessage): void => {
-      response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', answerHeaders(answer.rawHeaders));
+      // What is written replaces a header of the same name that is set already, and both have something to say here.
+      const vary = response.getHeader('vary');
+      const headers = [...answerHeaders(answer.rawHeaders), ...(vary === undefined ? [] : ['vary', String(vary)])];
+      response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', headers);
       // An event stream may be silent for long: its client wants to know that it is open.
       response.flushHeaders();
       const passage = { gateway, ...passOn(answer, response, () => state.passages.delete(passage)) };

@@ -50,6 +50,19 @@ test('npm start ends its start-up with the ready line, and then the stack answer
   assert.equal((await bodyOf(`${stack.url}/.well-known/jwks.json`)).status, 200);
 });
 
+test('the start-up names the pages before that line, and they are there', async () => {
+  const pages = [...npm.stdout().matchAll(/^ {2}(bank|console|GraphiQL) +(http:\S+)/gm)];
+  const titles = pages.map(async ([, name, url = '']) => [
+    name,
+    /<title>(.*)<\/title>/.exec((await bodyOf(url)).text)?.[1],
+  ]);
+  assert.deepEqual(await Promise.all(titles), [
+    ['bank', 'Penstock Bank'],
+    ['console', 'Penstock Console'],
+    ['GraphiQL', 'Penstock GraphiQL'],
+  ]);
+});
+
 test('stack.json names every process with its addresses, and where the servers are', async () => {
   const { url, processes, kafka, redis, postgres, ...rest } = JSON.parse(readFileSync(files.stack, 'utf8'));
   assert.deepEqual(rest, {});

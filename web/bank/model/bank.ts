@@ -1,5 +1,6 @@
 import { type Client, type ClientStorage, createClient, type State, UnauthorizedError } from '@penstock/client';
 import { type ReadonlySignal, signal } from '@preact/signals';
+import { clientState } from '../../shared/client-state.ts';
 import type { LoggedIn, Session } from '../../shared/session.ts';
 import type { TransactionFieldsFragment } from '../graphql/documents.ts';
 import { type Account, openAccountFeed } from './account.ts';
@@ -46,9 +47,8 @@ export function openBank({ url, user, session, storage, nowMs }: BankParts): Ban
       return 'refetch';
     },
   });
-  const connection = signal(client.state);
+  const connection = clientState(client);
   client.onState(state => {
-    connection.value = state;
     history.value = afterState(history.peek(), state, nowMs());
   });
 

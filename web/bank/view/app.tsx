@@ -48,15 +48,15 @@ function Welcome({ session }: { session: Session }) {
           Each payment is an event in Kafka. This page gets yours the moment they are made, and goes on exactly where it
           was when its connection, or a server, has gone.
         </p>
-        <ol class="steps">
-          <li>
-            Log in here, as alice for instance. Where sign-up is open, as in the local stack, a new name becomes a user.
-          </li>
-          <li>Log in as somebody else in a second tab, and place the two side by side.</li>
-          <li>Pay each other, and take a gateway or your network away while you do.</li>
-        </ol>
       </div>
       <LogInForm session={session} title="Log in" />
+      <ol class="steps">
+        <li>
+          Log in here, as alice for instance. Where sign-up is open, as in the local stack, a new name becomes a user.
+        </li>
+        <li>Log in as somebody else in a second tab, and place the two side by side.</li>
+        <li>Pay each other, and take a gateway or your network away while you do.</li>
+      </ol>
     </main>
   );
 }
