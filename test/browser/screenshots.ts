@@ -14,10 +14,15 @@ import { openBrowser, type TestBrowser, withoutChromium } from '../support/brows
 import { startStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 import { openUser, type User } from '../support/user.ts';
+import { bankPage } from './bank-page.ts';
 
 const schemes = ['light', 'dark'] as const;
-/** Pixels of the picture for one of the page: sharp where README is shown, and small enough to be kept here. */
-const scale = 1.5;
+/** README shows wide pictures at half their size. That of a phone has so many pixels for one of the page, to be as sharp. */
+const phoneScale = 1.5;
+/** The bank's list of transactions is beside its forms from 896 px on. */
+const bankSize = { width: 900, height: 720 };
+/** What is between two pages: their own canvas. A transparent picture is larger. */
+const canvas = { light: '#f5f6f4', dark: '#0d1413' } as const;
 /** Of a picture; more makes README slow. */
 const mostBytes = 200_000;
 /** Simulated users that are connected while the console is looked at. */
@@ -109,24 +114,20 @@ async function logInAt(page: Page, username: string): Promise<void> {
 /** Both of alice's and bob's pages beside each other, just after she has paid him, and hers on a phone. */
 async function takeBanks({ browser, url, save }: Studio, { bob }: People): Promise<void> {
   const open = async (name: string, phone = false) => {
-    const opened = await browser.open(url, phone ? { phone } : { scale });
-    if (!phone) await opened.page.setViewportSize({ width: 640, height: 940 });
-    await logInAt(opened.page, name);
-    await opened.page.getByTestId('iban').waitFor();
+    const opened = await browser.open(url, phone ? { phone, scale: phoneScale } : {});
+    if (!phone) await opened.page.setViewportSize(bankSize);
+    await bankPage(opened.page).logIn(name);
     return opened;
   };
   const pages = [await open('alice'), await open('bob')] as const;
   const [hers, his] = pages;
-  const form = hers.page.locator('form', { has: hers.page.getByRole('button', { name: 'Transfer' }) });
-  await form.getByLabel('To').fill(bob.iban);
-  await form.getByLabel('Amount').fill(lastPayment.euros);
-  await form.getByLabel('Description').fill(lastPayment.descr);
-  await form.getByRole('button', { name: 'Transfer' }).click();
-  for (const { page } of pages) await page.getByRole('cell', { name: lastPayment.descr }).first().waitFor();
-  await hers.page.getByRole('status').filter({ hasText: /\S/ }).first().waitFor();
+  const { transfer, status } = bankPage(hers.page);
+  await transfer(bob.iban, lastPayment.euros, lastPayment.descr);
+  for (const { page } of pages) await bankPage(page).rows.filter({ hasText: lastPayment.descr }).first().waitFor();
+  await status.filter({ hasText: /\S/ }).waitFor();
   for (const scheme of schemes) {
     const shots = [await shotOf(hers.page, scheme), await shotOf(his.page, scheme)];
-    await save(`bank-${scheme}`, await sideBySide(browser, shots));
+    await save(`bank-${scheme}`, await sideBySide(browser, shots, canvas[scheme]));
   }
   const phone = await open('alice', true);
   for (const scheme of schemes) await save(`bank-phone-${scheme}`, await shotOf(phone.page, scheme));
@@ -135,10 +136,11 @@ async function takeBanks({ browser, url, save }: Studio, { bob }: People): Promi
 
 /** A subscription's event in GraphiQL. */
 async function takeGraphiql({ browser, url, save }: Studio, { bob }: People): Promise<void> {
-  const opened = await browser.open(`${url}/graphiql`, { scale });
+  const opened = await browser.open(`${url}/graphiql`);
   const { page } = opened;
   await page.setViewportSize({ width: 1_280, height: 800 });
   await logInAt(page, 'bob');
+  await page.locator('.result-window .view-lines').waitFor();
   await page.getByRole('tab', { name: 'TransactionsLive' }).click();
   await page.getByRole('button', { name: /^Execute query/ }).click();
   await page.locator('.connection.live').waitFor();
@@ -152,7 +154,7 @@ async function takeGraphiql({ browser, url, save }: Studio, { bob }: People): Pr
 
 /** The console, while there are sessions to be seen in it. */
 async function takeConsole({ browser, url, save }: Studio): Promise<void> {
-  const opened = await browser.open(`${url}/console`, { scale });
+  const opened = await browser.open(`${url}/console`);
   const { page } = opened;
   await page.setViewportSize({ width: 1_280, height: 1_000 });
   const isThere = await page
@@ -189,17 +191,18 @@ async function shotOf(page: Page, colorScheme: 'light' | 'dark'): Promise<Buffer
   return page.screenshot({ animations: 'disabled', caret: 'hide' });
 }
 
-/** One picture of two, with rounded corners on nothing: README may be light or dark itself. */
-async function sideBySide(browser: TestBrowser, shots: readonly Buffer[]): Promise<Buffer> {
-  const opened = await browser.open('about:blank', { scale });
+/** One picture of two. */
+async function sideBySide(browser: TestBrowser, shots: readonly Buffer[], background: string): Promise<Buffer> {
+  const opened = await browser.open('about:blank');
   const { page } = opened;
   const images = shots.map(png => `<img src="data:image/png;base64,${png.toString('base64')}">`).join('');
-  await page.setViewportSize({ width: 1_304, height: 940 });
+  const { width, height } = bankSize;
+  await page.setViewportSize({ width: 2 * width + 24, height });
   await page.setContent(`<style>
-    body { margin: 0; display: flex; gap: 24px; background: transparent }
-    img { width: 640px; height: 940px; border-radius: 12px; border: 1px solid #8886; box-sizing: border-box }
+    body { margin: 0; display: flex; gap: 24px; background: ${background} }
+    img { width: ${width}px; height: ${height}px; border-radius: 12px; border: 1px solid #8886; box-sizing: border-box }
   </style>${images}`);
-  const png = await page.screenshot({ omitBackground: true });
+  const png = await page.screenshot();
   await opened.close();
   return png;
 }

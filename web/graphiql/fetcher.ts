@@ -5,7 +5,7 @@ import type { StreamLog } from './stream.ts';
 /** As GraphiQL calls its fetcher. */
 export interface Operation {
   query: string;
-  operationName?: string | null;
+  operationName?: string | null | undefined;
   variables?: unknown;
 }
 
@@ -91,8 +91,12 @@ export function openFetcher({ client, post, log, onUnauthorized }: FetcherParts)
   }
 
   return operation => {
-    const query = subscriptionOf(operation);
-    if (query === undefined) return answer(operation);
+    const document = parsed(operation.query);
+    // What cannot be parsed goes to the server, which says what is wrong with it.
+    if (document === undefined) return answer(operation);
+    const operationName = chosenName(document, operation.operationName);
+    const query = subscriptionIn(document, operationName);
+    if (query === undefined) return answer({ ...operation, operationName });
     const { variables } = operation;
     return stream(query, typeof variables === 'object' && variables !== null ? variables : {});
   };
@@ -123,21 +127,25 @@ function messageOnly(error: unknown): { message: string } {
   return { message: error instanceof Error ? error.message : String(error) };
 }
 
-/**
- * Returns the document of a subscription: the chosen operation and its fragments, since the client sends no operation's
- * name. Undefined for other operations, and for what cannot be parsed: the server says what is wrong with it.
- */
-export function subscriptionOf({ query, operationName }: Operation): string | undefined {
-  let document: DocumentNode;
+function parsed(query: string): DocumentNode | undefined {
   try {
-    document = parse(query);
+    return parse(query);
   } catch {
     return undefined;
   }
+}
+
+/** Returns the name if an operation has it: for a moment after the document was changed, GraphiQL names one that is gone. */
+export function chosenName(document: DocumentNode, name: string | null | undefined): string | undefined {
+  return name != null && getOperationAST(document, name) ? name : undefined;
+}
+
+/** Returns the chosen operation with its fragments, since the client sends no operation's name; undefined where it is no subscription. */
+export function subscriptionIn(document: DocumentNode, operationName: string | undefined): string | undefined {
   const chosen = getOperationAST(document, operationName);
   if (chosen?.operation !== OperationTypeNode.SUBSCRIPTION) return undefined;
   const separate = separateOperations(document)[chosen.name?.value ?? ''];
-  return separate === undefined ? query : print(separate);
+  return separate && print(separate);
 }
 
 /** @param getToken throws UnauthorizedError where there is none. */
@@ -150,7 +158,7 @@ export function openPost(getToken: () => string): (operation: Operation) => Prom
         'content-type': 'application/json',
         authorization: `Bearer ${getToken()}`,
       },
-      body: JSON.stringify({ query, variables, operationName: operationName ?? undefined }),
+      body: JSON.stringify({ query, variables, operationName }),
     }).catch(() => {
       throw new Error('The server cannot be reached.');
     });

@@ -1,6 +1,7 @@
 import { createClient, UnauthorizedError } from '@penstock/client';
-import { signal, useSignal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { clientState } from '../shared/client-state.ts';
 import { Connection } from '../shared/connection.tsx';
 import type { LoggedIn, Session } from '../shared/session.ts';
 import { examplesOf } from './examples.ts';
@@ -21,16 +22,13 @@ export function Workbench({ session, user }: { session: Session; user: LoggedIn 
   const { client, state, log, storage } = useMemo(() => {
     const client = createClient({ url: location.origin, getToken: session.getToken });
     const storage = editorStorage(sessionStorage, user.username);
-    return { client, state: signal(client.state), log: openStreamLog(client), storage };
+    return { client, state: clientState(client), log: openStreamLog(client), storage };
   }, [session, user]);
 
   useEffect(() => {
-    client.onState(next => {
-      state.value = next;
-      log.recount();
-    });
+    client.onState(log.recount);
     return () => client.close();
-  }, [client, state, log]);
+  }, [client, log]);
 
   useEffect(() => {
     const editor = openEditor();

@@ -31,7 +31,11 @@ export async function watchPage(
     const { url } = message.location();
     complain({ kind: 'console', text: `${message.text()}${url && ` (${url})`}` });
   });
-  context.on('weberror', thrown => complain({ kind: 'thrown', text: String(thrown.error().stack) }));
+  context.on('weberror', thrown => {
+    // What is thrown and is no Error has no stack.
+    const { stack, message } = thrown.error();
+    complain({ kind: 'thrown', text: stack || message });
+  });
   context.on('request', request => checkOrigin(request.url()));
   context.on('page', page => page.on('websocket', socket => checkOrigin(socket.url())));
   await context.exposeBinding(binding, (_source, text: unknown) => complain({ kind: 'policy', text: String(text) }));

@@ -1,20 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'graphql';
-import { subscriptionOf } from '../../../web/graphiql/fetcher.ts';
+import { chosenName, subscriptionIn } from '../../../web/graphiql/fetcher.ts';
 import { editorStorage, forgetEmptyTabs } from '../../../web/graphiql/storage.ts';
 import { mostShown, openStreamLog } from '../../../web/graphiql/stream.ts';
 
 test('the client gets the chosen subscription with its fragments, and nothing of the other operations', () => {
-  const query = 'query A { a } subscription B { b { ...F } } subscription C { c } fragment F on B { d }';
-  const chosen = subscriptionOf({ query, operationName: 'B' }) ?? '';
+  const document = parse('query A { a } subscription B { b { ...F } } subscription C { c } fragment F on B { d }');
+  const chosen = subscriptionIn(document, 'B') ?? '';
   assert.deepEqual(
     parse(chosen).definitions.map(definition => 'name' in definition && definition.name?.value),
     ['B', 'F'],
   );
-  assert.equal(subscriptionOf({ query, operationName: 'A' }), undefined);
-  assert.equal(subscriptionOf({ query: 'subscription { b }' })?.replace(/\s+/g, ''), 'subscription{b}');
-  assert.equal(subscriptionOf({ query: 'subscription {' }), undefined);
+  assert.equal(subscriptionIn(document, 'A'), undefined);
+  assert.equal(subscriptionIn(document, undefined), undefined, 'one of several has to be chosen');
+  assert.equal(subscriptionIn(parse('subscription { b }'), undefined)?.replace(/\s+/g, ''), 'subscription{b}');
+});
+
+test('the name of an operation that is not in the document any more is not sent', () => {
+  const document = parse('query A { a } query B { b }');
+  assert.deepEqual(
+    ['A', 'gone', null, undefined].map(name => chosenName(document, name)),
+    ['A', undefined, undefined, undefined],
+  );
 });
 
 test('counts are those of the subscription that runs, and events beyond the last hundred are counted only', () => {
