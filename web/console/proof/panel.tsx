@@ -86,7 +86,7 @@ function Counters({ proof }: { proof: Proof }) {
       </div>
       <div>
         <dt>reconnects</dt>
-        <dd>{formatCount(proof.reconnects.value)}</dd>
+        <dd data-testid="reconnects">{formatCount(proof.reconnects.value)}</dd>
       </div>
     </dl>
   );
