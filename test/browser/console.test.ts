@@ -44,6 +44,7 @@ test('Kill a gateway: events go on to be delivered, none is lost, none comes twi
   await backUp(stack, name, pids.get(name) ?? 0);
   await untilAllOwned(page, stack.partitions, ['gateway-0', 'gateway-1']);
   await until('many more are delivered', async () => (await counter(page, 'delivered')) > before + 60, 60_000, 100);
+  assert.match((await page.locator('.proof-status').textContent()) ?? '', /\d+ partitions had a new owner within/);
   assert.equal(await counter(page, 'lost'), 0);
   assert.equal(await counter(page, 'twice'), 0);
   await screenshot(page, 'console-after-a-kill');

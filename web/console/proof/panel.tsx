@@ -24,9 +24,11 @@ export function ProofPanel({ session, fleet }: { session: Session; fleet: Fleet 
     if (isPending.value) return;
     isPending.value = true;
     fault.value = undefined;
+    // Before the answer comes, all partitions may have a new owner.
+    const atMs = Date.now();
     try {
       const { killed: name } = await post<{ killed: string }>('/console/local/kill', {}, session.getToken);
-      killed.value = { name, atMs: Date.now() };
+      killed.value = { name, atMs };
     } catch (error) {
       fault.value = error instanceof Error ? error.message : String(error);
     } finally {
