@@ -32,6 +32,8 @@ const mostOpenSeconds = 10;
 /** Whole cents. */
 const [deposit, payment] = [100_000_000, 1];
 
+const kinds = ['heapBytes', 'nodes', 'listeners'] as const;
+
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 interface Wishes {
@@ -81,22 +83,14 @@ async function soak(
   const run = randomUUID().slice(0, 8);
   const [payee, payer] = [await openUser(url, `soak-payee-${run}`), await openUser(url, `soak-payer-${run}`)];
   const [to, from] = [await account(payee), await account(payer)];
-  const filled = await payer.mutate(transferMoney, { ...from, amount: deposit, from: 'cash', to: from.iban });
+  const filled = await payer.mutate(transferMoney, {
+    ...{ token: from.token, amount: deposit, from: 'cash', to: from.iban, descr: 'Savings' },
+  });
   if (!verdictOf(filled).success) throw new Trouble(`the payer gets no money: ${verdictOf(filled).reason}`);
 
-  const bank = await browser.open(url);
-  await bankPage(bank.page).logIn(payee.name);
-  const console = await openConsole({ browser, stack: { url } });
-  await console.page
-    .getByTestId('delivered')
-    .waitFor()
-    .catch(() => {
-      throw new Trouble(`the console of ${url} simulates no users: is it a local stack?`);
-    });
-
+  const pages = await openPages(browser, url, payee.name);
   const shown = new Set<string>();
   const payments = pay(payer, { from, to, rate });
-  const pages = [await watched('bank', bank), await watched('console', console)];
   try {
     await measure(pages, { minutes, rate, signal, payments, shown });
   } finally {
@@ -104,14 +98,46 @@ async function soak(
   }
   const faults = [...payments.faults];
   if (!signal.aborted) {
-    for (const one of pages) faults.push(...growthFaults(one));
-    faults.push(...(await bankFaults(bank.page, payee, { payments, shown })), ...(await consoleFaults(console.page)));
-    for (const { name, opened } of pages) {
+    const { bank, dashboard } = pages;
+    for (const one of [bank, dashboard]) faults.push(...growthFaults(one));
+    faults.push(...(await bankFaults(bank.opened.page, payee, { payments, shown })));
+    faults.push(...(await consoleFaults(dashboard.opened.page)));
+    for (const { name, opened } of [bank, dashboard]) {
       faults.push(...opened.complaints().map(({ kind, text }) => `the ${name} page complained (${kind}): ${text}`));
     }
   }
   for (const user of [payee, payer]) await user.close();
   return faults;
+}
+
+interface WatchedPage {
+  name: string;
+  opened: OpenPage;
+  read(): Promise<PageMemory>;
+  samples: Record<keyof PageMemory, Point[]>;
+}
+
+interface WatchedPages {
+  bank: WatchedPage;
+  dashboard: WatchedPage;
+}
+
+/** Opens the payee's bank page, and the console of an operator. */
+async function openPages(browser: TestBrowser, url: string, payee: string): Promise<WatchedPages> {
+  const bank = await browser.open(url);
+  await bankPage(bank.page).logIn(payee);
+  const dashboard = await openConsole({ browser, stack: { url } });
+  await dashboard.page
+    .getByTestId('delivered')
+    .waitFor()
+    .catch(() => {
+      throw new Trouble(`the console of ${url} simulates no users: is it a local stack?`);
+    });
+  const watched = async (name: string, opened: OpenPage): Promise<WatchedPage> => {
+    const read = await openMemoryProbe(opened.page);
+    return { name, opened, read, samples: { heapBytes: [], nodes: [], listeners: [] } };
+  };
+  return { bank: await watched('bank', bank), dashboard: await watched('console', dashboard) };
 }
 
 interface Payments {
@@ -159,18 +185,6 @@ function pay(payer: User, { from, to, rate }: { from: Account; to: Account; rate
   };
 }
 
-interface WatchedPage {
-  name: string;
-  opened: OpenPage;
-  read(): Promise<PageMemory>;
-  samples: Record<keyof PageMemory, Point[]>;
-}
-
-async function watched(name: string, opened: OpenPage): Promise<WatchedPage> {
-  const read = await openMemoryProbe(opened.page);
-  return { name, opened, read, samples: { heapBytes: [], nodes: [], listeners: [] } };
-}
-
 interface Measuring {
   minutes: number;
   rate: number;
@@ -181,37 +195,36 @@ interface Measuring {
 
 /** Measures the pages until the time is over, and keeps which payments the bank's list has shown. */
 async function measure(
-  pages: readonly WatchedPage[],
+  { bank, dashboard }: WatchedPages,
   { minutes, rate, signal, payments, shown }: Measuring,
 ): Promise<void> {
   const startMs = performance.now();
   const seconds = () => (performance.now() - startMs) / 1_000;
   const lookSeconds = Math.min(sampleSeconds, paymentsBetweenLooks / rate);
-  const [bank, console] = pages.map(({ opened }) => opened.page);
   let nextSample = warmUpSeconds;
   let nextLook = 0;
   while (seconds() < minutes * 60 && !signal.aborted) {
     await new Promise(resolve => setTimeout(resolve, 250));
-    if (bank !== undefined && seconds() >= nextLook) {
+    if (seconds() >= nextLook) {
       nextLook += lookSeconds;
-      await look(bank, shown);
+      await look(bank.opened.page, shown);
     }
-    if (console === undefined || seconds() < nextSample) continue;
+    if (seconds() < nextSample) continue;
     nextSample += sampleSeconds;
     const atSeconds = seconds();
-    const texts: string[] = [];
-    for (const { name, read, samples } of pages) {
-      const memory = await read();
-      for (const what of kinds) samples[what].push({ atSeconds, value: memory[what] });
-      const { heapBytes, nodes, listeners } = memory;
-      texts.push(`${name} ${(heapBytes / 1e6).toFixed(2)} MB, ${nodes} nodes, ${listeners} listeners`);
-    }
-    const events = `${payments.accepted.size} payments, ${await counter(console, 'delivered')} simulated events`;
-    print(`${String(Math.round(atSeconds)).padStart(4)} s: ${texts.join('; ')}; ${events}`);
+    const texts = [await sample(bank, atSeconds), await sample(dashboard, atSeconds)];
+    const delivered = await counter(dashboard.opened.page, 'delivered');
+    texts.push(`${payments.accepted.size} payments, ${delivered} simulated events`);
+    print(`${String(Math.round(atSeconds)).padStart(4)} s: ${texts.join('; ')}`);
   }
 }
 
-const kinds = ['heapBytes', 'nodes', 'listeners'] as const;
+async function sample({ name, read, samples }: WatchedPage, atSeconds: number): Promise<string> {
+  const memory = await read();
+  for (const what of kinds) samples[what].push({ atSeconds, value: memory[what] });
+  const { heapBytes, nodes, listeners } = memory;
+  return `${name} ${(heapBytes / 1e6).toFixed(2)} MB, ${nodes} nodes, ${listeners} listeners`;
+}
 
 /** Adds the payments that the bank's list shows now. */
 async function look(page: Page, shown: Set<string>): Promise<void> {
@@ -242,12 +255,19 @@ async function bankFaults(page: Page, payee: User, { payments, shown }: Pick<Mea
     () => true,
     () => false,
   );
-  await look(page, shown);
-  const missing = [...payments.accepted].filter(descr => !shown.has(descr));
+  const missing = () => [...payments.accepted].filter(descr => !shown.has(descr));
+  // The list is a stream of its own, and may be a moment behind the balance.
+  const isComplete = await until('the newest payments in the list', async () => {
+    await look(page, shown);
+    return missing().length === 0;
+  }).then(
+    () => true,
+    () => false,
+  );
   print(`the bank page has shown ${shown.size} of ${payments.accepted.size} payments; the balance is ${wanted}`);
   return [
     ...(isShown ? [] : [`the bank page shows the balance ${await balance.textContent()}, and not ${wanted}`]),
-    ...(missing.length > 0 ? [`the bank page has not shown ${missing.length} payments, such as ${missing[0]}`] : []),
+    ...(isComplete ? [] : [`the bank page has not shown ${missing().length} payments, such as ${missing()[0]}`]),
   ];
 }
 
