@@ -212,7 +212,7 @@ async function measure(
     if (seconds() < nextSample) continue;
     nextSample += sampleSeconds;
     const atSeconds = seconds();
-    const texts = [await sample(bank, atSeconds), await sample(dashboard, atSeconds)];
+    const texts = await Promise.all([sample(bank, atSeconds), sample(dashboard, atSeconds)]);
     const delivered = await counter(dashboard.opened.page, 'delivered');
     texts.push(`${payments.accepted.size} payments, ${delivered} simulated events`);
     print(`${String(Math.round(atSeconds)).padStart(4)} s: ${texts.join('; ')}`);
