@@ -1,7 +1,7 @@
 import { type ConnectionError, OperationError } from './errors.ts';
 import type { Requests } from './requests.ts';
 import { openSubscription, type SubscriptionParts } from './subscription.ts';
-import { deferred } from './time.ts';
+import { openEnding } from './time.ts';
 import type { LiveItem, Subscription } from './types.ts';
 
 export interface LiveRequest {
@@ -23,7 +23,7 @@ export function openLive<Data, EventData>(
   const done = { done: true, value: undefined } as const;
   let events: Subscription<EventData> | undefined;
   let isOver = false;
-  const ended = deferred<IteratorResult<Item>>();
+  const ending = openEnding<IteratorResult<Item>>();
 
   async function nextItem(): Promise<IteratorResult<Item>> {
     while (!isOver) {
@@ -58,7 +58,7 @@ export function openLive<Data, EventData>(
 
   async function end(): Promise<IteratorResult<Item>> {
     isOver = true;
-    ended.resolve(done);
+    ending.end(done);
     await events?.return();
     return done;
   }
@@ -69,7 +69,7 @@ export function openLive<Data, EventData>(
     },
     async next() {
       try {
-        return await Promise.race([nextItem(), ended.promise]);
+        return await ending.during(ended => Promise.race([nextItem(), ended]));
       } catch (error) {
         // The client has been closed beside it.
         if (isOver || (error as Partial<ConnectionError>).code === 1000) return done;

@@ -7,7 +7,7 @@ type Wishes = Parameters<TestBrowser['open']>[1];
 
 /** The console of an operator who has logged in. */
 export async function openConsole(
-  { browser, stack }: { browser: TestBrowser; stack: Stack },
+  { browser, stack }: { browser: TestBrowser; stack: Pick<Stack, 'url'> },
   wishes: Wishes = {},
   prepare?: (page: Page) => Promise<void>,
 ): Promise<OpenPage> {
