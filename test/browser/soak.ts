@@ -25,10 +25,13 @@ const warmUpSeconds = 60;
 const sampleSeconds = 15;
 /** What each page may grow by along the line through its measurements, from the first to the last of them. */
 const mostGrowth = 0.1;
-/** The bank shows the newest 200; they are read before so many new ones have come. */
-const paymentsBetweenLooks = 100;
-/** Payments without a verdict, in seconds of the rate. More are not sent meanwhile. */
-const mostOpenSeconds = 10;
+/** The list is read after so many payments. */
+const paymentsBetweenLooks = 50;
+/**
+ * Payments that the list was not seen to show, at most; no more are made meanwhile, as where the machine is too busy. The list has the
+ * newest 200, so that it shows each of them when it is read.
+ */
+const mostUnseen = 150;
 /** Whole cents. */
 const [deposit, payment] = [100_000_000, 1];
 
@@ -90,10 +93,12 @@ async function soak(
 
   const pages = await openPages(browser, url, payee.name);
   const shown = new Set<string>();
-  const payments = pay(payer, { from, to, rate });
+  const payments = pay(payer, { from, to, rate, shown });
   try {
     await measure(pages, { minutes, rate, signal, payments, shown });
   } finally {
+    // The stack is going: no verdict comes any more.
+    if (signal.aborted) await payer.close();
     await payments.stop();
   }
   const faults = [...payments.faults];
@@ -149,12 +154,22 @@ interface Payments {
   stop(): Promise<void>;
 }
 
-/** Pays `rate` times a second until it is stopped, however long a verdict takes. */
-function pay(payer: User, { from, to, rate }: { from: Account; to: Account; rate: number }): Payments {
+interface PayWishes {
+  from: Account;
+  to: Account;
+  /** Payments a second. */
+  rate: number;
+  /** Descriptions of payments that the payee's page has shown. */
+  shown: ReadonlySet<string>;
+}
+
+/** Pays until it is stopped, however long a verdict takes, but not further ahead of the payee's page than `mostUnseen`. */
+function pay(payer: User, { from, to, rate, shown }: PayWishes): Payments {
   const accepted = new Set<string>();
   const faults: string[] = [];
   const open = new Set<Promise<void>>();
-  const startMs = performance.now();
+  let lastMs = performance.now();
+  let due = 0;
   let made = 0;
 
   async function payOnce(descr: string): Promise<void> {
@@ -169,8 +184,11 @@ function pay(payer: User, { from, to, rate }: { from: Account; to: Account; rate
   }
 
   const timer = setInterval(() => {
-    const due = Math.floor(((performance.now() - startMs) * rate) / 1_000);
-    while (made < due && open.size < mostOpenSeconds * rate) {
+    const nowMs = performance.now();
+    // What was missed for more than a second is not made up for.
+    due = Math.min(Math.max(1, rate), due + ((nowMs - lastMs) * rate) / 1_000);
+    lastMs = nowMs;
+    for (; due >= 1 && made < shown.size + mostUnseen; due--) {
       const paid: Promise<void> = payOnce(`payment ${++made}`).finally(() => open.delete(paid));
       open.add(paid);
     }
@@ -206,12 +224,12 @@ async function measure(
   while (seconds() < minutes * 60 && !signal.aborted) {
     await new Promise(resolve => setTimeout(resolve, 250));
     if (seconds() >= nextLook) {
-      nextLook += lookSeconds;
       await look(bank.opened.page, shown);
+      nextLook = seconds() + lookSeconds;
     }
     if (seconds() < nextSample) continue;
-    nextSample += sampleSeconds;
     const atSeconds = seconds();
+    nextSample = atSeconds + sampleSeconds;
     const texts = await Promise.all([sample(bank, atSeconds), sample(dashboard, atSeconds)]);
     const delivered = await counter(dashboard.opened.page, 'delivered');
     texts.push(`${payments.accepted.size} payments, ${delivered} simulated events`);

@@ -10,8 +10,11 @@ export interface PageMemory {
   listeners: number;
 }
 
-/** A page that works all the time holds more for a moment, such as code that is being optimised: what counts is the least of these. */
-const [readings, pauseMs] = [4, 250];
+/**
+ * A page that works all the time holds more for a moment, and on a busy machine the heap counts garbage until a thread has swept it:
+ * what counts is the least of the readings.
+ */
+const [collections, pauseMs] = [4, 250];
 
 /**
  * Returns what measures a page, by Chromium's own protocol. It collects garbage first, so that only what is in use is counted. A
@@ -21,23 +24,20 @@ export async function openMemoryProbe(page: Page): Promise<() => Promise<PageMem
   const session = await page.context().newCDPSession(page);
 
   async function readOnce(): Promise<PageMemory> {
-    await session.send('HeapProfiler.collectGarbage');
     const { usedSize } = await session.send('Runtime.getHeapUsage');
     const { nodes, jsEventListeners } = await session.send('Memory.getDOMCounters');
     return { heapBytes: usedSize, nodes, listeners: jsEventListeners };
   }
 
   return async () => {
-    let least = await readOnce();
-    for (let reading = 1; reading < readings; reading++) {
+    const readings: PageMemory[] = [];
+    for (let collection = 0; collection < collections; collection++) {
+      await session.send('HeapProfiler.collectGarbage');
+      readings.push(await readOnce());
       await sleep(pauseMs);
-      const { heapBytes, nodes, listeners } = await readOnce();
-      least = {
-        heapBytes: Math.min(least.heapBytes, heapBytes),
-        nodes: Math.min(least.nodes, nodes),
-        listeners: Math.min(least.listeners, listeners),
-      };
+      readings.push(await readOnce());
     }
-    return least;
+    const least = (what: keyof PageMemory) => Math.min(...readings.map(reading => reading[what]));
+    return { heapBytes: least('heapBytes'), nodes: least('nodes'), listeners: least('listeners') };
   };
 }

@@ -23,8 +23,13 @@ export interface Comparison {
 
 /** An event that is the newest of all may still be on its way; after this time it is lost, ms. */
 const longestWayMs = 15_000;
-/** An event that comes again after so many others is not known any more. */
+/** Events that are not settled, at most: one that comes again after so many others is not known any more. */
 const keptIds = 5_000;
+/**
+ * Events before the settled one, at most. They are needed no more to find what is lost, and what is repeated is repeated up to the
+ * newest: a page that stays open for long need not keep them.
+ */
+const keptSettled = 100;
 
 export function openComparison(): Comparison {
   const arrivals = new Set<string>();
@@ -34,6 +39,19 @@ export function openComparison(): Comparison {
   let settled: string | undefined;
   let delivered = 0;
   let twice = 0;
+
+  /** In the order of their arrival, which is that of the log. */
+  function forgetSettled(): void {
+    let before = 0;
+    for (const id of arrivals) {
+      if (id === settled) break;
+      before++;
+    }
+    for (const id of arrivals) {
+      if (before-- <= keptSettled) break;
+      arrivals.delete(id);
+    }
+  }
 
   return {
     arrived(id) {
@@ -61,7 +79,9 @@ export function openComparison(): Comparison {
         // Events come in order: one that was passed does not come any more.
         if (isLaterThere || nowMs - sinceMs > longestWayMs) lost.add(id);
       }
-      if (areOlderThere) settled = newestSettled ?? settled;
+      if (!areOlderThere || newestSettled === undefined) return;
+      settled = newestSettled;
+      forgetSettled();
     },
     isSettled: id => id === settled,
     counts: () => ({ delivered, lost: lost.size, twice }),
