@@ -1,7 +1,6 @@
 import { type ConnectionError, OperationError } from './errors.ts';
 import type { Requests } from './requests.ts';
 import { openSubscription, type SubscriptionParts } from './subscription.ts';
-import { openEnding } from './time.ts';
 import type { LiveItem, Subscription } from './types.ts';
 
 export interface LiveRequest {
@@ -23,7 +22,8 @@ export function openLive<Data, EventData>(
   const done = { done: true, value: undefined } as const;
   let events: Subscription<EventData> | undefined;
   let isOver = false;
-  const ending = openEnding<IteratorResult<Item>>();
+  /** Ends the next() that waits. No promise of the end is kept: raced with each next(), it would hold every event. */
+  let stop = () => {};
 
   async function nextItem(): Promise<IteratorResult<Item>> {
     while (!isOver) {
@@ -58,7 +58,7 @@ export function openLive<Data, EventData>(
 
   async function end(): Promise<IteratorResult<Item>> {
     isOver = true;
-    ending.end(done);
+    stop();
     await events?.return();
     return done;
   }
@@ -69,7 +69,10 @@ export function openLive<Data, EventData>(
     },
     async next() {
       try {
-        return await ending.during(ended => Promise.race([nextItem(), ended]));
+        return await new Promise<IteratorResult<Item>>((resolve, reject) => {
+          stop = () => resolve(done);
+          nextItem().then(resolve, reject);
+        });
       } catch (error) {
         // The client has been closed beside it.
         if (isOver || (error as Partial<ConnectionError>).code === 1000) return done;

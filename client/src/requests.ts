@@ -1,7 +1,7 @@
 import { ConnectionError, isFinal, isPassing, OperationError } from './errors.ts';
 import type { Http } from './http.ts';
 import type { Payload, WireResult } from './line.ts';
-import { backOffMs, openEnding, pause } from './time.ts';
+import { backOffMs, deferred, pause } from './time.ts';
 import type { Tokens } from './tokens.ts';
 import type { Result } from './types.ts';
 
@@ -18,7 +18,7 @@ export interface Requests {
 }
 
 export function openRequests(http: Http, tokens: Tokens): Requests {
-  const closing = openEnding();
+  const closing = deferred();
   let isClosed = false;
 
   async function again<Value>(attempt: () => Promise<Value>, untilMs = Number.POSITIVE_INFINITY): Promise<Value> {
@@ -28,7 +28,7 @@ export function openRequests(http: Http, tokens: Tokens): Requests {
       } catch (error) {
         const ms = Math.max((error as ConnectionError | undefined)?.retryAfterMs ?? 0, backOffMs(attempts, 100));
         if (!isClosed && (isFinal(error) || performance.now() + ms > untilMs)) throw error;
-        await closing.during(closed => pause(ms, closed));
+        await pause(ms, closing.promise);
       }
       if (isClosed) throw new ConnectionError(1000, 'closed');
     }
@@ -54,7 +54,7 @@ export function openRequests(http: Http, tokens: Tokens): Requests {
     },
     close() {
       isClosed = true;
-      closing.end();
+      closing.resolve();
     },
   };
 }

@@ -24,6 +24,8 @@ export function openTokens(getToken: () => string | Promise<string>): Tokens {
 
   async function ask(): Promise<string> {
     const token = await getToken();
+    // As of an answer that was an error: asked again.
+    if (!token) throw new Error('no token');
     if (token === refused) throw new UnauthorizedError('token refused');
     last = token;
     user = claimsOf(token).sub;

@@ -103,9 +103,14 @@ test('a page goes on through SIGTERM and kill -9 of its gateway, and the end of 
   assert.ok(moves > 0, 'it has connected before it left');
   const killed = [await gatewayOfPage(), 'router-0'].map(victim => ({ victim, pid: stack.kill(victim) }));
   for (const { victim, pid } of killed) await backUp(stack, victim, pid);
+  let seen = '';
   await until(
-    'its token has expired',
-    async () => (await page.ask('reasons')).some(reason => /expired/.test(reason)),
+    () => `its token has expired: ${seen}`,
+    async () => {
+      const reasons = await page.ask('reasons');
+      seen = JSON.stringify([reasons, await page.ask('state'), await page.ask('counters'), page.amounts().length]);
+      return reasons.some(reason => /expired/.test(reason));
+    },
     60_000,
   );
   await page.untilPaid(await paying.stop());

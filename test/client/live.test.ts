@@ -9,7 +9,6 @@ import type { Line, Sink } from '../../client/src/line.ts';
 import { openLive } from '../../client/src/live.ts';
 import type { Requests } from '../../client/src/requests.ts';
 import { openStorage } from '../../client/src/storage.ts';
-import { openEnding } from '../../client/src/time.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -86,12 +85,4 @@ test('whoever waits for the next item of live() hears that it is over, each of t
   await live.return?.();
   const over = { done: true, value: undefined };
   assert.deepEqual(await Promise.all([...asked, live.next()]), [over, over, over]);
-});
-
-test('an end is heard by who waits for it, and by who comes later', async () => {
-  const ending = openEnding<string>();
-  const heard = [1, 2].map(() => ending.during(ended => ended));
-  assert.equal(await ending.during(async () => 'something else'), 'something else');
-  ending.end('over');
-  assert.deepEqual(await Promise.all([...heard, ending.during(ended => ended)]), ['over', 'over', 'over']);
 });

@@ -34,10 +34,27 @@ test('a token from the future is sent again until the clocks agree, for a server
 test('a token that does not hold is final when it is given once more', async () => {
   const token = await lab.accessToken('alice', { aud: 'somebody else' });
   let calls = 0;
-  const client = createClient({ url: gateway.url, getToken: () => (calls++, token) });
+  const getToken = () => {
+    calls++;
+    return token;
+  };
+  const client = createClient({ url: gateway.url, getToken });
   try {
     await assert.rejects(client.query({ query: '{ __typename }' }), UnauthorizedError);
     assert.equal(calls, 2);
+  } finally {
+    client.close();
+  }
+});
+
+test('where there is no token it is asked for again: an application may have read the answer of a server that is away', async () => {
+  const token = await lab.accessToken('alice');
+  const answers: Record<string, string>[] = [{ error: 'away' }, { accessToken: token }];
+  const getToken = () => answers.shift()?.accessToken as string;
+  const client = createClient({ url: gateway.url, getToken });
+  try {
+    assert.deepEqual((await client.query({ query: '{ __typename }' })).data, { __typename: 'Query' });
+    assert.deepEqual(answers, []);
   } finally {
     client.close();
   }
