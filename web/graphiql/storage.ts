@@ -1,5 +1,8 @@
 /** As GraphiQL wants it. */
-export type EditorStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'clear' | 'length'>;
+export interface EditorStorage extends Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'clear' | 'length'> {
+  /** Clears it for good: the editor saves what was typed a moment later, and that is kept no more. */
+  end(): void;
+}
 
 /**
  * Keeps what a user has in the editor apart from what others have. Variables may hold secrets, so it is that of the tab
@@ -10,12 +13,20 @@ export function editorStorage(storage: Storage, username: string): EditorStorage
   const prefix = `penstock.graphiql.${encodeURIComponent(username)}:`;
   const keys = () =>
     Array.from({ length: storage.length }, (_, index) => storage.key(index)).filter(key => key?.startsWith(prefix));
+  let isOver = false;
+  const clear = () => {
+    for (const key of keys()) if (key != null) storage.removeItem(key);
+  };
   return {
     getItem: key => storage.getItem(prefix + key),
-    setItem: (key, value) => storage.setItem(prefix + key, value),
+    setItem(key, value) {
+      if (!isOver) storage.setItem(prefix + key, value);
+    },
     removeItem: key => storage.removeItem(prefix + key),
-    clear() {
-      for (const key of keys()) if (key != null) storage.removeItem(key);
+    clear,
+    end() {
+      isOver = true;
+      clear();
     },
     get length() {
       return keys().length;

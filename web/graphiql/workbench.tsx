@@ -74,7 +74,7 @@ export function Workbench({ session, user }: { session: Session; user: LoggedIn 
   }, [client, log, session, storage, attempt.value]);
 
   const logOut = () => {
-    storage.clear();
+    storage.end();
     session.logOut();
   };
 

@@ -94,3 +94,12 @@ test("what one user has in the editor is not another's, and clearing it leaves t
   assert.equal(alex.getItem('query'), '{ b }');
   assert.equal(storage.getItem('penstock.session'), 'token');
 });
+
+test('what the editor saves after the log-out is kept no more', () => {
+  const storage = tabStorage();
+  const al = editorStorage(storage, 'al');
+  al.setItem('query', '{ a }');
+  al.end();
+  al.setItem('query', '{ typed: a }');
+  assert.equal(storage.length, 0);
+});
