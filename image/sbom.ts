@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** What the pages are made of. They are built, so that these are packages for development; their code is in the image all the same. */
-const inPages = ['preact', '@preact/signals', 'uplot', 'graphiql', 'monaco-editor', 'react', 'react-dom'];
+export const inPages = ['preact', '@preact/signals', 'uplot', 'graphiql', 'monaco-editor', 'react', 'react-dom'];
 
 interface Component {
   'bom-ref': string;

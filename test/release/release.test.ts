@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import semver from 'semver';
 import { parse } from 'yaml';
 import { reportToStderr } from '../../dev/stack/trouble.ts';
+import { inPages } from '../../image/sbom.ts';
 import { messageOf } from '../../lib/errors.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { helmCommand, noHelm } from '../../release/helm.ts';
@@ -107,7 +108,7 @@ test('a release sets the version everywhere, closes the changelog and packs what
   assert.match(index, new RegExp(`/penstock:${version}"`));
 });
 
-test("the list of software names each of the product's packages, Node.js and nothing of development", {
+test("the list of software names each of the product's packages, Node.js and nothing of development but what pages are made of", {
   skip: withoutHelm,
 }, () => {
   const bill = JSON.parse(read(`dist/penstock-${version}.cdx.json`)) as {
@@ -118,8 +119,13 @@ test("the list of software names each of the product's packages, Node.js and not
   const found = new Map(bill.components.map(component => [component.name, component.version]));
   for (const [name, wanted] of Object.entries(packageJson.dependencies)) assert.equal(found.get(name), wanted, name);
   assert.equal(found.get('node'), process.versions.node);
+  // What the pages are made of leads to types of packages as well.
+  const tools = Object.keys(packageJson.devDependencies).filter(
+    name => !inPages.includes(name) && !name.startsWith('@types/'),
+  );
+  assert.ok(tools.includes('vite'));
   assert.deepEqual(
-    Object.keys(packageJson.devDependencies).filter(name => found.has(name)),
+    tools.filter(name => found.has(name)),
     [],
   );
 });
