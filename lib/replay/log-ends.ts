@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Topics } from '../kafka/types.ts';
 
 /**
- * Resolves with the log's end (offset of the next committed record) by partition, asked of the brokers after the call was made.
- * Rejects when Kafka does not answer.
+ * Resolves with the log's end (offset of the next committed record) by partition, asked of the brokers after the call was made;
+ * a partition that does not exist is missing. Rejects when Kafka does not answer.
  */
 export type LogEnds = (topic: string, partitions: readonly number[]) => Promise<ReadonlyMap<number, number>>;
 
@@ -42,6 +42,8 @@ export function openLogEnds(topics: Pick<Topics, 'offsets'>): LogEnds {
     const round = next.get(topic) ?? begin(topic);
     for (const partition of partitions) round.partitions.add(partition);
     const found = await round.answer;
-    return new Map(partitions.map(partition => [partition, found.get(partition)?.end ?? 0]));
+    return new Map(
+      [...found].filter(([partition]) => partitions.includes(partition)).map(([at, { end }]) => [at, end]),
+    );
   };
 }

@@ -120,9 +120,11 @@ export function openGateway(parts: GatewayParts): Gateway {
         // The others go when their successors are there.
         if (ownership.tenure(partition).state === 'foreign') clients.moveOn(partition, handoverWindowMs);
       }
-      await sweeper?.close();
+      // Not awaited here: where Kafka does not answer, a sweep that begins would hold up the clients' move.
+      const swept = sweeper?.close();
       await ownership.leave();
       await emptied(clients, farewellMs);
+      await swept;
       for (const socket of parts.webSocketServer.clients) socket.terminate();
       commands.close();
       taps.close();

@@ -39,3 +39,8 @@ test('a question that fails is asked again by whoever asks again', async () => {
   fails = false;
   assert.deepEqual([...(await ends('t', [0]))], [[0, 3]]);
 });
+
+test('a partition that does not exist is missing from the answer, not at 0', async () => {
+  const ends = openLogEnds({ offsets: async () => new Map([[0, { start: 0, end: 3 }]]) });
+  assert.deepEqual([...(await ends('t', [0, 9]))], [[0, 3]]);
+});
